@@ -1,0 +1,29 @@
+# make verify: from a fresh machine to both theorems decided. make test: lint, types, every test, verify at small size.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: verify test lint figures clean
+
+verify: $(VENV)/installed
+	$(BIN)/theory-sim verify
+
+test: $(VENV)/installed lint
+	$(BIN)/theory-sim verify configs/small.yaml --out $(VENV)/results
+	$(BIN)/pytest -n 2
+
+lint: $(VENV)/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+figures: $(VENV)/installed
+	$(BIN)/python -m figures
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) results

@@ -1,0 +1,371 @@
+"""The configuration: every parameter of the model, checked, with its symbol, unit, default and source.
+
+Source marks, here and throughout the package:
+
+* **[paper]** stated by arXiv:2303.16887's abstract, or quoted from its body by its reviewers;
+* **[recalled]** recalled from the paper; its text could not be read again, so it is a parameter;
+* **[ours]** our own choice or addition.
+
+Where no mark stands, the default is ours: chosen because both theorems are decided with it in under a minute.
+Lengths (``data.noise``, ``hard.noise``) are norms, σ√d, so that they mean the same at every dimension d.
+"""
+
+import difflib
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from theory_sim.errors import InputError
+from theory_sim.labels import label_function
+from theory_sim.tree import LabelTree, Subclasses
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+CountOrZero = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+def _ordered(bounds: list[float]) -> list[float]:
+    if bounds[0] > bounds[1]:
+        raise ValueError(f"the lower end {bounds[0]} lies above the upper end {bounds[1]}")
+    return bounds
+
+
+Range = Annotated[list[NonNegative], Field(min_length=2, max_length=2), AfterValidator(_ordered)]
+
+
+class Section(BaseModel):
+    """Unknown keys, wrong types, NaN and infinity are refused; values cannot be changed once checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True)
+
+
+class Tree(Section):
+    """The label tree: the root's children are the coarse classes, their children the subclasses."""
+
+    coarse: Annotated[int, Field(ge=2)] = 2
+    """K, number of coarse classes; 2 in the paper [paper]."""
+    subclasses: Subclasses = 9
+    """k, per coarse class; or one entry per coarse class, each a number or again a list (a deeper tree).
+    The paper takes k between polylog d and d^0.4 [paper]; 9 = ⌊256^0.4⌋."""
+
+
+class Labels(Section):
+    """Which label function each of the two models is trained with; see `theory_sim.labels`."""
+
+    coarse: str = "level(1)"
+    fine: str = "leaf"
+
+
+class Data(Section):
+    """Training samples. Also the law of easy test samples."""
+
+    dim: Count = 256
+    """d, dimension of a patch."""
+    patches: Count = 30
+    """P, patches per sample."""
+    feature_patches: Count = 4
+    """s, patches per feature of the sample's path in the label tree."""
+    patch_law: Literal["fixed", "independent"] = "fixed"
+    """Exactly s patches per feature, or each patch drawn independently with mean s per feature [ours]."""
+    strength_spread: Share = 0.1
+    """ι: strengths are α ~ U[√(1−ι), √(1+ι)] [recalled]."""
+    noise: NonNegative = 0.5
+    """σ_ζ√d, the norm of a patch's Gaussian noise [recalled: N(0, σ_ζ² I)]."""
+    feature_noise_patches: CountOrZero = 0
+    """s†, patches of an easy sample that hold another coarse class's common feature [recalled]."""
+    feature_noise: Range = [0.2, 0.4]
+    """[ι†_lo, ι†_hi], the strength of those patches [recalled]."""
+    basis: Literal["canonical", "rotated"] = "canonical"
+    """Features on the axes, or Haar-random (everything is rotation invariant)."""
+    hard_share: Share = 0.0
+    """ρ, share of hard samples in training; 0 in the paper [paper], more is ours."""
+    label_noise: Share = 0.0
+    """Probability that a training sample carries the label of a uniformly drawn leaf [ours]."""
+    training_samples: CountOrZero = 0
+    """Size of a finite training set, drawn with replacement [ours]; 0: fresh samples at every step [recalled]."""
+
+
+class Hard(Section):
+    """What makes a test sample hard."""
+
+    common: Literal["missing", "weak"] = "missing"
+    """The common-feature patches hold noise, or are weak [paper]."""
+    weak_strength: Range = [0.1, 0.3]
+    """Strength range of weak common features [ours]."""
+    feature_noise_patches: CountOrZero = 2
+    """s†, patches that hold another coarse class's common feature [recalled]."""
+    feature_noise: Range = [0.2, 0.4]
+    """[ι†_lo, ι†_hi], the strength of those patches [recalled]."""
+    noise: NonNegative = 4.0
+    """σ*√d, the norm of the one dominant-noise patch [recalled]; 0: there is none."""
+
+
+class Network(Section):
+    """The two-layer convolutional ReLU network."""
+
+    neurons: Count = 60
+    """m, neurons per head."""
+    init_std: Positive = 0.01
+    """σ_0: weights start as N(0, σ_0² I)."""
+    threshold: NonNegative | Literal["theory"] = 1.6
+    """τ: biases start at −σ_0 τ; `theory`: τ = √((4 + 2c₀) ln d) [recalled]."""
+    c0: Positive = 0.5
+    """c₀ of the theory's threshold and width [recalled]."""
+    train_output: bool = False
+    """Train the output weights a too [ours]; the paper freezes a = 1 [paper]."""
+
+
+class StepSize(Section):
+    """η of each model."""
+
+    coarse: Positive = 0.02
+    fine: Positive = 0.1
+
+
+class Training(Section):
+    """Stochastic gradient descent on the softmax cross-entropy [paper]."""
+
+    step_size: StepSize = StepSize()
+    batch: Count = 128
+    """B, samples per step."""
+    steps: CountOrZero = 200
+    bias_decay: NonNegative | Literal["theory"] = 0.02
+    """κ: after each step b ← b − κ‖Δw‖; `theory`: κ = 1/ln⁵ d [recalled]."""
+    engine: Literal["dense"] = "dense"
+    """How a step is computed: all weights, all patches."""
+    dtype: Literal["float32", "float64"] = "float32"
+    checkpoint_every: Count = 50
+    """Steps between checkpoints."""
+
+
+Readout = Literal["sum_logits", "sum_probabilities", "argmax_parent", "linear_probe", "finetuning"]
+
+
+class Transfer(Section):
+    """How a model's outputs are read for the coarse target; see `theory_sim.transfer`."""
+
+    readouts: Annotated[list[Readout], Field(min_length=1)] = ["sum_logits", "sum_probabilities", "argmax_parent"]
+    """The readouts to evaluate; the first one decides the claims."""
+    samples: Count = 2000
+    """Coarse-labelled training samples per replica for the linear probe."""
+    steps: CountOrZero = 50
+    """Steps of full finetuning on coarse labels."""
+    step_size: Positive = 0.02
+    """η of full finetuning."""
+
+
+class Test(Section):
+    """Test samples per replica and kind (easy, hard): at the end, and at each recorded step."""
+
+    samples: Count = 2000
+    curve_samples: Count = 100
+
+
+class Record(Section):
+    """When to record: step 0 and about this many log-spaced steps up to the last."""
+
+    points: Count = 12
+
+
+class Claims(Section):
+    """The bounds that decide the claims; a claim holds when its whole interval lies on the right side."""
+
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    training_loss: Positive = 0.05
+    easy_error: Positive = 0.01
+    coarse_hard_error: Positive = 0.25
+    fine_hard_error: Positive = 0.05
+    coarse_rare_growth: Positive | Literal["1/k"] = "1/k"
+    fine_rare_growth: Positive = 0.5
+    transfer_gain_p: Share = 1e-3
+
+
+class Seeds(Section):
+    """Separate seeds; null: derived from `seed`."""
+
+    dictionary: Seed | None = None
+    data: Seed | None = None
+    init: Seed | None = None
+
+
+class Config(Section):
+    """One experiment: a data model, a network, and the training of a coarse and a fine model on the same samples."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "default"
+    replicas: Count = 5
+    """R, independent repetitions."""
+    seed: Seed = 0
+    seeds: Seeds = Seeds()
+    tree: Tree = Tree()
+    labels: Labels = Labels()
+    data: Data = Data()
+    hard: Hard = Hard()
+    network: Network = Network()
+    training: Training = Training()
+    transfer: Transfer = Transfer()
+    test: Test = Test()
+    record: Record = Record()
+    claims: Claims = Claims()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Config":
+        tree = self.label_tree
+        if tree.n_nodes > self.data.dim:
+            raise ValueError(
+                f"data.dim: {tree.n_nodes} features (one per node of the label tree) need as many dimensions, got {self.data.dim}"
+            )
+        own = tree.depth * self.data.feature_patches
+        hard_extra = self.hard.feature_noise_patches + (self.hard.noise > 0)
+        for kind, extra in (("easy", self.data.feature_noise_patches), ("hard", hard_extra)):
+            if own + extra > self.data.patches:
+                raise ValueError(
+                    f"data.patches: {self.data.patches} patches cannot hold the {own} feature patches"
+                    f" and {extra} noise-feature or dominant-noise patches of {'an' if kind == 'easy' else 'a'} {kind} sample"
+                )
+        for model in ("coarse", "fine"):
+            try:
+                label_function(getattr(self.labels, model), tree, self.data.training_samples)
+            except InputError as error:
+                raise ValueError(f"labels.{model}: {error}") from None
+        return self
+
+    @property
+    def label_tree(self) -> LabelTree:
+        """The tree that `tree` describes."""
+        return LabelTree.of(self.tree.coarse, self.tree.subclasses)
+
+    @property
+    def threshold(self) -> float:
+        """τ; the theory's is √((4 + 2c₀) ln d) [recalled]."""
+        if self.network.threshold == "theory":
+            return math.sqrt((4 + 2 * self.network.c0) * math.log(self.data.dim))
+        return self.network.threshold
+
+    @property
+    def bias_decay(self) -> float:
+        """κ; the theory's is 1/ln⁵ d [recalled]."""
+        if self.training.bias_decay == "theory":
+            return math.log(self.data.dim) ** -5
+        return self.training.bias_decay
+
+    def seed_of(self, part: Literal["dictionary", "data", "init"]) -> int:
+        """The seed of one part: its own, or `seed`."""
+        own = getattr(self.seeds, part)
+        return self.seed if own is None else own
+
+
+def load_config(path: str | Path | None = None, overrides: Sequence[str] = (), **values: Any) -> Config:
+    """Read and check a configuration.
+
+    Args:
+        path: a YAML file; without it the defaults are taken.
+        overrides: ``section.key=value`` texts, as ``--set`` takes them; the values are YAML.
+        values: top-level keys, such as ``replicas=2``; None leaves the key alone.
+
+    Raises:
+        InputError: the file is absent or no plain YAML mapping; a key is unknown; a value is of the wrong type or
+            out of range; or the parts do not fit together. The message names the key and what would be right.
+    """
+    tree = {} if path is None else _read_yaml(Path(path))
+    for text in overrides:
+        _override(tree, text)
+    tree.update({key: value for key, value in values.items() if value is not None})
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        where = "" if path is None else f"{path}: "
+        raise InputError(where + _first_line(error)) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain YAML: no objects, no key twice, and 1e-3 is a number (YAML 1.1 would read a text)."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' stands twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+0123456789.")
+)
+
+
+def _parse_yaml(text: str, where: str) -> Any:
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark is not None else ""
+        raise InputError(f"{where}{line}: not a plain YAML file: {reason}") from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise InputError(f"cannot read the configuration {path}: {reason}") from None
+    tree = _parse_yaml(text, str(path))
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise InputError(f"{path}: a configuration is a mapping of sections, not a {type(tree).__name__}")
+    return tree
+
+
+def _override(tree: dict[str, Any], text: str) -> None:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"--set {text}: expected section.key=value")
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        inner = tree.setdefault(section, {})
+        if inner is None:
+            inner = tree[section] = {}
+        if not isinstance(inner, dict):
+            raise InputError(f"--set {text}: {section} is a value, not a section")
+        tree = inner
+    tree[last] = _parse_yaml(value, f"--set {text}")
+
+
+def _first_line(error: ValidationError) -> str:
+    """One line for the first thing wrong; an unknown key gets the nearest known one."""
+    problem = error.errors()[0]
+    # Pydantic puts the branch of a union behind the keys: only keys of the configuration are shown.
+    path = [str(part) for part in problem["loc"]]
+    section: type[BaseModel] = Config
+    keys: list[str] = []
+    for part in path:
+        keys.append(part)
+        inner = section.model_fields[part].annotation if part in section.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            break
+        section = inner
+    where = ".".join(keys)
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(keys[-1], _known_keys(section), n=1, cutoff=0)
+        return f"unknown key {where}" + (f"; did you mean {'.'.join([*keys[:-1], near[0]])}?" if near else "")
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error" and not keys:
+        return message
+    value = problem["input"]
+    expected = " or ".join(dict.fromkeys(e["msg"] for e in error.errors() if [str(p) for p in e["loc"]][: len(keys)] == keys))
+    return f"{where}: {expected.removeprefix('Value error, ')}, got {value!r}".replace("Input should", "should")
+
+
+def _known_keys(section: type[BaseModel]) -> list[str]:
+    return list(section.model_fields)

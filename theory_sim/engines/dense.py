@@ -1,0 +1,173 @@
+"""The dense engine: every weight of R networks, and one step of SGD on the softmax cross-entropy in closed form.
+
+With p = softmax(F(X)) and the loss −ln p_y averaged over the batch [paper],
+
+    ∂L/∂F_c = (p_c − 1{c = y}) / B,     ∂F_c/∂w_{c,r} = a_{c,r} Σ_p 1{⟨w_{c,r}, x_p⟩ + b_{c,r} > 0} x_p,
+    w ← w − η ∂L/∂w,     b_{c,r} ← b_{c,r} − κ ‖Δw_{c,r}‖₂ [recalled],
+
+where ReLU′(0) = 0. Biases follow their schedule and no gradient.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import linear
+
+from theory_sim.data import Batch
+from theory_sim.engines.firing import DenseFiring, ListedFiring, firing
+from theory_sim.features import Dictionary
+from theory_sim.network import Parameters
+
+_BLOCK = 2**19
+"""Pre-activations computed at once; more replicas or samples than that are taken in turns."""
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What a step came to.
+
+    Attributes:
+        loss: cross-entropy on the batch before the update, in nats.
+        update: the largest ‖Δw_{c,r}‖₂.
+    """
+
+    loss: Float[Tensor, " R"]
+    update: Float[Tensor, " R"]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Heads that belong together, such as those of one coarse class.
+
+    Attributes:
+        of: the group of each head.
+        n: number of groups; some may be empty.
+    """
+
+    of: Int[Tensor, " head"]
+    n: int
+
+    def sum(self, values: Float[Tensor, "*n head"]) -> Float[Tensor, "*n group"]:
+        """Sum over the heads of each group."""
+        return values.new_zeros(*values.shape[:-1], self.n).index_add_(-1, self.of.to(values.device), values)
+
+
+class DenseEngine:
+    """R networks in training, side by side.
+
+    Args:
+        parameters: where to start; `step` overwrites them.
+        step_size: η.
+        bias_decay: κ.
+        train_output: whether a is trained too, with the same η [ours].
+    """
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        step_size: float,
+        bias_decay: float,
+        train_output: bool = False,
+    ) -> None:
+        self.parameters = parameters
+        self.step_size, self.bias_decay, self.train_output = step_size, bias_decay, train_output
+        self._group: Group | None = None
+
+    def regrouped(self, step_size: float, group: "Group") -> "DenseEngine":
+        """A copy that goes on training with sums of heads as logits: a fine model finetuned for the coarse target [ours]."""
+        p = self.parameters
+        own = Parameters(p.weight.clone(), p.bias.clone(), p.output.clone())
+        engine = DenseEngine(own, step_size, self.bias_decay, self.train_output)
+        engine._group = group
+        return engine
+
+    def correlation(self, dictionary: Dictionary) -> Float[Tensor, "R head m feature"]:
+        """⟨w, v⟩ of every neuron and feature."""
+        return dictionary.correlation(self.parameters.weight)
+
+    @torch.no_grad()
+    def heads(self, batch: Batch) -> Float[Tensor, "R B head"]:
+        """F(X) of every head."""
+        out = batch.x.new_empty(*batch.x.shape[:2], self.parameters.bias.shape[1])
+        for block, samples in self._blocks(batch.x):
+            out[block, samples] = self._heads(block, self._firing(block, batch.x[block, samples]).activity())
+        return out
+
+    @torch.no_grad()
+    def activity(self, batch: Batch) -> Float[Tensor, "R B head m"]:
+        """h_{c,r}(X) = Σ_p ReLU(⟨w_{c,r}, x_p⟩ + b_{c,r}): the frozen features of a linear probe."""
+        out = batch.x.new_empty(*batch.x.shape[:2], *self.parameters.bias.shape[1:])
+        for block, samples in self._blocks(batch.x):
+            out[block, samples] = self._firing(block, batch.x[block, samples]).activity().unflatten(-1, out.shape[2:])
+        return out
+
+    @torch.no_grad()
+    def logits(self, batch: Batch) -> Float[Tensor, "R B logit"]:
+        """What the softmax sees: the heads, or their sums where the engine finetunes for a coarser target."""
+        return self._grouped(self.heads(batch))
+
+    @torch.no_grad()
+    def step(self, batch: Batch, labels: Int[Tensor, "R B"]) -> StepReport:
+        """One step of SGD on a batch, for every replica."""
+        reports = [self._step(block, batch.x[block], labels[block]) for block in self._replica_blocks(batch.x)]
+        return StepReport(torch.cat([r.loss for r in reports]), torch.cat([r.update for r in reports]))
+
+    def _step(self, block: slice, x: Float[Tensor, "r B P d"], labels: Int[Tensor, "r B"]) -> StepReport:
+        weight, bias, output = (t[block] for t in (self.parameters.weight, self.parameters.bias, self.parameters.output))
+        fired = self._firing(block, x)
+        h = fired.activity()
+        loss, slope = cross_entropy(self._grouped(self._heads(block, h)), labels)
+        if self._group is not None:
+            slope = slope[..., self._group.of]
+        # ∂L/∂h of each neuron is its head's slope times its output weight.
+        change = fired.gradient((slope[..., None] * output[:, None]).flatten(2), x).view_as(weight).mul_(-self.step_size)
+        if self.train_output:
+            output -= self.step_size * torch.einsum("rbc,rbcm->rcm", slope, h.unflatten(-1, output.shape[1:]))
+        weight += change
+        length = change.norm(dim=-1)
+        bias -= self.bias_decay * length
+        return StepReport(loss.mean(-1), length.flatten(1).amax(1))
+
+    def _firing(self, block: slice, x: Float[Tensor, "r b P d"]) -> DenseFiring | ListedFiring:
+        weight, bias = self.parameters.weight[block].flatten(1, 2), self.parameters.bias[block].flatten(1)
+        patches = x.flatten(1, 2)
+        if len(x) == 1:  # the batched product would first write the bias into every row
+            pre = linear(patches[0], weight[0], bias[0])[None]
+        else:
+            pre = torch.baddbmm(bias[:, None], patches, weight.mT)
+        return firing(pre.unflatten(1, x.shape[1:3]))
+
+    def _heads(self, block: slice, h: Float[Tensor, "r b neuron"]) -> Float[Tensor, "r b head"]:
+        output = self.parameters.output[block]
+        heads: Tensor = (h.unflatten(-1, output.shape[1:]) * output[:, None]).sum(-1)
+        return heads
+
+    def _grouped(self, heads: Float[Tensor, "r b head"]) -> Float[Tensor, "r b logit"]:
+        return heads if self._group is None else self._group.sum(heads)
+
+    def _replica_blocks(self, x: Float[Tensor, "R B P d"], samples: int | None = None) -> Iterator[slice]:
+        pairs = self.parameters.bias[0].numel() * (samples or x.shape[1]) * x.shape[2]
+        size = max(1, _BLOCK // pairs)
+        for start in range(0, len(x), size):
+            yield slice(start, start + size)
+
+    def _blocks(self, x: Float[Tensor, "R B P d"]) -> Iterator[tuple[slice, slice]]:
+        size = max(1, min(x.shape[1], _BLOCK // (self.parameters.bias[0].numel() * x.shape[2])))
+        for block in self._replica_blocks(x, size):
+            for start in range(0, x.shape[1], size):
+                yield block, slice(start, start + size)
+
+
+def cross_entropy(
+    logits: Float[Tensor, "R B logit"], labels: Int[Tensor, "R B"]
+) -> tuple[Float[Tensor, "R B"], Float[Tensor, "R B logit"]]:
+    """Loss −ln p_y of each sample, in nats, and the derivative of its mean, (p − 1{y}) / B."""
+    log_p = logits.log_softmax(-1)
+    at_label = labels[..., None]
+    loss = -log_p.gather(-1, at_label)[..., 0]
+    slope = log_p.exp()
+    slope.scatter_add_(-1, at_label, torch.full_like(slope[..., :1], -1))
+    return loss, slope / labels.shape[1]

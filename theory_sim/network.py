@@ -1,0 +1,70 @@
+"""The two-layer convolutional ReLU network, F_c(X) = Σ_{r≤m} a_{c,r} Σ_{p≤P} ReLU(⟨w_{c,r}, x_p⟩ + b_{c,r}) [paper].
+
+Notation (paper's symbol → name): w `weight`, b `bias`, a `output`; c head, r neuron, p patch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor, nn
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Parameters of R networks with `head` outputs of m neurons each."""
+
+    weight: Float[Tensor, "R head m d"]
+    bias: Float[Tensor, "R head m"]
+    output: Float[Tensor, "R head m"]
+
+    @classmethod
+    def initial(
+        cls, generators: Sequence[Generator], heads: int, neurons: int, dim: int, std: float, threshold: float, dtype: torch.dtype
+    ) -> "Parameters":
+        """W ~ N(0, σ_0² I), b = −σ_0 τ, a = 1; one generator per replica.
+
+        Args:
+            generators: their number is R.
+            heads: number of outputs.
+            neurons: m, neurons per head.
+            dim: d.
+            std: σ_0.
+            threshold: τ.
+            dtype: of all parameters.
+        """
+        device = generators[0].device
+        weight = torch.empty(len(generators), heads, neurons, dim, device=device, dtype=dtype)
+        for w, g in zip(weight, generators, strict=True):
+            w.normal_(std=std, generator=g)
+        shape = weight.shape[:-1]
+        bias = torch.full(shape, -std * threshold, device=device, dtype=dtype)
+        return cls(weight, bias, torch.ones(shape, device=device, dtype=dtype))
+
+
+class TwoLayerConvNet(nn.Module):
+    """One network, as a module to use, inspect or train with any other tool.
+
+    Args:
+        weight: w.
+        bias: b.
+        output: a; registered as a buffer, since the paper freezes it.
+    """
+
+    def __init__(self, weight: Float[Tensor, "head m d"], bias: Float[Tensor, "head m"], output: Float[Tensor, "head m"]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight.detach().clone())
+        self.bias = nn.Parameter(bias.detach().clone())
+        self.register_buffer("output", output.detach().clone())
+        self.output: Tensor
+
+    @classmethod
+    def of(cls, parameters: Parameters, replica: int) -> "TwoLayerConvNet":
+        """The network of one replica."""
+        return cls(parameters.weight[replica], parameters.bias[replica], parameters.output[replica])
+
+    def forward(self, x: Float[Tensor, "*B P d"]) -> Float[Tensor, "*B head"]:
+        """F(X) for samples of P patches."""
+        pre = torch.einsum("crd,...pd->...crp", self.weight, x) + self.bias[..., None]
+        return (self.output * pre.relu().sum(-1)).sum(-1)

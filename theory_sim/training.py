@@ -1,0 +1,158 @@
+"""Training of R replicas: a coarse and a fine model see the same samples, each with its own labels.
+
+Nothing here knows what is recorded: whoever watches calls `Training.step` and looks.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from theory_sim.config import Config
+from theory_sim.data import Batch, PatchSampler
+from theory_sim.engines.dense import DenseEngine, Group, StepReport, cross_entropy
+from theory_sim.errors import DivergedError
+from theory_sim.features import Dictionary, canonical_dictionary, rotated_dictionary
+from theory_sim.labels import LabelFunction, label_function
+from theory_sim.network import Parameters
+from theory_sim.seeding import generators
+
+ModelName = Literal["coarse", "fine"]
+MODELS: tuple[ModelName, ...] = get_args(ModelName)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network in training and the label function that it is trained with."""
+
+    name: ModelName
+    labels: LabelFunction
+    engine: DenseEngine
+
+
+class Training:
+    """The state of one experiment between two steps.
+
+    Args:
+        config: the configuration.
+        device: where all of it lives.
+
+    Attributes:
+        steps_done: number of steps made.
+        dictionary: the features of each replica.
+        sampler: draws samples with these features.
+        target: the coarse labels that both models are tested on.
+        models: the coarse and the fine model.
+    """
+
+    def __init__(self, config: Config, device: torch.device | str = "cpu") -> None:
+        self.config = config
+        self.device = torch.device(device)
+        self.steps_done = 0
+        self.dictionary = make_dictionary(config, self.device)
+        self.sampler = PatchSampler(config, self.dictionary)
+        self.target = label_function("level(1)", config.label_tree)
+        self.models = {name: self._model(name) for name in MODELS}
+        self._generators = self.stream("training")
+        self._training_set: Batch | None = None
+        if config.data.training_samples:
+            self._training_set = self.sampler.sample(
+                self.stream("training set"), config.data.training_samples, config.data.hard_share
+            )
+
+    def stream(self, stream: str) -> list[torch.Generator]:
+        """A random stream of the data, at its beginning, for every replica."""
+        return generators(self.config.seed_of("data"), stream, self.config.replicas, self.device)
+
+    def step(self) -> dict[ModelName, StepReport]:
+        """One step of every model on the same batch.
+
+        Raises:
+            DivergedError: a loss or an update is NaN or infinite.
+        """
+        batch = self.next_batch()
+        reports = {name: model.engine.step(batch, model.labels.assign(batch)) for name, model in self.models.items()}
+        self.steps_done += 1
+        for name, report in reports.items():
+            for quantity, values in (("training loss", report.loss), ("weight update", report.update)):
+                if not values.isfinite().all():
+                    replica = int((~values.isfinite()).nonzero()[0])
+                    raise DivergedError(
+                        f"step {self.steps_done}: the {quantity} of the {name} model is {float(values[replica])}"
+                        f" in replica {replica}; a smaller training.step_size.{name} may help"
+                    )
+        return reports
+
+    def next_batch(self) -> Batch:
+        """The next training batch: fresh samples, or draws with replacement from the finite training set."""
+        return self.draw_batch(self._generators, self.config.training.batch)
+
+    def draw_batch(self, generators: list[torch.Generator], samples: int) -> Batch:
+        """Training samples from any stream."""
+        if self._training_set is None:
+            return self.sampler.sample(generators, samples, self.config.data.hard_share)
+        size = self.config.data.training_samples
+        rows = [torch.randint(size, (samples,), generator=g, device=self.device) for g in generators]
+        return self._training_set.take(torch.stack(rows))
+
+    def parents(self, model: Model) -> Group:
+        """The coarse class of each head."""
+        return Group(model.labels.parent.to(self.device), self.target.n_classes)
+
+    def next_losses(self) -> dict[ModelName, Tensor]:
+        """Loss of each sample of the next batch (R, B), without a step: the training loss where training ended."""
+        batch = self.next_batch()
+        return {
+            name: cross_entropy(model.engine.logits(batch), model.labels.assign(batch))[0] for name, model in self.models.items()
+        }
+
+    def state(self) -> dict[str, Tensor]:
+        """All that a later process needs to go on to the same numbers, bit for bit."""
+        tensors = {"steps_done": torch.tensor(self.steps_done)}
+        tensors |= {f"generator/{r}": g.get_state() for r, g in enumerate(self._generators)}
+        for name, model in self.models.items():
+            tensors |= {f"{name}/{key}": getattr(model.engine.parameters, key) for key in ("weight", "bias", "output")}
+        return tensors
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Go on from a `state`."""
+        self.steps_done = int(tensors["steps_done"])
+        for r, g in enumerate(self._generators):
+            g.set_state(tensors[f"generator/{r}"])
+        for name, model in self.models.items():
+            for key in ("weight", "bias", "output"):
+                getattr(model.engine.parameters, key).copy_(tensors[f"{name}/{key}"])
+
+    def _model(self, name: ModelName) -> Model:
+        config = self.config
+        labels = label_function(getattr(config.labels, name), config.label_tree, config.data.training_samples)
+        parameters = Parameters.initial(
+            generators(config.seed_of("init"), f"init {name}", config.replicas, self.device),
+            labels.n_classes,
+            config.network.neurons,
+            config.data.dim,
+            config.network.init_std,
+            config.threshold,
+            getattr(torch, config.training.dtype),
+        )
+        step_size = getattr(config.training.step_size, name)
+        return Model(name, labels, DenseEngine(parameters, step_size, config.bias_decay, config.network.train_output))
+
+
+def make_dictionary(config: Config, device: torch.device) -> Dictionary:
+    """The features of every replica."""
+    features, dtype = config.label_tree.n_nodes, getattr(torch, config.training.dtype)
+    if config.data.basis == "canonical":
+        return canonical_dictionary(config.replicas, features, config.data.dim, device, dtype)
+    streams = generators(config.seed_of("dictionary"), "dictionary", config.replicas, device)
+    return rotated_dictionary(streams, features, config.data.dim, dtype)
+
+
+def log_spaced_steps(steps: int, points: int) -> list[int]:
+    """Step 0 and about `points` steps from 1 to `steps`, evenly spaced in their logarithm."""
+    if steps == 0:
+        return [0]
+    spread = [round(math.exp(math.log(steps) * i / max(1, points - 1))) for i in range(points)]
+    return sorted({0, *spread, steps})
