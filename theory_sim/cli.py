@@ -92,6 +92,7 @@ def regime(config: ConfigFile, set_: Set = None, json: Json = None) -> int:
     from theory_sim.storage import write_json
 
     lines = regime_module.check(load_config(config, set_ or ()))
+    _writable(json)
     if json is not None:
         write_json(json, [asdict(line) for line in lines])
     table = Table("assumption", "value", "the theory's range", "source", "")
@@ -107,7 +108,7 @@ def regime(config: ConfigFile, set_: Set = None, json: Json = None) -> int:
 def check_data(
     config: ConfigFile,
     set_: Set = None,
-    samples: Annotated[int, typer.Option(min=10, help="Samples per replica and batch.")] = 2000,
+    samples: Annotated[int, typer.Option(min=100, help="Samples per replica and batch.")] = 500,
     replicas: Replicas = None,
     seed: Seed = None,
     device: Device = "auto",
@@ -119,6 +120,7 @@ def check_data(
     from theory_sim.storage import write_json
 
     checked = load_config(config, set_ or (), replicas=replicas, seed=seed)
+    _writable(json)
     checks = invariants.check_data(checked, samples, device=choose_device(device))
     if json is not None:
         write_json(json, [asdict(check) for check in checks])
@@ -166,6 +168,10 @@ def _run(config: Config, out: Path, device: str) -> Any:
 
 @contextmanager
 def _progress_bar() -> Iterator[Callable[[Any], None]]:
+    """On a terminal; elsewhere standard error is for errors alone."""
+    if not sys.stderr.isatty():
+        yield lambda progress: None
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[loss]}"))
     with Progress(*columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True)) as bar:
         tasks: dict[str, Any] = {}

@@ -186,19 +186,21 @@ class PatchSampler:
         content = torch.where(own, self._paths[leaf_patch, level], torch.where(feature_noise, other, NOISE))
 
         spread = self.data.strength_spread
-        lower = torch.where(
-            own, math.sqrt(1 - spread), torch.where(hard_patch, self.hard.feature_noise[0], self.data.feature_noise[0])
-        )
-        upper = torch.where(
-            own, math.sqrt(1 + spread), torch.where(hard_patch, self.hard.feature_noise[1], self.data.feature_noise[1])
-        )
+        ranges = [
+            (own, (math.sqrt(1 - spread), math.sqrt(1 + spread))),
+            (feature_noise & ~hard_patch, self.data.feature_noise),
+            (feature_noise & hard_patch, self.hard.feature_noise),
+        ]
         if self.hard.common == "missing":
             content = torch.where(common & hard_patch, NOISE, content)
         else:
-            lower = torch.where(common & hard_patch, self.hard.weak_strength[0], lower)
-            upper = torch.where(common & hard_patch, self.hard.weak_strength[1], upper)
+            ranges.append((common & hard_patch, self.hard.weak_strength))
+        bounds = torch.zeros(2, *slot.shape, device=self.device, dtype=self.dtype)
+        for which, (low, high) in ranges:
+            bounds[0].masked_fill_(which, low)
+            bounds[1].masked_fill_(which, high)
         if self.hard.noise > 0:
             # Fixed counts: the slot behind the feature noise. Independent patches: any one patch, the first of the order.
             at = s * depth + self.hard.feature_noise_patches if "content" not in u else 0
             content = torch.where(hard_patch & (place == at), DOMINANT_NOISE, content)
-        return content, lower.to(self.dtype), upper.to(self.dtype)
+        return content, bounds[0], bounds[1]

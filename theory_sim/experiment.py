@@ -161,7 +161,7 @@ def load_results(folder: str | Path, config: Config | None = None) -> Results:
         env = json.loads((folder / "environment.json").read_text())
     except FileNotFoundError as error:
         raise InputError(f"{folder} holds no finished run: {Path(error.filename).name} is missing") from None
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{folder / 'manifest.json'} is damaged; delete the folder to run again") from None

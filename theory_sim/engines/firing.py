@@ -53,7 +53,8 @@ class ListedFiring:
         """As `DenseFiring.activity`."""
         r, samples, patches, neurons = self.shape
         place = self.patch // patches * neurons + self.neuron
-        return torch.bincount(place, self.value, r * samples * neurons).view(r, samples, neurons)
+        sums = torch.bincount(place, self.value, r * samples * neurons)
+        return sums.view(r, samples, neurons).to(self.value.dtype)  # without any pair PyTorch counts in integers
 
     def gradient(self, slope: Float[Tensor, "r B neuron"], x: Float[Tensor, "r B P d"]) -> Float[Tensor, "r neuron d"]:
         """As `DenseFiring.gradient`."""
@@ -71,7 +72,7 @@ def firing(pre: Float[Tensor, "r B P neuron"]) -> DenseFiring | ListedFiring:
     """ReLU of pre-activations, which may be overwritten."""
     if pre.device.type != "cpu":
         return DenseFiring(pre.relu_())
-    mask = (pre > 0).numpy().ravel()
+    mask = (pre <= 0).logical_not_().numpy().ravel()  # NaN is listed too: it must reach the loss
     if np.count_nonzero(mask) > _FEW * mask.size:
         return DenseFiring(pre.relu_())
     pair = torch.from_numpy(np.flatnonzero(mask))

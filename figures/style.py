@@ -1,0 +1,75 @@
+"""How all figures look: sizes, fonts, one colour per role, and the marks that several figures share."""
+
+from types import ModuleType
+
+import matplotlib
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+PAGE = 6.75
+"""Text width of a two-column paper, in inches; its fonts are not scaled on the way to the page."""
+
+PALETTE = {
+    "common": "#0077BB",
+    "rare": "#D55E00",
+    "coarse": "#882255",
+    "fine": "#332288",
+    "noise": "#999999",
+    "bound": "#000000",
+}
+"""The colour of each role, in every figure. Chosen from Okabe & Ito's and Tol's sets for the largest least distance under
+normal sight and simulated protanopia, deuteranopia and tritanopia; a test holds it there."""
+
+SIGNED = LinearSegmentedColormap.from_list("signed", ["#8C510A", "#FFFFFF", "#1A1A1A"])
+"""Colour map of numbers of either sign, 0 in the middle; free of the roles' hues, which then can mark its cells."""
+
+_RC = {
+    "figure.dpi": 150,
+    "savefig.dpi": 150,
+    # DejaVu comes with matplotlib: the same glyphs, and so the same bytes, on every machine.
+    "font.family": "DejaVu Sans",
+    "mathtext.fontset": "dejavusans",
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "axes.titlesize": 8.5,
+    "axes.titlelocation": "left",
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "axes.linewidth": 0.7,
+    "lines.linewidth": 1.5,
+    "lines.solid_capstyle": "butt",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    # Text stays text in PDF, as TrueType outlines: searchable, editable, and accepted by publishers.
+    "pdf.fonttype": 42,
+}
+
+
+def use() -> None:
+    """Set the style; once per process, before anything is drawn or saved."""
+    sns.set_theme("paper", "ticks", rc=_RC)
+
+
+def paint(module: ModuleType, table: pd.DataFrame) -> Figure:
+    """The figure of a module (see `figures`) from its table. Outside pyplot: no window, nothing to close."""
+    matplotlib.rcParams["figure.constrained_layout.h_pad"] = 0.03
+    figure = Figure(figsize=module.SIZE, layout="constrained")
+    module.draw(table, figure.subplot_mosaic(**module.LAYOUT))
+    return figure
+
+
+def band(ax: Axes, table: pd.DataFrame, x: str, color: str, **line: object) -> None:
+    """A line through the columns `x` and ``value``, and a band from ``low`` to ``high``."""
+    ax.fill_between(table[x], table["low"], table["high"], color=color, alpha=0.2, linewidth=0)
+    ax.plot(table[x], table["value"], color=color, **line)
+
+
+def bound(ax: Axes, y: float, label: str) -> None:
+    """A thin line at a bound, its label at the right, outside of the data."""
+    ax.axhline(y, color=PALETTE["bound"], linewidth=0.6, linestyle=(0, (1, 1.5)), zorder=1)
+    ax.annotate(label, (1, y), (3, 0), ("axes fraction", "data"), "offset points", va="center", fontsize=7)

@@ -1,0 +1,194 @@
+"""The result: training on coarse and on fine labels, losses and errors against the bounds of the two theorems."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
+from matplotlib.legend_handler import HandlerTuple
+from matplotlib.lines import Line2D
+
+from figures import style
+from theory_sim.claims import decide
+from theory_sim.config import Config
+from theory_sim.experiment import Results
+
+NAME = "theorems"
+CAPTION = (
+    "Training on coarse labels (left) and on fine labels (right), read for the coarse classes: training loss, and error on"
+    " easy and hard test samples, against the training step. Lines are means over replicas, bands their minimum and maximum;"
+    " markers are the estimates that decide the claims, with their confidence intervals, on the full test set at the last"
+    " step; dotted lines are the claims' bounds. Rare growth: growth of the response to a leaf's rare feature, divided by"
+    " that to its common feature. Transfer gain: hard error with coarse labels minus that with fine labels. Axes are linear"
+    " up to step 1 and up to 0.01, logarithmic beyond. Hard errors can exceed chance: hard samples hold weak common features"
+    " of other classes. Colours: easy samples show their common feature, hard ones can be told by rare features only."
+)
+SIZE = (style.PAGE, 3.1)
+LAYOUT: dict[str, Any] = {"mosaic": [["coarse", "fine"]], "sharey": True}
+
+QUANTITIES = ("training-loss", "easy-error", "hard-error")
+"""The claims that have a curve, named as in their ids behind the model's name."""
+_LOOKS: dict[str, dict[str, Any]] = {
+    "training-loss": {"linestyle": "solid", "marker": "s"},
+    "easy-error": {"linestyle": (0, (4, 1.5)), "marker": "o"},
+    "hard-error": {"linestyle": "solid", "marker": "D"},
+}
+_LINEAR_BELOW = 0.01
+"""Symmetric-log y axis: errors reach 0, and the smallest bound lies here."""
+
+
+def runs(config: Config) -> list[Config]:
+    """One run: the configuration itself."""
+    return [config]
+
+
+def compute(config: Config, results: Sequence[Results]) -> pd.DataFrame:
+    """The curves and the claims of both models.
+
+    Returns:
+        Columns ``model`` (for claims, the theorem: a claim about both models belongs to fine labels), ``part`` (curve or
+        claim), ``quantity``, ``step``, ``value``, ``low``, ``high``, ``range`` (what low and high are), and for claims
+        ``side``, ``bound`` and ``verdict``.
+    """
+    (result,) = results
+    rows = [*_curves("coarse", result.coarse, config), *_curves("fine", result.fine, config)]
+    for claim in decide(result):
+        model, _, quantity = claim.id.partition("-")
+        if model not in ("coarse", "fine"):
+            model, quantity = "fine", claim.id
+        estimate = claim.estimate
+        rows.append(
+            {
+                "model": model,
+                "part": "claim",
+                "quantity": quantity,
+                "step": config.training.steps,
+                "value": estimate.value,
+                "low": estimate.low,
+                "high": estimate.high,
+                "range": f"{config.claims.confidence:.0%} interval, {estimate.method}",
+                "side": claim.side,
+                "bound": claim.bound,
+                "verdict": "holds" if claim.holds else "fails",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+    """One panel per model, and one legend for both."""
+    claims, curves = table[table.part == "claim"], table[table.part == "curve"]
+    for model, ax in axes.items():
+        own = claims[claims.model == model]
+        for quantity in QUANTITIES:
+            curve = curves[(curves.model == model) & (curves.quantity == quantity)]
+            style.band(ax, curve, "step", _color(model, quantity), linestyle=_LOOKS[quantity]["linestyle"], label=quantity)
+        drawn = own[own.quantity.isin(QUANTITIES)]
+        for claim in drawn.itertuples():
+            _estimate(ax, claim)
+        # Claims with one bound share its line.
+        for (side, bound), same in drawn.groupby(["side", "bound"]):
+            names = ", ".join(_words(q).removeprefix("training ").removesuffix(" error") for q in same.quantity)
+            style.bound(ax, bound, f"{names} {side} {bound:g}")
+        _titles(ax, model, own)
+    _axes(table, axes)
+    _legend(table, axes)
+
+
+def _curves(model: str, data: xr.Dataset, config: Config) -> Iterator[dict[str, Any]]:
+    """Rows of a model's curves: mean, minimum and maximum over replicas."""
+    # Readouts that need fitting are not recorded during training: their curves are those of the first readout that is.
+    readout = config.transfer.readouts[0]
+    error = data.curve_error.sel(readout=readout if readout in data.readout else data.readout[0])
+    series = {"training-loss": data.training_loss.rename(update="step")}
+    series |= {f"{kind}-error": error.sel(kind=kind) for kind in ("easy", "hard")}
+    for quantity, values in series.items():
+        values = values.astype(float)
+        over = {"value": values.mean("replica"), "low": values.min("replica"), "high": values.max("replica")}
+        for step in values.step.values:
+            numbers = {key: float(value.sel(step=step)) for key, value in over.items()}
+            yield {
+                "model": model,
+                "part": "curve",
+                "quantity": quantity,
+                "step": int(step),
+                **numbers,
+                "range": f"min–max of {config.replicas} replicas",
+            }
+
+
+def _color(model: str, quantity: str) -> str:
+    """Errors have one colour in both panels, so that they can be compared; the loss has its panel's."""
+    return style.PALETTE[{"easy-error": "common", "hard-error": "rare"}.get(quantity, model)]
+
+
+def _words(quantity: str) -> str:
+    return quantity.replace("-", " ")
+
+
+def _estimate(ax: Axes, claim: Any) -> ErrorbarContainer:
+    """The number that decides a claim, with its interval."""
+    return ax.errorbar(
+        [claim.step],
+        [claim.value],
+        [[claim.value - claim.low], [claim.high - claim.value]],
+        color=_color(claim.model, claim.quantity),
+        marker=_LOOKS[claim.quantity]["marker"],
+        markersize=4.5,
+        markeredgecolor="white",
+        markeredgewidth=0.5,
+        capsize=2,
+        elinewidth=1,
+        zorder=5,
+        clip_on=False,
+        label=f"{claim.quantity} claim",
+    )
+
+
+def _titles(ax: Axes, model: str, claims: pd.DataFrame) -> None:
+    """The verdict, and below it the claims that have no curve."""
+    failed = [_words(q) for q in claims.quantity[claims.verdict == "fails"]]
+    verdict = f"{len(failed)} of {len(claims)} claims fail" if failed else f"all {len(claims)} claims hold"
+    other = claims[~claims.quantity.isin(QUANTITIES)]
+    numbers = [f"{_words(c.quantity)} {c.value:.2g} ({c.side} {c.bound:.2g})" for c in other.itertuples()]
+    lines = [", ".join(numbers)]
+    if failed:
+        lines.insert(0, "failing: " + ", ".join(failed))
+    ax.set_title(f"{model.capitalize()} labels: {verdict}", color=style.PALETTE[model], weight="bold", pad=4 + 10 * len(lines))
+    ax.annotate("\n".join(lines), (0, 1), (0, 5), "axes fraction", "offset points", fontsize=7, linespacing=1.25)
+
+
+def _axes(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+    last, top = table.step.max(), table.high[table.quantity.isin(QUANTITIES)].max()
+    for ax in axes.values():
+        ax.set_xscale("symlog", linthresh=1, linscale=0.4)
+        ax.set_yscale("symlog", linthresh=_LINEAR_BELOW, linscale=0.5)
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.minorticks_off()
+        ax.set_xlim(0, max(1, last))
+        ax.set_ylim(-_LINEAR_BELOW / 5, 1.25 * max(1, top))
+        ax.set_xlabel("training step")
+        ax.label_outer()
+    axes["coarse"].set_ylabel("training loss (nats), test error")
+
+
+def _legend(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+    """Below both panels: the loss with both colours, and what bands, markers and thin lines are."""
+    handles: list[Any] = []
+    for quantity in QUANTITIES:
+        colors = dict.fromkeys(_color(model, quantity) for model in axes)
+        look = {"linestyle": _LOOKS[quantity]["linestyle"]}
+        handles.append(tuple(Line2D([], [], color=color, **look) for color in colors))
+    ranges = table.groupby("part").range.first()
+    labels = [_words(q).replace("error", "test error") for q in QUANTITIES]
+    handles.append(Line2D([], [], color=style.PALETTE["noise"], linewidth=6, alpha=0.4))
+    labels.append(f"{ranges['curve']}")
+    handles.append(Line2D([], [], color=style.PALETTE["noise"], marker="o", linestyle="none", markersize=4.5))
+    labels.append(f"full test set, {ranges['claim'].split(',')[0]}")
+    handles.append(Line2D([], [], color=style.PALETTE["bound"], linewidth=0.6, linestyle=(0, (1, 1.5))))
+    labels.append("bound")
+    figure = axes["coarse"].figure
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, handler_map={tuple: HandlerTuple(None, pad=0)})

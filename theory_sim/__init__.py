@@ -1,0 +1,39 @@
+"""Simulate feature learning in two-layer convolutional ReLU networks, and decide its theorems by numbers.
+
+The theory is that of arXiv:2303.16887 (Hong, Cui, Fuxman, Chan, Luo), *Towards Understanding the Effect of Pretraining
+Label Granularity*. One way only: `tree` → `features` → `data` → `network` → `training` → `recording` → results on disk
+(`experiment`) → `claims`.
+"""
+
+from theory_sim.claims import Claim, decide
+from theory_sim.config import Config, load_config
+from theory_sim.data import Batch, PatchSampler
+from theory_sim.errors import DivergedError, InputError
+from theory_sim.experiment import Results, load_results, run
+from theory_sim.invariants import check_batches, check_data
+from theory_sim.network import TwoLayerConvNet
+from theory_sim.provenance import package_version
+from theory_sim.regime import check as check_regime
+from theory_sim.training import Training
+from theory_sim.tree import LabelTree
+
+__all__ = [
+    "Batch",
+    "Claim",
+    "Config",
+    "DivergedError",
+    "InputError",
+    "LabelTree",
+    "PatchSampler",
+    "Results",
+    "Training",
+    "TwoLayerConvNet",
+    "check_batches",
+    "check_data",
+    "check_regime",
+    "decide",
+    "load_config",
+    "load_results",
+    "run",
+]
+__version__ = package_version()

@@ -1,0 +1,126 @@
+"""Hypothesis strategies for users who property-test code that builds on this package, or a generator of their own.
+
+    from hypothesis import given
+    from theory_sim import testing
+
+    @given(testing.drawn_batches())
+    def test_my_generator(drawn):
+        mine = my_generator(drawn.config, drawn.dictionary, drawn.batch.leaf)
+        ...
+
+Needs ``pip install theory-sim[testing]``. To test a generator's laws, not only single samples, hand its batches to
+`theory_sim.invariants.check_batches`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+
+from theory_sim.config import Config
+from theory_sim.data import Batch, PatchSampler
+from theory_sim.features import Dictionary
+from theory_sim.seeding import generators
+from theory_sim.training import make_dictionary
+from theory_sim.tree import LabelTree
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A batch and what it was drawn from."""
+
+    config: Config
+    dictionary: Dictionary
+    batch: Batch
+
+
+def subclasses(max_children: int = 4, max_depth: int = 3) -> st.SearchStrategy[Any]:
+    """Values of ``tree.subclasses`` below one coarse class: a number, or a list (a deeper tree).
+
+    Args:
+        max_children: most children of a node.
+        max_depth: most levels below the root, the coarse classes being the first.
+    """
+    number = st.integers(1, max_children)
+    if max_depth <= 2:
+        return number
+    inner = subclasses(max_children, max_depth - 1) | st.just(0)
+    return number | st.lists(inner, min_size=1, max_size=max_children)
+
+
+@st.composite
+def tree_sections(draw: Callable[..., Any], max_coarse: int = 4, max_children: int = 4, max_depth: int = 3) -> dict[str, Any]:
+    """Values of the configuration's ``tree`` section: equal or unequal numbers of subclasses, flat or deep."""
+    coarse = draw(st.integers(2, max_coarse))
+    below = subclasses(max_children, max_depth)
+    equal = st.integers(1, max_children)
+    unequal = st.lists(below, min_size=coarse, max_size=coarse)
+    return {"coarse": coarse, "subclasses": draw(equal | unequal)}
+
+
+@st.composite
+def trees(draw: Callable[..., Any], max_coarse: int = 4, max_children: int = 4, max_depth: int = 3) -> LabelTree:
+    """Label trees."""
+    return LabelTree.of(**draw(tree_sections(max_coarse, max_children, max_depth)))
+
+
+def _ranges(low: float, high: float) -> st.SearchStrategy[list[float]]:
+    return st.lists(st.floats(low, high, width=32), min_size=2, max_size=2).map(sorted)
+
+
+@st.composite
+def configs(draw: Callable[..., Any], max_dim_extra: int = 16, dtype: str = "float64") -> Config:
+    """Valid small configurations, over every option of the data model.
+
+    Args:
+        draw: given by hypothesis.
+        max_dim_extra: most dimensions beyond the number of features.
+        dtype: ``training.dtype``.
+    """
+    tree = draw(tree_sections())
+    shape = LabelTree.of(**tree)
+    s = draw(st.integers(1, 3))
+    noise_patches, hard_noise_patches = draw(st.integers(0, 2)), draw(st.integers(0, 2))
+    patches = shape.depth * s + max(noise_patches, hard_noise_patches + 1) + draw(st.integers(0, 4))
+    noises = st.just(0.0) | st.floats(0.01, 2)
+    return Config.model_validate(
+        {
+            "replicas": draw(st.integers(1, 3)),
+            "seed": draw(st.integers(0, 2**31)),
+            "tree": tree,
+            "data": {
+                "dim": shape.n_nodes + draw(st.integers(0, max_dim_extra)),
+                "patches": patches,
+                "feature_patches": s,
+                "patch_law": draw(st.sampled_from(["fixed", "independent"])),
+                "strength_spread": draw(st.just(0.0) | st.floats(0.01, 0.9)),
+                "noise": draw(noises),
+                "feature_noise_patches": noise_patches,
+                "feature_noise": draw(_ranges(0.0, 1.0)),
+                "basis": draw(st.sampled_from(["canonical", "rotated"])),
+                "label_noise": draw(st.just(0.0) | st.floats(0.05, 0.5)),
+            },
+            "hard": {
+                "common": draw(st.sampled_from(["missing", "weak"])),
+                "weak_strength": draw(_ranges(0.0, 0.5)),
+                "feature_noise_patches": hard_noise_patches,
+                "feature_noise": draw(_ranges(0.0, 1.0)),
+                "noise": draw(noises),
+            },
+            "network": {"neurons": draw(st.integers(1, 6))},
+            "training": {"batch": draw(st.integers(1, 8)), "steps": draw(st.integers(0, 4)), "dtype": dtype},
+        }
+    )
+
+
+@st.composite
+def drawn_batches(draw: Callable[..., Any], max_samples: int = 8) -> Drawn:
+    """Batches of easy, hard or mixed samples, of any configuration."""
+    config = draw(configs())
+    dictionary = make_dictionary(config, torch.device("cpu"))
+    streams = generators(config.seed_of("data"), "check", config.replicas)
+    hard_share = draw(st.sampled_from([0.0, 0.5, 1.0]))
+    batch = PatchSampler(config, dictionary).sample(streams, draw(st.integers(1, max_samples)), hard_share)
+    return Drawn(config, dictionary, batch)
