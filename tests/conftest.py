@@ -1,5 +1,8 @@
 """Shared by all tests."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
@@ -21,3 +24,41 @@ def devices() -> list[str]:
 @pytest.fixture(params=devices())
 def device(request: pytest.FixtureRequest) -> str:
     return request.param
+
+
+@pytest.fixture(scope="session")
+def config_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A configuration that is run in a second."""
+    path = tmp_path_factory.mktemp("config") / "tiny.yaml"
+    path.write_text(
+        """
+name: tiny
+replicas: 2
+seed: 2
+tree: {subclasses: 3}
+data: {dim: 32, patches: 12, feature_patches: 3}
+network: {neurons: 8}
+training: {batch: 16, steps: 40, checkpoint_every: 3, step_size: {coarse: 0.05, fine: 0.2}}
+transfer: {readouts: [sum_logits]}
+test: {samples: 50, curve_samples: 20}
+record: {points: 6}
+"""
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def _finished(config_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from theory_sim.config import load_config
+    from theory_sim.experiment import run
+
+    out = tmp_path_factory.mktemp("finished")
+    run(load_config(config_file), out, "cpu")
+    return out
+
+
+@pytest.fixture
+def finished(_finished: Path, tmp_path: Path) -> Path:
+    """The only results folder of `config_file`, run on the CPU below ``tmp_path / "results"``; each test has its own."""
+    shutil.copytree(_finished, tmp_path / "results")
+    return next((tmp_path / "results").glob("*/*"))

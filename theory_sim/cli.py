@@ -144,8 +144,9 @@ def main() -> None:
     except (InputError, DivergedError, OSError) as error:
         code = _complain(str(error))
     except (KeyboardInterrupt, typer.Abort):
-        print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
         code = 130
+    if code == 130:  # also what typer makes of an interrupt
+        print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
     sys.exit(code)
 
 

@@ -1,0 +1,90 @@
+"""Label functions and their alignment with the coarse target."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from hypothesis import given
+
+from theory_sim import testing
+from theory_sim.errors import InputError
+from theory_sim.labels import alignment, label_function
+from theory_sim.tree import LabelTree
+
+TREE = LabelTree.of(2, [3, [2, 1]])  # leaves 1,1 1,2 1,3 2,1,1 2,1,2 2,2,1
+
+
+def samples(n=600, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    leaf = torch.randint(TREE.n_leaves, (n,), generator=generator)
+    return SimpleNamespace(labelled_leaf=leaf, tag=torch.rand(n, generator=generator), index=torch.arange(n))
+
+
+@given(testing.trees())
+def test_a_level_is_the_ancestor(tree):
+    for depth in range(1, tree.depth + 1):
+        f = label_function(f"level({depth})", tree)
+        at = tree.level(depth)
+        assert f.n_classes == len(at.unique())
+        for a in range(tree.n_leaves):
+            assert int(f.parent[f.own[a]]) == int(tree.coarse_of_leaf[a])
+            for b in range(tree.n_leaves):
+                assert (f.own[a] == f.own[b]) == (at[a] == at[b])
+    assert label_function("leaf", tree).own.tolist() == list(range(tree.n_leaves))
+    assert label_function("level(1)", tree).own.tolist() == tree.coarse_of_leaf.tolist()
+
+
+def test_mixed_levels():
+    f = label_function("mixed(1, 3)", TREE)
+    assert f.n_classes == 4
+    assert f.own.tolist().count(int(f.own[0])) == 3
+    assert sorted(f.parent.tolist()) == [0, 1, 1, 1]
+
+
+def test_random_labels_are_balanced_fixed_and_say_nothing():
+    f, s = label_function("random(4)", TREE), samples(20000)
+    labels = f.assign(s)
+    assert torch.equal(labels, f.assign(s))
+    counts = torch.bincount(labels, minlength=4)
+    assert counts.sum() == 20000
+    assert ((counts - 5000).abs() < 5 * (20000 * 3 / 16) ** 0.5).all()
+    report = alignment(labels, TREE.coarse_of_leaf[s.labelled_leaf])
+    assert report.inside == 0
+    assert abs(report.adjusted_mutual_information) < 0.01
+    assert abs(report.purity - 0.5) < 0.05
+
+
+def test_misaligned_groups_cut_across_the_classes():
+    f = label_function("misaligned(3)", LabelTree.of(2, 6))
+    for group in range(3):
+        classes = LabelTree.of(2, 6).coarse_of_leaf[f.own == group]
+        assert sorted(classes.tolist()) == [0, 0, 1, 1]
+
+
+def test_sample_id():
+    f, s = label_function("sample-id", TREE, 600), samples()
+    assert f.n_classes == 600
+    assert torch.equal(f.assign(s), s.index)
+
+
+def test_alignment_of_the_hierarchy():
+    s = samples()
+    coarse = TREE.coarse_of_leaf[s.labelled_leaf]
+    same = alignment(coarse, coarse)
+    assert (same.n_classes, same.inside, same.purity, same.adjusted_mutual_information) == (2, 1, 1, pytest.approx(1))
+    leaves = alignment(s.labelled_leaf, coarse)
+    assert (leaves.n_classes, leaves.inside, leaves.purity, leaves.samples_per_class) == (6, 1, 1, 100)
+    assert 0.1 < leaves.adjusted_mutual_information < 0.9
+
+
+def test_alignment_counts_by_hand():
+    report = alignment(torch.tensor([0, 0, 0, 1, 1, 2]), torch.tensor([0, 0, 1, 1, 1, 0]))
+    assert (report.n_classes, report.samples_per_class, report.inside, report.purity) == (3, 2, 2 / 3, 5 / 6)
+
+
+@pytest.mark.parametrize(
+    "text", ["level(0)", "level(4)", "level(1,2)", "mixed(1)", "random(1)", "misaligned(9)", "leaf(2)", "Level(1)", "x y", ""]
+)
+def test_wrong_names_and_arguments_are_refused(text):
+    with pytest.raises(InputError):
+        label_function(text, TREE)
