@@ -3,25 +3,171 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
 import torch
 from matplotlib.axes import Axes
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MultipleLocator
 
 from figures import style
 from theory_sim.config import Config, Tree
-from theory_sim.data import DOMINANT_NOISE, Batch, Draws, PatchSampler
+from theory_sim.data import DOMINANT_NOISE, Draws, PatchSampler
 from theory_sim.experiment import Results
 from theory_sim.seeding import generators
 from theory_sim.training import make_dictionary
+from theory_sim.tree import LabelTree
 
 NAME = "data_model"
 CAPTION = (
-    "One sample of the data model, easy (top), and hard with the same random numbers (bottom): correlation of each patch with"
-    " each feature. The strip above a sample tells what each patch holds. At the left the label tree, one node per feature,"
-    " with the sample's path filled. The hard sample lacks its common feature, and holds weak common features of another"
-    " class and one patch of dominant noise; only the rare feature tells its class. A tree of 2 × 3 classes is shown."
+    "One sample of the data model, easy (top), and made hard with the same random numbers (bottom): correlation of each patch"
+    " with each feature, the patches in their random order. The strip above tells what each patch holds. At the left the label"
+    " tree, one node per feature, the sample's path filled. Made hard, the sample loses its common feature and gains weak"
+    " common features of another class and a patch of dominant noise: only the rare feature tells its class. A tree of 2 × 3"
+    " classes is shown."
 )
-SIZE = (style.PAGE, 4.0)
+SIZE = (style.PAGE, 3.9)
+LAYOUT: dict[str, Any] = {
+    "mosaic": [["easy tree", "easy", "scale"], ["hard tree", "hard", "scale"]],
+    "width_ratios": [9, 60, 1],
+}
+
+_COMMON, _RARE, _NOISE = (style.PALETTE[role] for role in ("common", "rare", "noise"))
+HOLDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "common feature": ("c", {"facecolor": _COMMON, "edgecolor": _COMMON}),
+    "rare feature": ("r", {"facecolor": _RARE, "edgecolor": _RARE}),
+    "feature noise": ("f", {"facecolor": "white", "edgecolor": _COMMON}),
+    "dominant noise": ("d", {"facecolor": _NOISE, "edgecolor": _NOISE}),
+    "noise": ("", {"facecolor": "white", "edgecolor": _NOISE}),
+}
+"""What a patch can hold: its letter and its look in the strip."""
+_TITLES = {"easy": "easy sample of leaf $(y, c)$ = ({})", "hard": "the same sample made hard"}
+
+
+def runs(config: Config) -> list[Config]:
+    """None: nothing is trained."""
+    return []
+
+
+def compute(config: Config, results: Sequence[Results] = ()) -> pd.DataFrame:
+    """One sample, easy and hard; data, noise and seeds are the configuration's, the tree is 2 × 3.
+
+    Returns:
+        A row per sample, patch and feature, features in the order of the tree's branches. Columns ``sample``, ``leaf``,
+        ``patch`` (from 1), ``holds`` (of `HOLDS`), ``strength`` (α of what it holds), ``feature``, ``correlation``.
+    """
+    small = Config(tree=Tree(coarse=2, subclasses=3), data=config.data, hard=config.hard, seed=config.seed, seeds=config.seeds)
+    tree, dictionary = small.label_tree, make_dictionary(small, torch.device("cpu"))
+    sampler = PatchSampler(small, dictionary)
+    draws = sampler.draw(generators(small.seed_of("data"), "test easy", small.replicas), 1)
+    features = sorted(range(tree.n_nodes), key=tree.ancestors)
+    rows: list[dict[str, Any]] = []
+    for name, hard_share in (("easy", 0.0), ("hard", 1.0)):
+        # Assembling overwrites the raw numbers, and both samples are to be made of the same ones.
+        sample = sampler.assemble(Draws(draws.uniform, draws.normal.clone()), hard_share)
+        correlation = dictionary.correlation(sample.x)[0, 0]
+        leaf = tree.leaves[int(sample.leaf[0, 0])]
+        for patch, content in enumerate(sample.content[0, 0].tolist()):
+            of_patch = {
+                "sample": name,
+                "leaf": tree.names[leaf],
+                "patch": patch + 1,
+                "holds": _holds(tree, leaf, content),
+                "strength": float(sample.strength[0, 0, patch]),
+            }
+            rows.extend(of_patch | {"feature": tree.names[f], "correlation": float(correlation[patch, f])} for f in features)
+    return pd.DataFrame(rows)
+
+
+def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+    """Two heat maps with their strips and trees, one colour scale and one legend."""
+    top = float(np.ceil(10 * table.correlation.abs().max()) / 10)
+    for name, sample in table.groupby("sample"):
+        features = sample.feature.unique()
+        ax = axes[name]
+        sns.heatmap(
+            sample.pivot(index="feature", columns="patch", values="correlation").loc[features],
+            ax=ax,
+            cmap=style.SIGNED,
+            vmin=-top,
+            vmax=top,
+            linewidths=0.4,
+            linecolor="0.9",
+            cbar=name == "hard",
+            cbar_ax=axes["scale"],
+            cbar_kws={"label": r"correlation $\langle x_p, v\rangle$", "ticks": MultipleLocator(0.5)},
+        )
+        _strip(ax, sample.drop_duplicates("patch"))
+        ax.set_title(_TITLES[name].format(sample.leaf.iloc[0].replace(",", ", ")))
+        _labels(ax, features, sample.patch.max())
+        _tree(axes[f"{name} tree"], features, sample.leaf.iloc[0], ax.get_ylim())
+    axes["easy tree"].set_title("label tree", loc="center")
+    axes["easy"].set_xlabel("")
+    axes["easy"].set_xticklabels([])
+    handles = [Rectangle((0, 0), 1, 1, linewidth=0.8, **look) for _, look in HOLDS.values()]
+    labels = [f"{letter}: {kind}" if letter else f"{kind} only" for kind, (letter, _) in HOLDS.items()]
+    axes["easy"].figure.legend(
+        handles, labels, loc="outside lower center", ncols=len(labels), handlelength=1, handleheight=1, columnspacing=2
+    )
+
+
+def _holds(tree: LabelTree, leaf: int, content: int) -> str:
+    """Word for the content of a patch in a sample of the leaf."""
+    if content < 0:
+        return "dominant noise" if content == DOMINANT_NOISE else "noise"
+    if content not in tree.ancestors(leaf):
+        return "feature noise"
+    return "common feature" if content < tree.n_coarse else "rare feature"
+
+
+def _strip(ax: Axes, patches: pd.DataFrame) -> None:
+    """A row of boxes above the heat map, one per patch."""
+    for patch in patches.itertuples():
+        letter, look = HOLDS[patch.holds]
+        ax.add_patch(Rectangle((patch.patch - 0.92, -1.05), 0.84, 0.84, linewidth=0.8, label=patch.holds, **look))
+        dark = look["facecolor"] != "white"
+        ink = "white" if dark else look["edgecolor"]
+        ax.text(patch.patch - 0.5, -0.62, letter, color=ink, ha="center", va="center", fontsize=7, weight="bold")
+    ax.annotate("holds", (0, -0.62), (-3, 0), "data", "offset points", ha="right", va="center", fontsize=7)
+    ax.set_ylim(ax.get_ylim()[0], -1.15)
+
+
+def _labels(ax: Axes, features: Sequence[str], patches: int) -> None:
+    """Features at the left in their role's colour, patch numbers below."""
+    ax.set_yticks(np.arange(len(features)) + 0.5, [f"$v_{{{f}}}$" for f in features], rotation=0)
+    for label, feature in zip(ax.get_yticklabels(), features, strict=True):
+        label.set_color(_role_color(feature))
+    numbers = [1, *range(5, patches + 1, 5)]
+    ax.set_xticks([n - 0.5 for n in numbers], numbers, rotation=0)
+    ax.tick_params(length=0)
+    ax.set_xlabel("patch $p$")
+    ax.set_ylabel("")
+
+
+def _tree(ax: Axes, features: Sequence[str], leaf: str, rows: tuple[float, float]) -> None:
+    """The label tree from left to right, each node at the height of its feature's row."""
+    y = {feature: row + 0.5 for row, feature in enumerate(features)}
+    coarse = [feature for feature in features if "," not in feature]
+    root = sum(y[feature] for feature in coarse) / len(coarse)
+    path = {leaf, leaf.partition(",")[0]}
+    for feature in features:
+        depth, parent = feature.count(",") + 1, feature.rpartition(",")[0]
+        on_path = feature in path
+        ax.plot(
+            [depth - 1, depth - 1, depth],
+            [y[parent] if parent else root, y[feature], y[feature]],
+            color="black" if on_path else _NOISE,
+            linewidth=1.2 if on_path else 0.7,
+            zorder=2 if on_path else 1,
+        )
+        color = _role_color(feature)
+        ax.plot(depth, y[feature], "o", color=color if on_path else "white", markeredgecolor=color, markersize=5, label=feature)
+    ax.plot(0, root, "o", color="black", markersize=4)
+    ax.set_xlim(-0.3, 2.3)
+    ax.set_ylim(rows)
+    ax.set_axis_off()
+
+
+def _role_color(feature: str) -> str:
+    return _RARE if "," in feature else _COMMON

@@ -2,7 +2,6 @@
 
 from types import ModuleType
 
-import matplotlib
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -23,6 +22,9 @@ PALETTE = {
 """The colour of each role, in every figure. Chosen from Okabe & Ito's and Tol's sets for the largest least distance under
 normal sight and simulated protanopia, deuteranopia and tritanopia; a test holds it there."""
 
+BOUND = {"color": PALETTE["bound"], "linewidth": 0.6, "linestyle": (0, (1, 1.5))}
+"""How the line of a bound looks."""
+
 SIGNED = LinearSegmentedColormap.from_list("signed", ["#8C510A", "#FFFFFF", "#1A1A1A"])
 """Colour map of numbers of either sign, 0 in the middle; free of the roles' hues, which then can mark its cells."""
 
@@ -41,6 +43,10 @@ _RC = {
     "legend.fontsize": 7.5,
     "legend.frameon": False,
     "axes.linewidth": 0.7,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
     "lines.linewidth": 1.5,
     "lines.solid_capstyle": "butt",
     "axes.spines.top": False,
@@ -57,7 +63,6 @@ def use() -> None:
 
 def paint(module: ModuleType, table: pd.DataFrame) -> Figure:
     """The figure of a module (see `figures`) from its table. Outside pyplot: no window, nothing to close."""
-    matplotlib.rcParams["figure.constrained_layout.h_pad"] = 0.03
     figure = Figure(figsize=module.SIZE, layout="constrained")
     module.draw(table, figure.subplot_mosaic(**module.LAYOUT))
     return figure
@@ -71,5 +76,5 @@ def band(ax: Axes, table: pd.DataFrame, x: str, color: str, **line: object) -> N
 
 def bound(ax: Axes, y: float, label: str) -> None:
     """A thin line at a bound, its label at the right, outside of the data."""
-    ax.axhline(y, color=PALETTE["bound"], linewidth=0.6, linestyle=(0, (1, 1.5)), zorder=1)
+    ax.axhline(y, zorder=1, label="bound", **BOUND)
     ax.annotate(label, (1, y), (3, 0), ("axes fraction", "data"), "offset points", va="center", fontsize=7)

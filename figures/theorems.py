@@ -1,8 +1,10 @@
 """The result: training on coarse and on fine labels, losses and errors against the bounds of the two theorems."""
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
@@ -19,11 +21,11 @@ NAME = "theorems"
 CAPTION = (
     "Training on coarse labels (left) and on fine labels (right), read for the coarse classes: training loss, and error on"
     " easy and hard test samples, against the training step. Lines are means over replicas, bands their minimum and maximum;"
-    " markers are the estimates that decide the claims, with their confidence intervals, on the full test set at the last"
-    " step; dotted lines are the claims' bounds. Rare growth: growth of the response to a leaf's rare feature, divided by"
-    " that to its common feature. Transfer gain: hard error with coarse labels minus that with fine labels. Axes are linear"
-    " up to step 1 and up to 0.01, logarithmic beyond. Hard errors can exceed chance: hard samples hold weak common features"
-    " of other classes. Colours: easy samples show their common feature, hard ones can be told by rare features only."
+    " markers are the estimates at the last step that decide the claims, on more samples, with their confidence intervals;"
+    " dotted lines are the claims' bounds. Rare ÷ common growth: growth of the response to a leaf's rare feature, divided by"
+    " that of the response to its common feature. Transfer gain: hard error with coarse labels minus that with fine labels."
+    " Axes are linear up to step 1 and up to 0.01, logarithmic beyond. Blue: easy samples show their common feature;"
+    " orange: hard ones do not, and their weak features of other classes can push the error above chance."
 )
 SIZE = (style.PAGE, 3.1)
 LAYOUT: dict[str, Any] = {"mosaic": [["coarse", "fine"]], "sharey": True}
@@ -31,10 +33,11 @@ LAYOUT: dict[str, Any] = {"mosaic": [["coarse", "fine"]], "sharey": True}
 QUANTITIES = ("training-loss", "easy-error", "hard-error")
 """The claims that have a curve, named as in their ids behind the model's name."""
 _LOOKS: dict[str, dict[str, Any]] = {
-    "training-loss": {"linestyle": "solid", "marker": "s"},
-    "easy-error": {"linestyle": (0, (4, 1.5)), "marker": "o"},
-    "hard-error": {"linestyle": "solid", "marker": "D"},
+    "training-loss": {"linestyle": "solid", "marker": "s", "linewidth": 1.5, "markersize": 4.5, "zorder": 3},
+    "hard-error": {"linestyle": "solid", "marker": "D", "linewidth": 2, "markersize": 5, "zorder": 4},
+    "easy-error": {"linestyle": (0, (4, 1.5)), "marker": "o", "linewidth": 1.5, "markersize": 3.5, "zorder": 5},
 }
+"""Easy errors are dashed, smaller, and on top: where both errors are 0, both are seen."""
 _LINEAR_BELOW = 0.01
 """Symmetric-log y axis: errors reach 0, and the smallest bound lies here."""
 
@@ -84,7 +87,8 @@ def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         own = claims[claims.model == model]
         for quantity in QUANTITIES:
             curve = curves[(curves.model == model) & (curves.quantity == quantity)]
-            style.band(ax, curve, "step", _color(model, quantity), linestyle=_LOOKS[quantity]["linestyle"], label=quantity)
+            look = {key: _LOOKS[quantity][key] for key in ("linestyle", "linewidth", "zorder")}
+            style.band(ax, curve, "step", _color(model, quantity), label=quantity, **look)
         drawn = own[own.quantity.isin(QUANTITIES)]
         for claim in drawn.itertuples():
             _estimate(ax, claim)
@@ -101,21 +105,21 @@ def _curves(model: str, data: xr.Dataset, config: Config) -> Iterator[dict[str, 
     """Rows of a model's curves: mean, minimum and maximum over replicas."""
     # Readouts that need fitting are not recorded during training: their curves are those of the first readout that is.
     readout = config.transfer.readouts[0]
-    error = data.curve_error.sel(readout=readout if readout in data.readout else data.readout[0])
+    error = data.curve_error.sel(readout=readout if readout in data.readout.values else data.readout[0])
     series = {"training-loss": data.training_loss.rename(update="step")}
     series |= {f"{kind}-error": error.sel(kind=kind) for kind in ("easy", "hard")}
     for quantity, values in series.items():
-        values = values.astype(float)
-        over = {"value": values.mean("replica"), "low": values.min("replica"), "high": values.max("replica")}
-        for step in values.step.values:
-            numbers = {key: float(value.sel(step=step)) for key, value in over.items()}
+        by_step = values.transpose("step", "replica").values.astype(float)
+        for step, over in zip(values.step.values, by_step, strict=True):
             yield {
                 "model": model,
                 "part": "curve",
                 "quantity": quantity,
                 "step": int(step),
-                **numbers,
-                "range": f"min–max of {config.replicas} replicas",
+                "value": over.mean(),
+                "low": over.min(),
+                "high": over.max(),
+                "range": f"min–max of {len(over)} replica{'s' * (len(over) > 1)}",
             }
 
 
@@ -128,21 +132,25 @@ def _words(quantity: str) -> str:
     return quantity.replace("-", " ")
 
 
+def _number(value: float) -> str:
+    return "undefined" if np.isnan(value) else f"{value:.2g}"
+
+
 def _estimate(ax: Axes, claim: Any) -> ErrorbarContainer:
     """The number that decides a claim, with its interval."""
+    look = _LOOKS[claim.quantity]
     return ax.errorbar(
         [claim.step],
         [claim.value],
         [[claim.value - claim.low], [claim.high - claim.value]],
         color=_color(claim.model, claim.quantity),
-        marker=_LOOKS[claim.quantity]["marker"],
-        markersize=4.5,
+        marker=look["marker"],
+        markersize=look["markersize"],
         markeredgecolor="white",
         markeredgewidth=0.5,
         capsize=2,
         elinewidth=1,
-        zorder=5,
-        clip_on=False,
+        zorder=look["zorder"] + 3,
         label=f"{claim.quantity} claim",
     )
 
@@ -152,10 +160,12 @@ def _titles(ax: Axes, model: str, claims: pd.DataFrame) -> None:
     failed = [_words(q) for q in claims.quantity[claims.verdict == "fails"]]
     verdict = f"{len(failed)} of {len(claims)} claims fail" if failed else f"all {len(claims)} claims hold"
     other = claims[~claims.quantity.isin(QUANTITIES)]
-    numbers = [f"{_words(c.quantity)} {c.value:.2g} ({c.side} {c.bound:.2g})" for c in other.itertuples()]
-    lines = [", ".join(numbers)]
-    if failed:
-        lines.insert(0, "failing: " + ", ".join(failed))
+    numbers = [
+        f"{_words(c.quantity).replace('rare', 'rare ÷ common')} {_number(c.value)} ({c.side} {c.bound:.2g})"
+        for c in other.itertuples()
+    ]
+    lines = [*textwrap.wrap("failing: " + ", ".join(failed), 55)] if failed else []
+    lines.append(", ".join(numbers))
     ax.set_title(f"{model.capitalize()} labels: {verdict}", color=style.PALETTE[model], weight="bold", pad=4 + 10 * len(lines))
     ax.annotate("\n".join(lines), (0, 1), (0, 5), "axes fraction", "offset points", fontsize=7, linespacing=1.25)
 
@@ -168,7 +178,8 @@ def _axes(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         ax.xaxis.set_major_formatter("{x:g}")
         ax.yaxis.set_major_formatter("{x:g}")
         ax.minorticks_off()
-        ax.set_xlim(0, max(1, last))
+        # Room for the markers at the last step; intervals that leave the panel are cut at its edge.
+        ax.set_xlim(0, 1.3 * max(1, last))
         ax.set_ylim(-_LINEAR_BELOW / 5, 1.25 * max(1, top))
         ax.set_xlabel("training step")
         ax.label_outer()
@@ -177,18 +188,21 @@ def _axes(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
 
 def _legend(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """Below both panels: the loss with both colours, and what bands, markers and thin lines are."""
-    handles: list[Any] = []
+    entries: dict[str, Any] = {}
     for quantity in QUANTITIES:
         colors = dict.fromkeys(_color(model, quantity) for model in axes)
-        look = {"linestyle": _LOOKS[quantity]["linestyle"]}
-        handles.append(tuple(Line2D([], [], color=color, **look) for color in colors))
-    ranges = table.groupby("part").range.first()
-    labels = [_words(q).replace("error", "test error") for q in QUANTITIES]
-    handles.append(Line2D([], [], color=style.PALETTE["noise"], linewidth=6, alpha=0.4))
-    labels.append(f"{ranges['curve']}")
-    handles.append(Line2D([], [], color=style.PALETTE["noise"], marker="o", linestyle="none", markersize=4.5))
-    labels.append(f"full test set, {ranges['claim'].split(',')[0]}")
-    handles.append(Line2D([], [], color=style.PALETTE["bound"], linewidth=0.6, linestyle=(0, (1, 1.5))))
-    labels.append("bound")
-    figure = axes["coarse"].figure
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, handler_map={tuple: HandlerTuple(None, pad=0)})
+        lines = tuple(Line2D([], [], color=color, linestyle=_LOOKS[quantity]["linestyle"]) for color in colors)
+        entries[_words(quantity).replace("error", "test error")] = lines
+    ranges, grey = table.groupby("part").range.first(), "0.5"
+    entries[ranges["curve"]] = Line2D([], [], color=grey, linewidth=6, alpha=0.4)
+    entries[f"estimate at the end, {ranges['claim'].split(',')[0]}"] = Line2D([], [], color=grey, marker="o", linestyle="none")
+    entries["bound of a claim"] = Line2D([], [], **style.BOUND)
+    # Legends fill column by column: the curves are to be the first row.
+    order = [0, 3, 1, 4, 2, 5]
+    axes["coarse"].figure.legend(
+        [list(entries.values())[i] for i in order],
+        [list(entries)[i] for i in order],
+        loc="outside lower center",
+        ncols=3,
+        handler_map={tuple: HandlerTuple(None, pad=0)},
+    )

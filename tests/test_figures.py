@@ -1,7 +1,6 @@
 """What the figures show: every number drawn is in the table, and the table is what the results say."""
 
 import itertools
-import sys
 from pathlib import Path
 
 import matplotlib
@@ -18,9 +17,6 @@ from matplotlib.colors import same_color, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-
-# The gallery is a folder of the repository, not part of the installed package.
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from figures import data_model, style, theorems
 from figures.__main__ import GALLERY, main, make, save

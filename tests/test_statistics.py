@@ -89,6 +89,12 @@ def test_bootstrap_of_a_ratio():
     assert e.high - e.low == pytest.approx(2 * 1.96 * 0.1 / 20, rel=0.2)
 
 
+def test_a_bootstrap_that_may_divide_by_zero_decides_nothing():
+    e = statistics.bootstrap([np.array([0.0, 1, 2]), np.array([0.0, 0, 1])], lambda a, b: a.mean() / b.mean())
+    assert e.value == 3
+    assert not e.high < 1e6
+
+
 def test_undefined_stays_undefined():
     for e in (statistics.mean([1.0]), statistics.mean([1.0, math.nan]), statistics.bootstrap([np.ones(1)], np.mean)):
         assert math.isnan(e.value)

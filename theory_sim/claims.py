@@ -148,7 +148,7 @@ def _growth(data: xr.Dataset, config: Config) -> Estimate:
         return statistics.undefined("the response to common features did not grow")
     if len(rare) > 1:
         return statistics.mean(rare.mean(1) / common.mean(1), config.claims.confidence)
-    return statistics.bootstrap([rare[0], common[0]], lambda r, c: float(r.mean() / c.mean()), config.claims.confidence, "leaves")
+    return statistics.bootstrap([rare[0], common[0]], lambda r, c: r.mean() / c.mean(), config.claims.confidence, "leaves")
 
 
 def report(results: Results, claims: list[Claim], regime: list[Any]) -> dict[str, Any]:

@@ -1,15 +1,12 @@
 """The command line: it parses, calls, and prints. Exit 0: done, or all claims hold; 1: some fail; 2: wrong input."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from theory_sim.config import Config, load_config
@@ -121,7 +118,8 @@ def check_data(
 
     checked = load_config(config, set_ or (), replicas=replicas, seed=seed)
     _writable(json)
-    checks = invariants.check_data(checked, samples, device=choose_device(device))
+    with Console(stderr=True).status("drawing and testing samples"):
+        checks = invariants.check_data(checked, samples, device=choose_device(device))
     if json is not None:
         write_json(json, [asdict(check) for check in checks])
     table = Table("invariant", "finding", "p (Holm)", "")
@@ -162,28 +160,10 @@ def _console() -> Console:
 
 def _run(config: Config, out: Path, device: str) -> Any:
     from theory_sim.experiment import run
+    from theory_sim.progress import progress_bar
 
-    with _progress_bar() as show:
+    with progress_bar() as show:
         return run(config, out, device, show)
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Callable[[Any], None]]:
-    """On a terminal; elsewhere standard error is for errors alone."""
-    if not sys.stderr.isatty():
-        yield lambda progress: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[loss]}"))
-    with Progress(*columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        tasks: dict[str, Any] = {}
-
-        def show(progress: Any) -> None:
-            loss = "  ".join(f"{name} loss {value:.4f}" for name, value in progress.loss.items())
-            if progress.stage not in tasks:
-                tasks[progress.stage] = bar.add_task(progress.stage, total=progress.total, loss=loss)
-            bar.update(tasks[progress.stage], completed=progress.done, loss=loss)
-
-        yield show
 
 
 def _claims_table(decided: list[Any], confidence: float) -> Table:

@@ -362,6 +362,8 @@ def _first_line(error: ValidationError) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error" and not keys:
         return message
+    if problem["type"] == "model_type":
+        return f"{where}: should be a section of keys, got {problem['input']!r}"
     value = problem["input"]
     expected = " or ".join(dict.fromkeys(e["msg"] for e in error.errors() if [str(p) for p in e["loc"]][: len(keys)] == keys))
     return f"{where}: {expected.removeprefix('Value error, ')}, got {value!r}".replace("Input should", "should")

@@ -101,7 +101,8 @@ class PatchSampler:
         like = dictionary.vectors
         self.device, self.dtype = like.device, like.dtype
         self._paths = self.tree.paths.to(self.device)
-        self._leaf_edges = torch.tensor(self.tree.leaf_probability, dtype=torch.float64).cumsum(0)[:-1].to(self.device)
+        edges = torch.tensor(self.tree.leaf_probability, dtype=torch.float64).cumsum(0)[:-1]
+        self._leaf_edges = edges.to(self.device, self.dtype)
         patches = config.data.patches
         sizes = {"leaf": 1, "tag": 1, "hard": 1, "flip": 1, "flipped leaf": 1}
         sizes |= {"order": patches, "strength": patches, "other class": patches}

@@ -1,6 +1,7 @@
 """Estimates with intervals, paired tests, and corrections for many comparisons; the work is SciPy's."""
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -79,16 +80,19 @@ def bootstrap(
     if all(np.ptp(d) == 0 for d in data):
         return Estimate(value, value, value, f"bootstrap, {len(data[0])} equal {of}")
     for method in ("BCa", "percentile"):
-        result = stats.bootstrap(
-            tuple(data),
-            statistic,
-            paired=True,
-            vectorized=False,
-            n_resamples=_RESAMPLES,
-            confidence_level=confidence,
-            method=method,
-            rng=np.random.default_rng(0),
-        ).confidence_interval
+        with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+            # A degenerate resample gives a bound that is not finite: seen below, and never on the right side of a claim.
+            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+            result = stats.bootstrap(
+                tuple(data),
+                statistic,
+                paired=True,
+                vectorized=False,
+                n_resamples=_RESAMPLES,
+                confidence_level=confidence,
+                method=method,
+                rng=np.random.default_rng(0),
+            ).confidence_interval
         if math.isfinite(result.low) and math.isfinite(result.high):
             break
     return Estimate(value, float(result.low), float(result.high), f"{method} bootstrap, {len(data[0])} {of}")
