@@ -53,11 +53,8 @@ def check(config: Config) -> list[Line]:
     noise_fires_one = noise_fires * network.neurons * total * data.patches
     feature_noise = hard.feature_noise_patches * hard.feature_noise[1]
 
-    def line(
-        assumption: str, value: float | int, low: float | int | None, high: float | int | None, text: str, source: str
-    ) -> Line:
+    def line(assumption: str, value: float, low: float | None, high: float | None, text: str, source: str) -> Line:
         inside = (low is None or value >= low) and (high is None or value <= high)
-        low, high = (None if end is None else float(end) for end in (low, high))
         return Line(assumption, float(value), low, high, text, source, inside)
 
     return [
