@@ -117,6 +117,16 @@ def _pairs(pre):
     return patch, neuron, pre.flatten(0, 2)[patch, neuron]
 
 
+@pytest.mark.parametrize("size", [1, 30])
+def test_a_nan_is_not_lost_where_few_fire(size):
+    """It must reach the loss, which stops the run; only ReLU of a number is 0 below 0."""
+    pre = -torch.ones(1, size, 2, 3)
+    pre[0, 0, 1, 2] = float("nan")
+    activity = firing(pre).activity()
+    assert activity.isnan().sum() == 1
+    assert activity[0, 0, 2].isnan()
+
+
 def test_module_and_engine_compute_the_same_network(device):
     training = make("replicas=3", device=device)
     for _ in range(5):

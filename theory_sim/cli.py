@@ -143,6 +143,10 @@ def main() -> None:
         code = _complain(str(error))
     except (KeyboardInterrupt, typer.Abort):
         code = 130
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
+        code = _complain(f"not enough memory for this configuration: {str(error).splitlines()[0]}")
     if code == 130:  # also what typer makes of an interrupt
         print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
     sys.exit(code)

@@ -24,11 +24,12 @@ from theory_sim.errors import InputError
 from theory_sim.labels import label_function
 from theory_sim.tree import LabelTree, Subclasses
 
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
+# The upper bounds: products of two stay within single precision, and no memory holds such counts.
+Positive = Annotated[float, Field(gt=0, le=1e18)]
+NonNegative = Annotated[float, Field(ge=0, le=1e18)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-CountOrZero = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+CountOrZero = Annotated[int, Field(ge=0, le=10**9)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -50,7 +51,7 @@ class Section(BaseModel):
 class Tree(Section):
     """The label tree: the root's children are the coarse classes, their children the subclasses."""
 
-    coarse: Annotated[int, Field(ge=2)] = 2
+    coarse: Annotated[int, Field(ge=2, le=10**5)] = 2
     """K, number of coarse classes; 2 in the paper [paper]."""
     subclasses: Subclasses = 9
     """k, per coarse class; or one entry per coarse class, each a number or again a list (a deeper tree).
@@ -124,10 +125,10 @@ class Network(Section):
 
 
 class StepSize(Section):
-    """η of each model."""
+    """η of each model; a large one may diverge, which stops the run with a message."""
 
-    coarse: Positive = 0.02
-    fine: Positive = 0.1
+    coarse: Annotated[float, Field(gt=0, le=1e30)] = 0.02
+    fine: Annotated[float, Field(gt=0, le=1e30)] = 0.1
 
 
 class Training(Section):
@@ -217,6 +218,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Config":
+        if isinstance(self.tree.subclasses, int) and self.tree.subclasses > self.data.dim:
+            raise ValueError(f"tree.subclasses: {self.tree.subclasses} do not fit into data.dim = {self.data.dim} dimensions")
         tree = self.label_tree
         if tree.n_nodes > self.data.dim:
             raise ValueError(

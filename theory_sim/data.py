@@ -20,7 +20,6 @@ can be compared number by number.
 import dataclasses
 import math
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -29,6 +28,7 @@ from torch import Generator, Tensor
 
 from theory_sim.config import Config
 from theory_sim.features import Dictionary
+from theory_sim.parallel import map_blocks
 from theory_sim.tree import LabelTree
 
 NOISE = -1
@@ -124,9 +124,7 @@ class PatchSampler:
             uniform[r].uniform_(generator=generators[r])
             normal[r].normal_(generator=generators[r])
 
-        # Each generator draws on one core only; their order of turns changes nothing.
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(fill, range(len(generators))))
+        map_blocks(fill, range(len(generators)))  # a generator draws on one core only
         return Draws(uniform, normal)
 
     def assemble(self, draws: Draws, hard_share: float) -> Batch:

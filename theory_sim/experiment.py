@@ -27,6 +27,7 @@ import yaml
 from theory_sim.config import Config, load_config
 from theory_sim.errors import InputError
 from theory_sim.network import Parameters, TwoLayerConvNet
+from theory_sim.parallel import cores_share_blocks
 from theory_sim.provenance import code_version, environment
 from theory_sim.recording import Recorder
 from theory_sim.storage import digest, load_checkpoint, save_checkpoint, write_atomically, write_json, write_text
@@ -89,7 +90,7 @@ def choose_device(device: str) -> torch.device:
         chosen = torch.device(device)
     except RuntimeError:
         chosen = torch.device("meta")
-    if chosen.type not in ("cpu", "cuda"):
+    if chosen.type not in ("cpu", "cuda") or (chosen.type == "cpu" and chosen.index):
         raise InputError(f"unknown device '{device}': auto, cpu, cuda or cuda:i")
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
         raise InputError(f"device '{device}' is not there: this machine has {torch.cuda.device_count()} usable CUDA devices")
@@ -118,7 +119,7 @@ def run(
     folder = results_folder(config, out, chosen)
     if (folder / "manifest.json").exists():
         return load_results(folder, config)
-    with torch.no_grad():
+    with torch.no_grad(), cores_share_blocks():
         _run(config, folder, chosen, progress)
     return load_results(folder, config)
 
@@ -181,9 +182,9 @@ def _run(config: Config, folder: Path, device: torch.device, progress: Callable[
         training.restore(tensors)
         recorder.restore(tensors)
     else:
-        write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
-        write_json(folder / "environment.json", environment(device))
         _note(log, recorder)
+    write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+    write_json(folder / "environment.json", environment(device))
 
     steps = config.training.steps
     while training.steps_done < steps:
@@ -206,6 +207,8 @@ def _run(config: Config, folder: Path, device: torch.device, progress: Callable[
 
     for name, dataset in recorder.finish(testing).items():
         write_atomically(folder / f"{name}.nc", partial(_write_dataset, dataset))
+    for left_behind in folder.glob(".*"):  # half-written files of runs that were killed
+        left_behind.unlink(missing_ok=True)
     write_json(folder / "manifest.json", {"files": {name: digest(folder / name) for name in _FILES}})
 
 

@@ -19,6 +19,7 @@ _MAKES_NUMBERS = (
     "data.py",
     "network.py",
     "engines",
+    "parallel.py",
     "training.py",
     "transfer.py",
     "recording.py",
@@ -55,6 +56,5 @@ def environment(device: torch.device) -> dict[str, str | int]:
         "system": platform.system(),
         "device": str(device),
         "device_name": name,
-        "threads": torch.get_num_threads(),
         "cores": os.cpu_count() or 1,
     }

@@ -16,7 +16,7 @@ from typing_extensions import TypeAliasType
 
 from theory_sim.errors import InputError
 
-Subclasses = TypeAliasType("Subclasses", "Annotated[int, Field(ge=0)] | list[Subclasses]")
+Subclasses = TypeAliasType("Subclasses", "Annotated[int, Field(ge=0, le=10**5)] | list[Subclasses]")
 """A number of leaf children, or a list with one such entry per child (a deeper tree)."""
 
 ROOT = -1

@@ -8,6 +8,7 @@ With p = softmax(F(X)) and the loss −ln p_y averaged over the batch [paper],
 where ReLU′(0) = 0. Biases follow their schedule and no gradient.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,9 +21,24 @@ from theory_sim.data import Batch
 from theory_sim.engines.firing import DenseFiring, ListedFiring, firing
 from theory_sim.features import Dictionary
 from theory_sim.network import Parameters
+from theory_sim.parallel import map_blocks
 
 _BLOCK = 2**19
-"""Pre-activations computed at once; more replicas or samples than that are taken in turns."""
+"""Pre-activations that are worth a thread of their own: small replicas are computed together up to this number."""
+_MOST = 2**22
+"""Pre-activations held at once where nothing is trained."""
+
+Block = tuple[slice, slice]
+"""Some replicas, and some of their samples."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What some samples contribute to a step: their losses, and derivatives summed over them."""
+
+    loss: Float[Tensor, "r b"]
+    weight: Float[Tensor, "r head m d"]
+    output: Float[Tensor, "r head m"]
 
 
 @dataclass(frozen=True)
@@ -92,16 +108,22 @@ class DenseEngine:
     def heads(self, batch: Batch) -> Float[Tensor, "R B head"]:
         """F(X) of every head."""
         out = batch.x.new_empty(*batch.x.shape[:2], self.parameters.bias.shape[1])
-        for block, samples in self._blocks(batch.x):
-            out[block, samples] = self._heads(block, self._firing(block, batch.x[block, samples]).activity())
+
+        def fill(block: Block) -> None:
+            out[block] = self._heads(block[0], self._firing(block[0], batch.x[block]).activity())
+
+        map_blocks(fill, self._blocks(batch.x, _MOST))
         return out
 
     @torch.no_grad()
     def activity(self, batch: Batch) -> Float[Tensor, "R B head m"]:
         """h_{c,r}(X) = Σ_p ReLU(⟨w_{c,r}, x_p⟩ + b_{c,r}): the frozen features of a linear probe."""
         out = batch.x.new_empty(*batch.x.shape[:2], *self.parameters.bias.shape[1:])
-        for block, samples in self._blocks(batch.x):
-            out[block, samples] = self._firing(block, batch.x[block, samples]).activity().unflatten(-1, out.shape[2:])
+
+        def fill(block: Block) -> None:
+            out[block] = self._firing(block[0], batch.x[block]).activity().unflatten(-1, out.shape[2:])
+
+        map_blocks(fill, self._blocks(batch.x, _MOST))
         return out
 
     @torch.no_grad()
@@ -112,24 +134,34 @@ class DenseEngine:
     @torch.no_grad()
     def step(self, batch: Batch, labels: Int[Tensor, "R B"]) -> StepReport:
         """One step of SGD on a batch, for every replica."""
-        reports = [self._step(block, batch.x[block], labels[block]) for block in self._replica_blocks(batch.x)]
-        return StepReport(torch.cat([r.loss for r in reports]), torch.cat([r.update for r in reports]))
-
-    def _step(self, block: slice, x: Float[Tensor, "r B P d"], labels: Int[Tensor, "r B"]) -> StepReport:
-        weight, bias, output = (t[block] for t in (self.parameters.weight, self.parameters.bias, self.parameters.output))
-        fired = self._firing(block, x)
-        h = fired.activity()
-        loss, slope = cross_entropy(self._grouped(self._heads(block, h)), labels)
-        if self._group is not None:
-            slope = slope[..., self._group.of]
-        # ∂L/∂h of each neuron is its head's slope times its output weight.
-        change = fired.gradient((slope[..., None] * output[:, None]).flatten(2), x).view_as(weight).mul_(-self.step_size)
-        if self.train_output:
-            output -= self.step_size * torch.einsum("rbc,rbcm->rcm", slope, h.unflatten(-1, output.shape[1:]))
+        weight, bias, output = self.parameters.weight, self.parameters.bias, self.parameters.output
+        loss, change, output_change = batch.x.new_empty(labels.shape), torch.zeros_like(weight), torch.zeros_like(output)
+        blocks = list(self._blocks(batch.x))
+        for block, part in zip(blocks, map_blocks(lambda b: self._part(b, batch.x[b], labels[b]), blocks), strict=True):
+            loss[block] = part.loss
+            change[block[0]] += part.weight
+            if self.train_output:
+                output_change[block[0]] += part.output
+        change *= -self.step_size / labels.shape[1]
         weight += change
+        if self.train_output:
+            output -= self.step_size / labels.shape[1] * output_change
         length = change.norm(dim=-1)
         bias -= self.bias_decay * length
         return StepReport(loss.mean(-1), length.flatten(1).amax(1))
+
+    def _part(self, block: Block, x: Float[Tensor, "r b P d"], labels: Int[Tensor, "r b"]) -> Part:
+        """Loss and summed derivatives of some samples of some replicas."""
+        replicas, output = block[0], self.parameters.output[block[0]]
+        fired = self._firing(replicas, x)
+        h = fired.activity()
+        loss, slope = cross_entropy(self._grouped(self._heads(replicas, h)), labels)
+        if self._group is not None:
+            slope = slope[..., self._group.of]
+        # ∂L/∂h of each neuron is its head's slope times its output weight.
+        by_weight = fired.gradient((slope[..., None] * output[:, None]).flatten(2), x).unflatten(1, output.shape[1:])
+        by_output = torch.einsum("rbc,rbcm->rcm", slope, h.unflatten(-1, output.shape[1:])) if self.train_output else output
+        return Part(loss, by_weight, by_output)
 
     def _firing(self, block: slice, x: Float[Tensor, "r b P d"]) -> DenseFiring | ListedFiring:
         weight, bias = self.parameters.weight[block].flatten(1, 2), self.parameters.bias[block].flatten(1)
@@ -148,26 +180,30 @@ class DenseEngine:
     def _grouped(self, heads: Float[Tensor, "r b head"]) -> Float[Tensor, "r b logit"]:
         return heads if self._group is None else self._group.sum(heads)
 
-    def _replica_blocks(self, x: Float[Tensor, "R B P d"], samples: int | None = None) -> Iterator[slice]:
-        pairs = self.parameters.bias[0].numel() * (samples or x.shape[1]) * x.shape[2]
-        size = max(1, _BLOCK // pairs)
-        for start in range(0, len(x), size):
-            yield slice(start, start + size)
+    def _blocks(self, x: Float[Tensor, "R B P d"], most: int | None = None) -> Iterator[Block]:
+        """Parts of a batch to be computed on their own.
 
-    def _blocks(self, x: Float[Tensor, "R B P d"]) -> Iterator[tuple[slice, slice]]:
-        size = max(1, min(x.shape[1], _BLOCK // (self.parameters.bias[0].numel() * x.shape[2])))
-        for block in self._replica_blocks(x, size):
-            for start in range(0, x.shape[1], size):
-                yield block, slice(start, start + size)
+        They depend on sizes alone, never on the number of cores: sums are taken in the same order on every machine.
+        """
+        replicas, samples = x.shape[:2]
+        pairs = self.parameters.bias[0].numel() * x.shape[2]
+        # Halves of the batch, so that an odd number of replicas keeps both of two cores at work.
+        size = samples if x.device.type != "cpu" or replicas * samples * pairs <= _BLOCK else math.ceil(samples / 2)
+        if most is not None:
+            size = max(1, min(size, most // pairs))
+        together = max(1, _BLOCK // (size * pairs))
+        for first in range(0, replicas, together):
+            for start in range(0, samples, size):
+                yield slice(first, first + together), slice(start, start + size)
 
 
 def cross_entropy(
     logits: Float[Tensor, "R B logit"], labels: Int[Tensor, "R B"]
 ) -> tuple[Float[Tensor, "R B"], Float[Tensor, "R B logit"]]:
-    """Loss −ln p_y of each sample, in nats, and the derivative of its mean, (p − 1{y}) / B."""
+    """Loss −ln p_y of each sample, in nats, and its derivative p − 1{y}."""
     log_p = logits.log_softmax(-1)
     at_label = labels[..., None]
     loss = -log_p.gather(-1, at_label)[..., 0]
     slope = log_p.exp()
     slope.scatter_add_(-1, at_label, torch.full_like(slope[..., :1], -1))
-    return loss, slope / labels.shape[1]
+    return loss, slope
