@@ -16,7 +16,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file.")]
 OptionalConfigFile = Annotated[
-    Path | None, typer.Argument(metavar="[CONFIG]", help="A YAML file; the default configuration without it.")
+    Path | None, typer.Argument(metavar="CONFIG", help="A YAML file; the default configuration without it.")
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one value; may be repeated.")]
 Replicas = Annotated[int | None, typer.Option(help="Number of independent repetitions.")]
