@@ -140,7 +140,7 @@ def test_module_and_engine_compute_the_same_network(device):
 def test_single_and_double_precision_agree():
     """Rounding, about 1e-7 a number, grows little over a few steps: far below any effect of training."""
     double, single = make("training.dtype=float64"), make("training.dtype=float32")
-    for _, (a, b) in zip(range(2), zip(double.models.values(), single.models.values(), strict=True), strict=False):
+    for a, b in zip(double.models.values(), single.models.values(), strict=True):
         b.engine.parameters.weight.copy_(a.engine.parameters.weight)
         batch = double.next_batch()
         start = a.engine.parameters.weight.clone()
