@@ -192,7 +192,7 @@ def _run(config: Config, folder: Path, device: torch.device, progress: Callable[
         recorder.losses(reports)
         if _note(log, recorder):
             _write_log(folder, log)
-        if training.steps_done % config.training.checkpoint_every == 0:
+        if training.steps_done % config.training.checkpoint_every == 0 and training.steps_done < steps:  # the last: below
             save_checkpoint(checkpoint, training.state() | recorder.state(), log=log)
         progress(Progress("training", training.steps_done, steps, {n: float(r.loss.mean()) for n, r in reports.items()}))
 
