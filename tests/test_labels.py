@@ -61,6 +61,41 @@ def test_misaligned_groups_cut_across_the_classes():
         assert sorted(classes.tolist()) == [0, 0, 1, 1]
 
 
+def test_splits_are_balanced_fixed_and_inside_their_ancestor():
+    tree = LabelTree.of(2, 6)
+    leaf = torch.arange(12).repeat(2000)
+    s = SimpleNamespace(labelled_leaf=leaf, tag=torch.rand(len(leaf), generator=torch.Generator().manual_seed(0)), index=None)
+    f = label_function("split(1, 6)", tree)
+    labels = f.assign(s)
+    assert torch.equal(labels, f.assign(s))
+    assert f.n_classes == 12
+    assert torch.equal(f.parent[labels], tree.coarse_of_leaf[leaf])
+    table = torch.zeros(12, 12, dtype=torch.float64).index_put_((leaf, labels), torch.ones((), dtype=torch.float64), True)
+    # Each leaf's 2000 samples fall evenly on the six labels of its class: within five standard deviations.
+    assert ((table - 2000 * f.probability()).abs() < 5 * (2000 / 6 * 5 / 6) ** 0.5).all()
+    assert torch.equal(label_function("split(2, 1)", tree).assign(s), label_function("leaf", tree).assign(s))
+    over = label_function("split(2, 3)", tree)
+    assert torch.equal(over.assign(s) // 3, leaf)
+
+
+@given(testing.trees())
+def test_probability_of_labels(tree):
+    for text in ("level(1)", "leaf", "random(3)", "split(1, 2)", "aligned(1)", "sample-id"):
+        f = label_function(text, tree, 5)
+        p = f.probability()
+        assert p.shape == (tree.n_leaves, f.n_classes)
+        assert torch.allclose(p.sum(1), torch.ones(1, dtype=torch.float64))
+        assert (p[torch.arange(tree.n_leaves), f.own] > 0).all()
+
+
+def test_aligned_groups_are_those_of_misaligned_ones_inside_the_classes():
+    tree = LabelTree.of(2, 6)
+    aligned, misaligned = label_function("aligned(3)", tree), label_function("misaligned(6)", tree)
+    assert aligned.n_classes == misaligned.n_classes == 6
+    assert torch.bincount(aligned.own).tolist() == torch.bincount(misaligned.own).tolist() == [2] * 6
+    assert torch.equal(aligned.parent[aligned.own], tree.coarse_of_leaf)
+
+
 def test_sample_id():
     f, s = label_function("sample-id", TREE, 600), samples()
     assert f.n_classes == 600
@@ -83,7 +118,24 @@ def test_alignment_counts_by_hand():
 
 
 @pytest.mark.parametrize(
-    "text", ["level(0)", "level(4)", "level(1,2)", "mixed(1)", "random(1)", "misaligned(9)", "leaf(2)", "Level(1)", "x y", ""]
+    "text",
+    [
+        "level(0)",
+        "level(4)",
+        "level(1,2)",
+        "mixed(1)",
+        "random(1)",
+        "misaligned(9)",
+        "leaf(2)",
+        "split(2)",
+        "split(1, 0)",
+        "split(9, 2)",
+        "aligned(4)",
+        "aligned(0)",
+        "Level(1)",
+        "x y",
+        "",
+    ],
 )
 def test_wrong_names_and_arguments_are_refused(text):
     with pytest.raises(InputError):

@@ -2,14 +2,13 @@
 
 import sys
 
-from theory_sim.experiment import Progress
-from theory_sim.progress import progress_bar
+from theory_sim.progress import Progress, progress_bar
 
 
 def show_thirty_steps():
     with progress_bar("mine: ") as show:
         for done in range(1, 31):
-            show(Progress("training", done, 30, {"coarse": 1 / done, "fine": 2.0}))
+            show(Progress("training", done, 30, f"coarse loss {1 / done:.4f}  fine loss 2.0000"))
 
 
 def test_a_log_gets_a_line_at_every_tenth(capsys):

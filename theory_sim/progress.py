@@ -1,18 +1,35 @@
-"""Progress on standard error: what is being done, losses, time taken and time left."""
+"""Progress on standard error: what is being done, time taken and time left."""
 
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
-from theory_sim.experiment import Progress as Report
+
+@dataclass(frozen=True)
+class Progress:
+    """What long work tells whoever waits for it.
+
+    Attributes:
+        stage: what is being done, such as ``training``.
+        done: parts done so far.
+        total: of how many.
+        note: what else there is to say, such as the present losses.
+    """
+
+    stage: str
+    done: int
+    total: int
+    note: str = ""
 
 
 @contextmanager
-def progress_bar(prefix: str = "") -> Iterator[Callable[[Report], None]]:
+def progress_bar(prefix: str = "") -> Iterator[Callable[[Progress], None]]:
     """Yields what `theory_sim.experiment.run` takes as its `progress`.
 
     A bar on a terminal; elsewhere, as in a log, a line at every tenth of the way.
@@ -23,31 +40,30 @@ def progress_bar(prefix: str = "") -> Iterator[Callable[[Report], None]]:
     if not sys.stderr.isatty():
         yield _lines(prefix)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[loss]}"))
-    with Progress(*columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[note]}"))
+    with Bar(*columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True)) as bar:
         tasks: dict[str, TaskID] = {}
 
-        def show(report: Report) -> None:
+        def show(report: Progress) -> None:
             if report.stage not in tasks:
-                tasks[report.stage] = bar.add_task(prefix + report.stage, total=report.total, loss="")
-            bar.update(tasks[report.stage], completed=report.done, loss=_losses(report))
+                tasks[report.stage] = bar.add_task(prefix + report.stage, total=report.total, note="")
+            bar.update(tasks[report.stage], completed=report.done, note=report.note)
 
         yield show
 
 
-def _lines(prefix: str) -> Callable[[Report], None]:
+def _lines(prefix: str) -> Callable[[Progress], None]:
     started: dict[str, tuple[float, int]] = {}
+    shown: dict[str, int] = {}
 
-    def show(report: Report) -> None:
+    def show(report: Progress) -> None:
         now = time.monotonic()
         start, before = started.setdefault(report.stage, (now, report.done - 1))
-        if report.done * 10 // report.total > (report.done - 1) * 10 // report.total or report.done == report.total:
+        tenth = report.done * 10 // report.total
+        if tenth > shown.setdefault(report.stage, max(0, report.done - 1) * 10 // report.total):
+            shown[report.stage] = tenth
             left = (now - start) / (report.done - before) * (report.total - report.done)
-            text = f"{prefix}{report.stage} {report.done}/{report.total}  {_losses(report)}  {left:.0f} s left"
+            text = f"{prefix}{report.stage} {report.done}/{report.total}  {report.note}  {left:.0f} s left"
             print(" ".join(text.split()), file=sys.stderr)
 
     return show
-
-
-def _losses(report: Report) -> str:
-    return "  ".join(f"{name} loss {value:.4f}" for name, value in report.loss.items())

@@ -22,20 +22,26 @@ _MAKES_NUMBERS = (
     "parallel.py",
     "training.py",
     "transfer.py",
+    "evaluation.py",
     "recording.py",
 )
 
 
 @functools.cache
-def code_version() -> str:
-    """Package version and a digest of the modules that a run's numbers depend on."""
+def code_version(modules: tuple[str, ...] = _MAKES_NUMBERS) -> str:
+    """Package version and a digest of the modules that a run's numbers depend on; the simulator's by default."""
+    return f"{package_version()}+{source_digest(*modules)}"
+
+
+def source_digest(*names: str) -> str:
+    """A digest of some modules and folders of the package."""
     state = hashlib.sha256()
-    for name in _MAKES_NUMBERS:
+    for name in names:
         path = _PACKAGE / name
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             state.update(file.relative_to(_PACKAGE).as_posix().encode())
             state.update(file.read_bytes())
-    return f"{package_version()}+{state.hexdigest()[:12]}"
+    return state.hexdigest()[:12]
 
 
 def package_version() -> str:

@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -64,7 +65,12 @@ def mean(values: Sequence[float] | np.ndarray, confidence: float = 0.95, of: str
 
 
 def bootstrap(
-    data: Sequence[np.ndarray], statistic: Callable[..., float], confidence: float = 0.95, of: str = "samples"
+    data: Sequence[np.ndarray],
+    statistic: Callable[..., Any],
+    confidence: float = 0.95,
+    of: str = "samples",
+    vectorized: bool = False,
+    resamples: int = _RESAMPLES,
 ) -> Estimate:
     """BCa bootstrap interval of a statistic of paired rows; percentile where BCa is not defined.
 
@@ -73,8 +79,10 @@ def bootstrap(
         statistic: takes the arrays.
         confidence: coverage of the interval.
         of: what the rows are.
+        vectorized: whether the statistic takes many resamples at once, along the last axis, and an argument ``axis``.
+        resamples: how many resamples are drawn.
     """
-    value = float(statistic(*data))
+    value = float(statistic(*data, axis=-1) if vectorized else statistic(*data))
     if len(data[0]) < 2 or not math.isfinite(value):
         return undefined("a bootstrap needs two rows or more and a finite statistic")
     if all(np.ptp(d) == 0 for d in data):
@@ -87,8 +95,9 @@ def bootstrap(
                 tuple(data),
                 statistic,
                 paired=True,
-                vectorized=False,
-                n_resamples=_RESAMPLES,
+                vectorized=vectorized,
+                batch=max(1, 10**7 // len(data[0])) if vectorized else None,
+                n_resamples=resamples,
                 confidence_level=confidence,
                 method=method,
                 rng=np.random.default_rng(0),
@@ -136,9 +145,13 @@ def paired_gain(before: np.ndarray, after: np.ndarray, confidence: float = 0.95)
         return Estimate(estimate.value, estimate.low, estimate.high, f"paired {estimate.method}", p)
     flat = gain.ravel()
     estimate = bootstrap([flat], lambda g: float(np.mean(g)), confidence, "paired samples")
-    better, worse = int((flat > 0).sum()), int((flat < 0).sum())
-    p = float(stats.binomtest(better, better + worse, alternative="greater").pvalue) if better + worse else 1.0
-    return Estimate(estimate.value, estimate.low, estimate.high, f"{estimate.method}, McNemar", p)
+    return Estimate(estimate.value, estimate.low, estimate.high, f"{estimate.method}, McNemar", mcnemar(flat))
+
+
+def mcnemar(gain: np.ndarray) -> float:
+    """McNemar's exact one-sided p-value: are gains above 0 more frequent than gains below 0?"""
+    better, worse = int((gain > 0).sum()), int((gain < 0).sum())
+    return float(stats.binomtest(better, better + worse, alternative="greater").pvalue) if better + worse else 1.0
 
 
 def holm(p: Sequence[float]) -> np.ndarray:

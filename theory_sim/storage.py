@@ -65,11 +65,17 @@ def save_checkpoint(path: Path, tensors: dict[str, Tensor], **values: Any) -> No
         path: a .safetensors file.
         tensors: the tensors; they may live on any device.
         values: anything that JSON can say.
+
+    Raises:
+        OSError: it cannot be written, as when no room is left.
     """
     tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     text = json.dumps(values)
     metadata = {"values": text, "digest": _digest(tensors, text)}
-    write_atomically(path, lambda part: save_file(tensors, part, metadata))
+    try:
+        write_atomically(path, lambda part: save_file(tensors, part, metadata))
+    except SafetensorError as error:  # what safetensors makes of a full disk
+        raise OSError(f"cannot write {path}: {str(error).splitlines()[0]}") from None
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -94,5 +100,5 @@ def _digest(tensors: dict[str, Tensor], text: str) -> str:
     for key in sorted(tensors):
         value = tensors[key]
         state.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
-        state.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
+        state.update(value.reshape(-1).view(torch.uint8).numpy().data)  # as it lies in memory: a copy may not fit
     return state.hexdigest()

@@ -1,0 +1,345 @@
+"""The whole study: cells, results, what is hard, what is refused."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from image_folders import CLASSES, make_folder, save_image
+from scipy import stats
+
+from theory_sim import cli, pretraining
+from theory_sim.errors import DivergedError
+from theory_sim.pretraining import cells as cells_module
+from theory_sim.pretraining import report, study
+from theory_sim.pretraining.config import Study, load_study
+from theory_sim.pretraining.difficulty import error_within, gain_within, hard_images
+from theory_sim.pretraining.evaluation import readouts
+from theory_sim.statistics import mcnemar
+
+ROOT = Path(__file__).parents[2]
+FUNCTIONS = ["level(1)", "leaf", "random(3)", "cluster-within(2)"]
+
+
+@pytest.fixture
+def settings(folder: Path) -> list[str]:
+    """A study that takes seconds."""
+    training = "steps=6, batch=8, step_size=0.05, log_every=1"
+    return [
+        "name=tiny",
+        "seeds=2",
+        f"data={{source: tree, path: {folder}, test_share: 0.3, validation_share: 0.2}}",
+        "labels.functions=[level(1), leaf]",
+        "model.width=4",
+        "pretraining={" + training.replace("=", ": ") + "}",
+        "transfer={modes: [finetune, none], steps: [2], training: {batch: 8, log_every: 1}}",
+    ]
+
+
+def run(settings: list[str], out: Path, *more: str) -> study.Outcome:
+    return study.run_study(load_study(None, [*settings, *more]), out)
+
+
+@pytest.fixture
+def command(monkeypatch, capsys, tmp_path):
+    """The program in this process, with a configuration file."""
+
+    def call(settings: list[str], *arguments: object) -> tuple[int, str, str]:
+        path = tmp_path / "empty.yaml"
+        path.write_text("{}\n")
+        sets = [part for text in settings for part in ("--set", text)]
+        monkeypatch.setattr(
+            sys, "argv", ["theory-sim", "pretrain", str(path), *sets, "--out", str(tmp_path / "out"), *map(str, arguments)]
+        )
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return stop.value.code, *capsys.readouterr()
+
+    return call
+
+
+def test_a_study_has_a_row_for_everything(settings, tmp_path, command):
+    code, out, _ = command([*settings, f"labels.functions={json.dumps(FUNCTIONS)}", "transfer.steps=[2, 4]"])
+    assert code == 0
+    for text in FUNCTIONS:
+        assert text in out
+    assert "no label function differs" in out or "error" in out
+    (results,) = (tmp_path / "out" / "tiny").glob("*/results.csv")
+    table = pd.read_csv(results)
+    whole = table[table.samples == "all"]
+    ways = {("finetune", 2), ("finetune", 4), ("sum_logits", 0), ("sum_probabilities", 0), ("argmax_parent", 0)}
+    for text in FUNCTIONS:
+        rows = whole[whole.label_function == text]
+        assert set(zip(rows.transfer, rows.transfer_steps, strict=True)) == ways
+    assert sorted(whole[whole.kind == "baseline"].pretraining_steps) == [6, 8, 10]
+    assert set(table.kind) == {"baseline", "level", "leaf", "random", "cluster-within"}
+    assert set(table.seeds) == {"0 1"}
+    assert (whole.samples_per_seed == 12).all()
+    for row in whole.itertuples():
+        assert 0 <= row.low <= row.error <= row.high <= 1
+        if row.kind != "baseline":
+            assert row.gain == pytest.approx(row.baseline_error - row.error)
+            assert row.p <= row.p_holm
+    # A network that was pretrained on the coarse labels, and the baseline of as many steps, are one and the same.
+    same = whole[(whole.label_function == "level(1)") & (whole.transfer == "argmax_parent")]
+    assert (same.gain == 0).all()
+    lists = pd.read_csv(results.parent / "labels.csv").set_index("label_function")
+    assert lists.classes.to_dict() == {"level(1)": 2, "leaf": 4, "random(3)": 3, "cluster-within(2)": 4}
+    assert (lists.inside[["level(1)", "leaf", "cluster-within(2)"]] == 1).all()
+    assert json.loads((results.parent / "failures.json").read_text()) == {}
+    assert load_study(results.parent / "config.yaml").labels.functions == FUNCTIONS
+
+
+def test_what_is_done_is_not_done_again(settings, tmp_path, monkeypatch):
+    first = run(settings, tmp_path / "out").results
+    trained: list[str] = []
+    honest = cells_module.train
+    monkeypatch.setattr(cells_module, "train", lambda *a: trained.append(a[6]) or honest(*a))
+    again = run(settings, tmp_path / "out").results
+    assert trained == []
+    pd.testing.assert_frame_equal(first, again)
+    run(settings, tmp_path / "out", 'labels.functions=["leaf", "mixed(1, 2)"]')
+    assert {name.split(",")[0] for name in trained} == {"mixed(1"}
+    trained.clear()
+    run(settings, tmp_path / "out", "seeds=3")
+    assert trained
+    assert all("seed 2" in name for name in trained)
+    trained.clear()
+    run(settings, tmp_path / "out", "transfer.training.step_size=0.1")
+    assert sorted(trained) == [f"{text}, seed {seed}, finetune" for text in ("leaf", "level(1)") for seed in (0, 1)]
+
+
+def test_an_interrupted_study_goes_on_to_the_same_results(settings, tmp_path):
+    whole = run(settings, tmp_path / "whole").results
+
+    def interrupt(progress):
+        if progress.done == 30:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        study.run_study(load_study(None, settings), tmp_path / "out", interrupt)
+    pd.testing.assert_frame_equal(run(settings, tmp_path / "out").results, whole)
+
+
+def test_a_failed_cell_is_reported_and_the_others_go_on(settings, command, monkeypatch, tmp_path):
+    honest = cells_module.train
+
+    def train(model, task, training, seed, folder, key, stage, show):
+        if stage == "leaf, seed 1":
+            raise DivergedError("leaf, seed 1: the loss is nan at step 3")
+        return honest(model, task, training, seed, folder, key, stage, show)
+
+    monkeypatch.setattr(cells_module, "train", train)
+    code, out, _ = command(settings)
+    assert code == 1
+    assert "failed: leaf, seed 1: leaf, seed 1: the loss is nan at step 3" in out
+    assert "failed: leaf, seed 1, finetune" in out
+    (results,) = (tmp_path / "out" / "tiny").glob("*/results.csv")
+    table = pd.read_csv(results, dtype={"seeds": str})
+    assert set(table[table.label_function == "leaf"].seeds) == {"0"}
+    assert set(table[table.label_function == "level(1)"].seeds) == {"0 1"}
+    monkeypatch.setattr(cells_module, "train", honest)
+    assert command(settings)[0] == 0
+
+
+def test_no_room_on_disk_is_one_line_and_loses_no_finished_cell(settings, command, monkeypatch, tmp_path):
+    honest, count = cells_module.save_checkpoint, []
+
+    def save(*arguments, **values):
+        count.append(1)
+        if len(count) == 5:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "weights.safetensors")
+        return honest(*arguments, **values)
+
+    monkeypatch.setattr(cells_module, "save_checkpoint", save)
+    code, _, err = command(settings)
+    assert code == 2
+    assert "No space left on device" in err.splitlines()[-1]
+    finished = sorted((tmp_path / "out/tiny/cells").glob("*/*s.safetensors"))
+    assert len(finished) == 4
+    states = [path.stat().st_mtime_ns for path in finished]
+    assert command(settings)[0] == 0
+    assert [path.stat().st_mtime_ns for path in finished] == states
+
+
+def test_the_test_split_plays_no_part(settings, tmp_path, folder):
+    """Other test images, but the same training images: the same networks."""
+
+    def weights(out: Path) -> dict[str, torch.Tensor]:
+        from theory_sim.storage import load_checkpoint
+
+        run(own, out)
+        found = {}
+        for path in sorted((out / "tiny/cells").glob("*/weights.safetensors")):
+            what = json.loads((path.parent / "cell.json").read_text())["what"]
+            found |= {f"{what} {name}": value for name, value in load_checkpoint(path)[0].items()}
+        for path in sorted((out / "tiny/cells").glob("*/answers.safetensors")):
+            what = json.loads((path.parent / "cell.json").read_text())
+            key = f"{what['what']} {what.get('training', {}).get('steps')}"
+            found |= {f"{key} {n}": v for n, v in load_checkpoint(path)[0].items() if "/validation/" in n}
+        return found
+
+    make_folder(tmp_path / "test", 2)
+    own = [*settings, f"data.test_path={tmp_path / 'test'}"]
+    first = weights(tmp_path / "one")
+    for place, name in enumerate(CLASSES):
+        for number in range(2):
+            save_image(tmp_path / "test" / name / f"{number:03d}_{number % 5}.jpg", 200 - 50 * place, size=(30, 30))
+    second = weights(tmp_path / "two")
+    assert first.keys() == second.keys()
+    assert all(torch.equal(value, second[key]) for key, value in first.items())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["data.path=/nowhere"], "no such folder: /nowhere"),
+        (["labels.functions=[leaf, cluster(500)]"], "cluster(500): 500 clusters of 24 images"),
+        (["labels.functions=[hypernym(2)]"], "unknown synset 'gulls'"),
+        (["labels.functions=[group(kingdom)]"], "group(kingdom): this data set has none"),
+        (["labels.functions=[level(3)]"], "level(3): the label tree has levels 1 to 2"),
+        (["labels.images_per_class=100"], "labels.images_per_class: 100, but level(1) has a class of 12 images"),
+        (["model.name=resnet19"], "model.name: should be 'convnet'"),
+        (["model.name=vit_ti16"], "model.image_size: patches of 16 need a multiple of 16, got 8"),
+        (["pretraining.bach=3"], "unknown key pretraining.bach; did you mean pretraining.batch?"),
+        (["data.source=digits"], "path: source digits takes none"),
+        (["target={source: digits}"], "transfer.modes: 'none' reads the pretraining labels"),
+        (["pretraining.accumulate=3"], "batch: 8 images cannot be shared by 1 processes of 3 parts each"),
+    ],
+)
+def test_wrong_input_is_one_clear_line(settings, command, changes, message):
+    code, out, err = command([*settings, *changes])
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1].startswith("error: ")
+    assert message in err.splitlines()[-1]
+
+
+def test_a_missing_dependency_names_the_install_line(settings, command, monkeypatch):
+    monkeypatch.setattr(pretraining.importlib.util, "find_spec", lambda name: None if name == "accelerate" else name)
+    code, out, err = command(settings)
+    assert (code, out, err) == (2, "", "error: this command needs accelerate: pip install 'theory-sim[pretrain]'\n")
+
+
+def test_another_data_set_as_the_target(settings, tmp_path, folder):
+    outcome = run(
+        [*settings, "transfer.modes=[finetune, linear_probe]"],
+        tmp_path / "out",
+        f"target={{source: tree, path: {folder}, test_share: 0.3}}",
+        "labels.functions=[level(1)]",
+    )
+    table = outcome.results
+    assert set(table[table.kind != "baseline"].transfer) == {"finetune", "linear_probe"}
+    assert outcome.labels[0].alignment is None
+    assert report.results_for_people(outcome).row_count == 1 + 2
+
+
+def test_hypernyms_of_imagenet_are_pretrained_on_and_transferred(settings, tmp_path):
+    make_folder(tmp_path / "in21k", 8, {"n00007846": 40, "n00288000": 90, "n00288190": 160, "n01440764": 220})
+    make_folder(tmp_path / "in1k", 8, {"n01440764": 40, "n04399382": 200})
+    own = [*settings, f"data={{source: imagenet, path: {tmp_path / 'in21k'}}}", "transfer.modes=[finetune]", "seeds=1"]
+    outcome = run(
+        own, tmp_path / "out", "labels.functions=[leaf, hypernym(1)]", f"target={{source: imagenet, path: {tmp_path / 'in1k'}}}"
+    )
+    assert not outcome.failures
+    assert [labels.targets.ndim for labels in outcome.labels] == [1, 2]
+
+
+def test_no_seed_decides_its_own_hard_images():
+    draw = np.random.default_rng(0)
+    correct, confidence = draw.random((3, 40)) < 0.7, draw.random((3, 40))
+    for how in ("misclassified", "unconfident"):
+        hard = hard_images(correct, confidence, how)
+        for seed in range(3):
+            other_correct, other_confidence = correct.copy(), confidence.copy()
+            other_correct[seed] = ~correct[seed]
+            other_confidence[seed] = 1 - confidence[seed]
+            assert np.array_equal(hard_images(other_correct, other_confidence, how)[seed], hard[seed])
+    others = correct[[1, 2]]
+    assert np.array_equal(hard_images(correct, confidence, "misclassified")[0], ~(others[0] & others[1]))
+    assert hard[0].sum() == 10
+    assert confidence[[1, 2]].mean(0)[hard[0]].max() <= confidence[[1, 2]].mean(0)[~hard[0]].min()
+    assert hard_images(correct[:1], confidence[:1], "misclassified") is None
+
+
+def test_gains_within_are_paired_by_image():
+    draw = np.random.default_rng(1)
+    before, after, chosen = (draw.random((3, 1000)) < p for p in (0.5, 0.8, 0.4))
+    estimate = gain_within(before, after, chosen)
+    gains = after[chosen].astype(float) - before[chosen]
+    assert estimate.value == pytest.approx(gains.mean())
+    assert estimate.low < gains.mean() < estimate.high
+    assert 0.1 < gains.mean() < 0.5
+    by_seed = [after[s][chosen[s]].mean() - before[s][chosen[s]].mean() for s in range(3)]
+    across = stats.ttest_1samp(by_seed, 0, alternative="greater")
+    assert mcnemar(np.where(chosen, after.astype(int) - before, 0).sum(0)) < across.pvalue == pytest.approx(estimate.p)
+    one = gain_within(before[:1], after[:1], np.ones((1, 1000), dtype=bool))
+    assert one.p == mcnemar(after[0].astype(int) - before[0])
+    assert np.isnan(gain_within(before, after, np.zeros_like(chosen)).value)
+    errors = [1 - row[inside].mean() for row, inside in zip(after, chosen, strict=True)]
+    assert error_within(after, chosen).value == pytest.approx(np.mean(errors))
+
+
+def test_readouts_by_hand():
+    read = readouts(torch.tensor([0, 0, 1]), 2)
+    logits = torch.tensor([[2.0, 1.9, 2.2], [-3.0, -3.0, -4.0]])
+    p = logits.softmax(1)
+    assert read["argmax_parent"](logits).argmax(1).tolist() == [1, 0]
+    torch.testing.assert_close(read["sum_probabilities"](logits), torch.stack([p[:, 0] + p[:, 1], p[:, 2]], 1))
+    torch.testing.assert_close(read["sum_logits"](logits), torch.tensor([[3.9, 2.2], [-6.0, -4.0]]).softmax(1))
+
+
+def test_one_process_and_two_have_the_same_losses(settings, tmp_path):
+    """By gloo on the CPU, with the same global batch: at every step of every cell."""
+    more = ["seeds=1", "labels.functions=[leaf]", "pretraining.accumulate=2"]
+    more += ["transfer={modes: [last_block], steps: [3], training: {batch: 8, log_every: 1}}"]
+    more += ["pretraining.crop=resized", "pretraining.flip=true", "pretraining.mixup=0.2", "pretraining.average=0.5"]
+    sets = [part for text in [*settings, *more] for part in ("--set", text)]
+    (tmp_path / "empty.yaml").write_text("{}")
+    losses = []
+    for processes in (1, 2):
+        out = tmp_path / f"{processes}"
+        done = launched(processes, "-m", "theory_sim", "pretrain", tmp_path / "empty.yaml", *sets, "--out", out)
+        assert done.stdout.count("results: ") == 1  # the main process alone prints
+        logs = sorted((out / "tiny/cells").glob("*/log.jsonl"))
+        losses.append({log.parent.name: [json.loads(line)["loss"] for line in log.read_text().splitlines()] for log in logs})
+    one, two = losses
+    assert one.keys() == two.keys()
+    assert sorted(map(len, one.values())) == [3, 6, 9]
+    for cell, values in one.items():
+        np.testing.assert_allclose(two[cell], values, rtol=1e-4, atol=1e-5)
+
+
+def test_batch_normalisation_is_over_both_processes():
+    done = launched(2, Path(__file__).parent / "two_processes.py")
+    rows = [line.split(": ")[1].split() for line in done.stdout.splitlines() if line.startswith("step")]
+    whole, shared = np.array(rows, dtype=float).T
+    np.testing.assert_allclose(shared, whole, rtol=1e-10)
+    assert len(np.unique(whole)) == 3
+
+
+def launched(processes: int, *arguments: object) -> subprocess.CompletedProcess[str]:
+    launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
+    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, *launch, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done
+
+
+RECIPES = [path for path in sorted((ROOT / "configs").rglob("*.yaml")) if "pretraining:" in path.read_text()]
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_loads_and_opens_with_its_command(path):
+    checked = load_study(path)
+    assert checked.name == path.stem
+    header = path.read_text().split("name:")[0]
+    for word in ("theory-sim pretrain", "Hardware", "Cost", "paper"):
+        assert word in header
+    assert Study.model_validate(checked.model_dump(mode="json")) == checked

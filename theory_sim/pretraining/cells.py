@@ -1,0 +1,201 @@
+"""The cells of a study: each is computed once and kept in a folder named by the hash of all that its numbers depend on.
+
+``cells/<hash>/`` holds ``cell.json`` (what it is), while it is computed ``checkpoint.safetensors`` and ``log.jsonl``, and once
+done ``answers.safetensors`` (a pretraining: ``weights.safetensors``), which is written last: with it the cell is finished.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from theory_sim.pretraining.config import Mode, Study, Training
+from theory_sim.pretraining.datasets import ImageData
+from theory_sim.pretraining.distributed import processes
+from theory_sim.pretraining.evaluation import Answers, Readout, answer, readouts, softmax
+from theory_sim.pretraining.labelling import Labelling
+from theory_sim.pretraining.models import Classifier
+from theory_sim.pretraining.training import Task, train
+from theory_sim.progress import Progress
+from theory_sim.provenance import code_version
+from theory_sim.storage import load_checkpoint, save_checkpoint, write_json
+
+SPLITS = ("test", "validation")
+_MAKES_NUMBERS = (
+    "tree.py",
+    "labels.py",
+    *(
+        f"pretraining/{name}.py"
+        for name in (
+            "datasets",
+            "distributed",
+            "embedding",
+            "evaluation",
+            "hierarchies",
+            "images",
+            "labelling",
+            "loading",
+            "models",
+            "training",
+        )
+    ),
+)
+_PART: dict[Mode, str] = {"finetune": "all", "last_block": "last_block", "linear_probe": "head"}
+
+
+def pipeline_version() -> str:
+    """Package version and a digest of the modules that a study's numbers depend on."""
+    return code_version(_MAKES_NUMBERS)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One computation of a study.
+
+    Attributes:
+        what: names it in a few words.
+        identity: all that its numbers depend on.
+        steps: training steps it takes.
+    """
+
+    what: str
+    identity: dict[str, Any]
+    steps: int
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of the identity."""
+        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Cells:
+    """Computes cells, or finds them computed.
+
+    Args:
+        study: the configuration.
+        data: the images to pretrain on.
+        target: the images to transfer to; the same where the study has no other.
+        folder: where cells are kept.
+        show: called after every step with the cell's own progress.
+    """
+
+    def __init__(self, study: Study, data: ImageData, target: ImageData, folder: Path, show: Callable[[Progress], None]) -> None:
+        self.study, self.data, self.target, self.folder, self.show = study, data, target, folder, show
+        self.n_coarse = target.hierarchy.tree.n_coarse
+        self._common = {
+            "model": study.model.model_dump(),
+            "target": target.fingerprint,
+            "device": processes().device.type,
+            "code": pipeline_version(),
+        }
+
+    def pretraining(self, text: str, labelling_key: str, seed: int) -> Cell:
+        """Pretrain on a label function."""
+        settings = self.study.pretraining
+        identity = {"labels": labelling_key, "training": settings.model_dump(), "seed": seed}
+        return Cell(f"{text}, seed {seed}", self._common | {"data": self.data.fingerprint} | identity, settings.steps)
+
+    def transfer(self, pretraining: Cell, mode: Mode, steps: int) -> Cell:
+        """Turn a pretrained network to the target."""
+        settings = self._transfer_training(steps).model_dump() if mode != "none" else {}
+        return Cell(f"{pretraining.what}, {mode}", {"of": pretraining.key, "mode": mode, "training": settings}, steps)
+
+    def baseline(self, steps: int, seed: int) -> Cell:
+        """Train on the target alone for as many steps in all."""
+        settings = self.study.pretraining.model_copy(update={"steps": steps}).model_dump()
+        identity = self._common | {"baseline": settings, "seed": seed}
+        return Cell(f"baseline of {steps} steps, seed {seed}", identity, steps)
+
+    def finished(self, cell: Cell) -> bool:
+        """Whether it need not be computed."""
+        folder = self.folder / cell.key
+        return (folder / "answers.safetensors").exists() or (folder / "weights.safetensors").exists()
+
+    def run_pretraining(self, cell: Cell, labelling: Labelling, seed: int) -> None:
+        """Compute a pretraining cell and keep its weights."""
+        if self.finished(cell):
+            return
+        folder = self._begin(cell)
+        model = Classifier(self.study.model, labelling.n_classes, seed)
+        task = self._task(self.data, self.data.train[labelling.used], labelling.targets[labelling.used])
+        model = train(model, task, self.study.pretraining, seed, folder, cell.key, cell.what, self.show)
+        self._keep(folder, "weights.safetensors", model.state_dict(), key=cell.key)
+
+    def run_transfer(
+        self, cell: Cell, pretraining: Cell, labelling: Labelling, mode: Mode, seed: int
+    ) -> dict[str, dict[str, Answers]]:
+        """Answers of a transferred network by readout and split."""
+        if not self.finished(cell):
+            folder = self._begin(cell)
+            weights, _ = load_checkpoint(self.folder / pretraining.key / "weights.safetensors")
+            model = Classifier(self.study.model, labelling.n_classes, seed)
+            model.load_state_dict(weights)
+            read: dict[str, Readout] = {mode: softmax}
+            if mode == "none":
+                model.to(processes().device)
+                read = readouts(labelling.parent, self.n_coarse)
+            else:
+                model.head = Classifier(self.study.model, self.n_coarse, seed).head
+                model.train_only(_PART[mode])
+                settings = self._transfer_training(cell.steps)
+                model = train(model, self._target_task(), settings, seed, folder, cell.key, cell.what, self.show)
+            self._keep_answers(folder, model, read)
+        return self._answers(cell)
+
+    def run_baseline(self, cell: Cell, seed: int) -> dict[str, dict[str, Answers]]:
+        """Answers of a baseline, by readout and split."""
+        if not self.finished(cell):
+            folder = self._begin(cell)
+            model = Classifier(self.study.model, self.n_coarse, seed)
+            settings = self.study.pretraining.model_copy(update={"steps": cell.steps})
+            model = train(model, self._target_task(), settings, seed, folder, cell.key, cell.what, self.show)
+            self._keep_answers(folder, model, {"baseline": softmax})
+        return self._answers(cell)
+
+    def _transfer_training(self, steps: int) -> Training:
+        return self.study.transfer.training.model_copy(update={"steps": steps})
+
+    def _task(self, data: ImageData, indices: Int[Tensor, " n"], targets: Tensor) -> Task:
+        return Task(data.images, indices, targets, self.study.model.image_size, self.study.workers)
+
+    def _target_task(self) -> Task:
+        return self._task(self.target, self.target.train, self.target.coarse[self.target.train])
+
+    def _begin(self, cell: Cell) -> Path:
+        folder = self.folder / cell.key
+        if processes().is_main_process:
+            write_json(folder / "cell.json", {"what": cell.what} | cell.identity)
+        processes().wait_for_everyone()
+        return folder
+
+    def _keep_answers(self, folder: Path, model: Classifier, read: dict[str, Readout]) -> None:
+        tensors = {}
+        for split in SPLITS:
+            indices = getattr(self.target, split)
+            found = answer(model, self.target.images, indices, self.target.coarse[indices], self.study.model.image_size, read)
+            for name, answers in found.items():
+                tensors[f"{name}/{split}/correct"] = answers.correct.to(torch.uint8)
+                tensors[f"{name}/{split}/confidence"] = answers.confidence
+        self._keep(folder, "answers.safetensors", tensors)
+
+    def _keep(self, folder: Path, name: str, tensors: dict[str, Tensor], **values: Any) -> None:
+        if processes().is_main_process:
+            save_checkpoint(folder / name, tensors, **values)
+            (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+        processes().wait_for_everyone()
+
+    def _answers(self, cell: Cell) -> dict[str, dict[str, Answers]]:
+        tensors, _ = load_checkpoint(self.folder / cell.key / "answers.safetensors")
+        answers: dict[str, dict[str, Answers]] = {}
+        for name in tensors:
+            readout, split, field = name.split("/")
+            if field == "correct":
+                answers.setdefault(readout, {})[split] = Answers(tensors[name].bool(), tensors[f"{readout}/{split}/confidence"])
+        return answers

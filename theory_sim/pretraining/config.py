@@ -1,0 +1,157 @@
+"""The configuration of a study on real images, checked. Where no source is marked, the paper does not say and we chose."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from theory_sim.settings import Count, CountOrZero, NonNegative, Positive, Section, Seed, Share, load_settings
+
+OpenShare = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Data(Section):
+    """A set of images, its hierarchy and its splits; see `theory_sim.pretraining.datasets`."""
+
+    source: Literal["digits", "tree", "inat2021", "imagenet", "huggingface"] = "digits"
+    path: str | None = None
+    """Folder of the training images; for `huggingface` the name of the data set."""
+    test_path: str | None = None
+    """Folder of the test images; without it the test split is carved from `path`."""
+    test_share: OpenShare = 0.2
+    """Share of each leaf's images that is held out for the test, where there is no `test_path`."""
+    validation_share: OpenShare = 0.1
+    """Share of each leaf's training images that is held out for validation."""
+    groups: str | None = None
+    """A regular expression on the path: files with the same first group go to the same split, such as one writer's."""
+    damaged_share: Share = 0.001
+    """More unreadable files than this stop the run."""
+    columns: Annotated[list[str], Field(min_length=1)] = ["label"]
+    """Of a Hugging Face data set: its label columns, coarsest first."""
+    image_column: str = "image"
+    split: str = "train"
+    """Of a Hugging Face data set: the split to train on."""
+    test_split: str | None = None
+    """Of a Hugging Face data set: its test split; without it one is carved from `split`."""
+    seed: Seed = 0
+    """Of the splits."""
+
+    @model_validator(mode="after")
+    def _has_a_place(self) -> "Data":
+        if (self.source == "digits") != (self.path is None):
+            raise ValueError(f"path: source {self.source} " + ("takes none" if self.path else "needs one"))
+        return self
+
+
+class Labels(Section):
+    """The label functions of the study; see `theory_sim.labels` and `theory_sim.pretraining.labelling`."""
+
+    functions: Annotated[list[str], Field(min_length=1)] = ["level(1)", "leaf"]
+    embedding: str = "pixels"
+    """What k-means clusters: `pixels`, or a `transformers` vision model, by name or folder (the paper: CLIP ViT-L/14 [paper])."""
+    images_per_class: Count | None = None
+    """Train every label function on this many images of each of its classes."""
+    total_images: Count | None = None
+    """Train every label function on this many images in all, as equally from each of its classes as they allow."""
+    seed: Seed = 0
+    """Of random labels, of k-means, and of the images chosen."""
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "Labels":
+        if self.images_per_class is not None and self.total_images is not None:
+            raise ValueError("images_per_class and total_images exclude each other")
+        return self
+
+
+class Model(Section):
+    """The network; see `theory_sim.pretraining.models`."""
+
+    name: Literal["convnet", "resnet18", "resnet34", "resnet50", "vit_ti16", "vit_s16", "vit_b16"] = "convnet"
+    image_size: Annotated[int, Field(ge=4, le=4096)] = 8
+    """Side of the images that it is fed."""
+    width: Count = 16
+    """Channels of the small convolutional net's first block; the others have fixed widths."""
+
+
+class Training(Section):
+    """One training run. Warm-up, then cosine decay to 0."""
+
+    steps: CountOrZero = 300
+    batch: Count = 64
+    """Images per step, over all processes and accumulated parts."""
+    accumulate: Count = 1
+    """Parts that each process computes its share of a batch in."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    step_size: Positive = 0.05
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Of SGD (Nesterov's); AdamW has its usual β = (0.9, 0.999)."""
+    weight_decay: NonNegative = 5e-4
+    """Not on biases and normalisations."""
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Share of the steps in which the step size rises linearly."""
+    clip_norm: Positive | None = None
+    """Largest norm of the gradient."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    mixup: NonNegative = 0.0
+    """α of mixup's Beta(α, α); 0: none. Neighbours in a batch are mixed."""
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of the exponential average of the weights, which is then what is evaluated; 0: none."""
+    crop: Literal["none", "shift", "resized"] = "none"
+    """`shift`: by up to an eighth of the side; `resized`: a random part of 8 to 100 % of the area, as for ImageNet."""
+    flip: bool = False
+    """Mirror half of the images."""
+    precision: Literal["float32", "bf16"] = "float32"
+    log_every: Count = 50
+    checkpoint_every: Count = 1000
+
+    @model_validator(mode="after")
+    def _mixes_pairs(self) -> "Training":
+        if self.mixup and self.batch % 2:
+            raise ValueError(f"batch: mixup needs an even number, got {self.batch}")
+        return self
+
+
+Mode = Literal["finetune", "last_block", "linear_probe", "none"]
+
+
+class Transfer(Section):
+    """How a pretrained model is turned to the target: all weights, its last block, a linear probe, or as it is (readouts)."""
+
+    modes: Annotated[list[Mode], Field(min_length=1)] = ["finetune", "last_block", "linear_probe", "none"]
+    steps: Annotated[list[Count], Field(min_length=1)] = [100]
+    """Lengths of transfer, each tried; `none` has length 0."""
+    training: Training = Training(step_size=0.02)
+    """Its `steps` are those above."""
+
+
+class Study(Section):
+    """One study: label functions × transfer modes × seeds, against baselines of the same total number of steps."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "digits"
+    seeds: Count = 3
+    """Independent repetitions: initial weights and data order."""
+    seed: Seed = 0
+    """The first repetition's seed."""
+    data: Data = Data()
+    target: Data | None = None
+    """Another data set to transfer to, its leaves the target; without it level 1 of `data` is."""
+    labels: Labels = Labels()
+    model: Model = Model()
+    pretraining: Training = Training()
+    transfer: Transfer = Transfer()
+    workers: CountOrZero = 0
+    """Processes that read images, for each training process; 0: it reads itself."""
+    confidence: OpenShare = 0.95
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Study":
+        if self.target is not None and "none" in self.transfer.modes:
+            raise ValueError("transfer.modes: 'none' reads the pretraining labels for the target, which another data set is not")
+        if self.model.name.startswith("vit") and self.model.image_size % 16:
+            raise ValueError(f"model.image_size: patches of 16 need a multiple of 16, got {self.model.image_size}")
+        return self
+
+
+def load_study(path: str | Path | None = None, overrides: list[str] | tuple[str, ...] = (), **values: Any) -> Study:
+    """Read and check a study; arguments and errors are those of `theory_sim.settings.load_settings`."""
+    return load_settings(Study, path, overrides, **values)

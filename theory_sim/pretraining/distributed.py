@@ -1,0 +1,69 @@
+"""One process or many, by `accelerate`: what they share, and batch normalisation over all of them."""
+
+from functools import cache
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+@cache
+def processes() -> Any:
+    """The `accelerate.Accelerator` of this program; one process unless a launcher started more."""
+    from accelerate import Accelerator
+
+    return Accelerator()
+
+
+class GlobalBatchNorm(nn.BatchNorm2d):
+    """Batch normalisation over the batches of all processes; PyTorch's own wants a GPU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise by mean and variance of all processes' batches together."""
+        if not self.training:
+            return super().forward(x)
+        n = dist.get_world_size()
+        mean = _sum(x.mean((0, 2, 3))) / n
+        centred = x - mean[:, None, None]
+        variance = _sum(centred.square().mean((0, 2, 3))) / n  # not E[x²] − E[x]², which loses digits
+        with torch.no_grad():
+            count = n * x.numel() / x.shape[1]
+            momentum = self.momentum or 0.1
+            if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+                self.running_mean.lerp_(mean, momentum)
+                self.running_var.lerp_(variance * count / (count - 1), momentum)
+                self.num_batches_tracked.add_(1)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        normalised: Tensor = centred * scale[:, None, None] + self.bias[:, None, None]
+        return normalised
+
+
+class _AllReduce(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        value = value.clone()
+        dist.all_reduce(value)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        gradient = gradient.clone()
+        dist.all_reduce(gradient)
+        return gradient
+
+
+def _sum(value: Tensor) -> Tensor:
+    total: Tensor = _AllReduce.apply(value)  # type: ignore[no-untyped-call]
+    return total
+
+
+def with_global_batch_norm(model: nn.Module, device: torch.device) -> nn.Module:
+    """The same model, its batch normalisations over all processes."""
+    if device.type == "cuda":
+        synced: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        return synced
+    for module in model.modules():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = GlobalBatchNorm
+    return model

@@ -1,0 +1,94 @@
+"""How well networks answer the coarse question."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from theory_sim.pretraining.distributed import processes
+from theory_sim.pretraining.images import Images, View
+from theory_sim.pretraining.models import Classifier
+
+Readout = Callable[[Float[Tensor, "n label"]], Float[Tensor, "n coarse"]]
+"""From logits to probabilities of the coarse classes."""
+
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one network answered on a set of images.
+
+    Attributes:
+        correct: whether the most probable class is the true one.
+        confidence: probability of the true class.
+    """
+
+    correct: Bool[Tensor, " n"]
+    confidence: Float[Tensor, " n"]
+
+
+def readouts(parent: Int[Tensor, " label"], n_coarse: int) -> dict[str, Readout]:
+    """Readouts of a network that was trained on other labels.
+
+    ``sum_logits``: the coarse class whose labels' logits sum highest; ``sum_probabilities``: whose labels' probabilities
+    do; ``argmax_parent``: the coarse class of the most probable label.
+
+    Args:
+        parent: coarse class of each label.
+        n_coarse: number of coarse classes.
+    """
+    group = functional.one_hot(parent, n_coarse).float()
+    return {
+        "sum_logits": lambda logits: (logits @ group.to(logits.device)).softmax(1),
+        "sum_probabilities": lambda logits: logits.softmax(1) @ group.to(logits.device),
+        "argmax_parent": lambda logits: group.to(logits.device)[logits.argmax(1)],
+    }
+
+
+def softmax(logits: Float[Tensor, "n coarse"]) -> Float[Tensor, "n coarse"]:
+    """The readout of a network that was trained on the coarse labels."""
+    return logits.softmax(1)
+
+
+@torch.no_grad()
+def answer(
+    model: Classifier,
+    images: Images,
+    indices: Int[Tensor, " n"],
+    truth: Int[Tensor, " n"],
+    image_size: int,
+    read: dict[str, Readout],
+) -> dict[str, Answers]:
+    """Answers on a set of images, which all processes share out among themselves.
+
+    Args:
+        model: the network.
+        images: where images are read.
+        indices: which.
+        truth: their coarse classes.
+        image_size: side of the images.
+        read: the readouts; answers are named as these are.
+    """
+    model.eval()
+    accelerator = processes()
+    share = -(-len(indices) // accelerator.num_processes)
+    # The last process may have fewer: it repeats the last image, and what is repeated is cut off again.
+    places = (torch.arange(share) + share * accelerator.process_index).clamp(max=len(indices) - 1)
+    rows: dict[str, list[Tensor]] = {name: [] for name in read}
+    for chunk in places.split(_BATCH):
+        batch = images.batch(indices[chunk].tolist(), View(image_size)).to(accelerator.device)
+        logits = model(batch).float()
+        own = truth[chunk].to(accelerator.device)
+        for name, readout in read.items():
+            probability = readout(logits)
+            confidence = probability.gather(1, own[:, None])[:, 0]
+            rows[name].append(torch.stack([(probability.argmax(1) == own).float(), confidence], 1))
+    answers = {}
+    for name, parts in rows.items():
+        together = accelerator.gather(torch.cat(parts))[: len(indices)].cpu()
+        answers[name] = Answers(together[:, 0] > 0.5, together[:, 1])
+    return answers

@@ -1,0 +1,177 @@
+"""Images by number, always RGB: arrays in memory, and files decoded by Pillow."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+from torch.nn import functional
+
+from theory_sim.errors import InputError
+
+Key = tuple[int, int]
+"""A sample's place in the course of training, (seed, step · batch + position): what is random about it hangs on this alone."""
+
+
+@dataclass(frozen=True)
+class View:
+    """How images become squares of one size.
+
+    Attributes:
+        size: side of the square.
+        crop: ``none``: the middle, its shorter side resized; ``shift`` and ``resized``: see
+            `theory_sim.pretraining.config.Training.crop`.
+    """
+
+    size: int
+    crop: str = "none"
+
+
+@dataclass(frozen=True)
+class ArrayImages:
+    """Small images in memory.
+
+    Attributes:
+        pixels: all of them, of any one size.
+    """
+
+    pixels: UInt8[Tensor, "n 3 height width"]
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.pixels)
+
+    def batch(self, indices: list[int], view: View, keys: list[Key] | None = None) -> UInt8[Tensor, "n 3 side side"]:
+        """Read images; `keys` decide their random crops. An array has one size already, and is not resized."""
+        chosen = self.pixels[indices]
+        if chosen.shape[-2:] != (view.size, view.size):
+            raise InputError(f"model.image_size: these images are {chosen.shape[-1]} wide and not resized, got {view.size}")
+        if view.crop == "none" or keys is None:
+            return chosen
+        if view.crop == "resized":
+            raise InputError("crop: these images are too small for 'resized'; 'shift' or 'none'")
+        reach = max(1, view.size // 8)
+        padded = torch.nn.functional.pad(chosen, (reach,) * 4)
+        down, right = (torch.from_numpy((uniform(keys, stream) * (2 * reach + 1)).astype(int)) for stream in (1, 2))
+        rows = down[:, None] + torch.arange(view.size)
+        columns = right[:, None] + torch.arange(view.size)
+        n = torch.arange(len(indices))
+        return padded[n[:, None, None, None], torch.arange(3)[:, None, None], rows[:, None, :, None], columns[:, None, None, :]]
+
+
+@dataclass(frozen=True)
+class FileImages:
+    """Image files.
+
+    Attributes:
+        paths: a pyarrow array of their full paths: millions of them cost little, and a worker process copies none.
+    """
+
+    paths: Any
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.paths)
+
+    def batch(self, indices: list[int], view: View, keys: list[Key] | None = None) -> UInt8[Tensor, "n 3 side side"]:
+        """Read images; `keys` decide their random crops.
+
+        Raises:
+            InputError: a file is gone or can no longer be read.
+        """
+        out = torch.empty(len(indices), 3, view.size, view.size, dtype=torch.uint8)
+        for place, index in enumerate(indices):
+            out[place] = self.read(index, view, None if keys is None else keys[place])
+        return out
+
+    def read(self, index: int, view: View, key: Key | None = None) -> UInt8[Tensor, "3 side side"]:
+        """One image: decoded and cropped by Pillow, resized by PyTorch, whose 8-bit kernels are several times faster."""
+        from PIL import Image
+
+        path = self.paths[index].as_py()
+        try:
+            with Image.open(path) as image:
+                box: tuple[float, ...] = _box(image.size, view, key)
+                # A JPEG is decoded at half, a quarter or an eighth where that still has all pixels that are wanted.
+                scale = min(box[2] - box[0], box[3] - box[1]) / view.size
+                full = image.size
+                if scale >= 2:
+                    image.draft("RGB", (int(full[0] / scale), int(full[1] / scale)))
+                shrunk = image.size[0] / full[0], image.size[1] / full[1]
+                rgb = to_rgb(image)
+                left, top, right, bottom = (round(edge * shrunk[place % 2]) for place, edge in enumerate(box))
+                part = rgb.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
+                pixels = torch.from_numpy(np.array(part)).permute(2, 0, 1)[None]
+                side = (view.size, view.size)
+                return functional.interpolate(pixels, side, mode="bilinear", antialias=True)[0]
+        except (OSError, SyntaxError, ValueError) as error:
+            raise InputError(f"cannot read {path}: {' '.join(str(error).split())}") from None
+
+
+Images = ArrayImages | FileImages
+"""Images by number."""
+
+
+def to_rgb(image: Any) -> Any:
+    """A Pillow image in RGB: grey, palette and CMYK converted, transparency laid over white, 16 bits brought to 8."""
+    from PIL import Image
+
+    if image.mode == "RGB":
+        image.load()
+        return image
+    if image.mode.startswith("I"):
+        return Image.fromarray((np.asarray(image).astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def uniform(keys: list[Key], stream: int) -> Float[np.ndarray, " n"]:
+    """A number in [0, 1) for each key, independent between keys and streams: splitmix64, all at once."""
+    seed, position = np.array(keys, dtype=np.uint64).reshape(-1, 2).T
+    z = position + _mixed(seed + np.uint64(stream * 0x9E3779B97F4A7C15 % 2**64))
+    numbers: np.ndarray = (_mixed(_mixed(z)) >> np.uint64(11)).astype(float) / 2.0**53
+    return numbers
+
+
+def mirrored(keys: list[Key]) -> Bool[np.ndarray, " n"]:
+    """Which samples are flipped, where flips are wanted."""
+    flipped: np.ndarray = uniform(keys, 0) < 0.5
+    return flipped
+
+
+def _mixed(z: np.ndarray) -> np.ndarray:
+    z = z + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: np.ndarray = z ^ (z >> np.uint64(31))
+    return mixed
+
+
+def _generator(key: Key) -> np.random.Generator:
+    return np.random.default_rng([*key, 0])
+
+
+def _box(size: tuple[float, float], view: View, key: Key | None) -> tuple[float, float, float, float]:
+    """The part of an image that is resized to the square."""
+    width, height = size
+    if key is None or view.crop == "none":
+        side = min(width, height)
+        return (width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2
+    draw = _generator(key)
+    if view.crop == "shift":
+        side = min(width, height) * 7 / 8
+        left, top = draw.random(2) * (width - side, height - side)
+        return left, top, left + side, top + side
+    # Random area and aspect ratio, as is the custom for ImageNet; the middle where ten tries do not fit.
+    for _ in range(10):
+        area = width * height * draw.uniform(0.08, 1)
+        ratio = np.exp(draw.uniform(np.log(3 / 4), np.log(4 / 3)))
+        w, h = np.sqrt(area * ratio), np.sqrt(area / ratio)
+        if w <= width and h <= height:
+            left, top = draw.random(2) * (width - w, height - h)
+            return left, top, left + w, top + h
+    return _box(size, view, None)

@@ -1,0 +1,166 @@
+"""Batches in an order that hangs on the seed and the step alone, so a resumed run, or one of more processes, sees the same."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int, UInt8
+from torch import Tensor
+
+from theory_sim.errors import InputError
+from theory_sim.pretraining.config import Training
+from theory_sim.pretraining.images import Images, Key, View, mirrored
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One process's part of a step, or a part of that.
+
+    Attributes:
+        images: cropped.
+        flip: which of them are to be mirrored.
+        places: places in the list of training images.
+    """
+
+    images: UInt8[Tensor, "n 3 side side"]
+    flip: Bool[Tensor, " n"]
+    places: Int[Tensor, " n"]
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of each step's batch a process computes.
+
+    Attributes:
+        rank: number of this process.
+        of: how many there are.
+        accumulate: parts that each computes its share in.
+    """
+
+    rank: int = 0
+    of: int = 1
+    accumulate: int = 1
+
+    def parts(self, batch: int) -> list[range]:
+        """Positions in the batch, one range per part.
+
+        Raises:
+            InputError: the batch cannot be shared equally.
+        """
+        size, rest = divmod(batch, self.of * self.accumulate)
+        if rest:
+            raise InputError(f"batch: {batch} images cannot be shared by {self.of} processes of {self.accumulate} parts each")
+        first = self.rank * self.accumulate
+        return [range(size * part, size * (part + 1)) for part in range(first, first + self.accumulate)]
+
+
+class Order:
+    """The endless sequence of images: one permutation of all n after the other.
+
+    Args:
+        n: number of images.
+        seed: of the permutations.
+    """
+
+    def __init__(self, n: int, seed: int) -> None:
+        self.n, self.seed = n, seed
+        # Made once per epoch, not once per step; a batch may hold the end of one and the start of the next.
+        self._permutation = lru_cache(2)(lambda epoch: np.random.default_rng([seed, epoch, 2]).permutation(n))
+
+    def __call__(self, start: int, count: int) -> Int[Tensor, " count"]:
+        """Places `start` to `start + count − 1` of the sequence."""
+        epochs = range(start // self.n, (start + count - 1) // self.n + 1)
+        stream = np.concatenate([self._permutation(epoch) for epoch in epochs])
+        return torch.from_numpy(stream[start - epochs[0] * self.n :][:count])
+
+
+def batches(
+    images: Images,
+    indices: Int[Tensor, " n"],
+    training: Training,
+    image_size: int,
+    seed: int,
+    share: Share,
+    first_step: int = 0,
+    workers: int = 0,
+    pin: bool = False,
+) -> Iterator[Batch]:
+    """Batches of this process from `first_step` to the last step, `share.accumulate` of them for each.
+
+    Args:
+        images: where images are read.
+        indices: the training images.
+        training: batch, steps, crop and flip.
+        image_size: side of the images.
+        seed: of order, crops and flips.
+        share: which part is this process's.
+        first_step: where to go on.
+        workers: processes that read ahead; 0: read here.
+        pin: put batches where a GPU copies them from fastest.
+    """
+    reader = _Reader(images, indices, View(image_size, training.crop), training, seed)
+    parts = share.parts(training.batch)
+    requests = ((step, part) for step in range(first_step, training.steps) for part in parts)
+    if workers == 0:
+        yield from map(reader.read, requests)
+        return
+    from torch.utils.data import DataLoader
+
+    yield from DataLoader(
+        _Requests(reader),
+        batch_sampler=_Listed(requests),
+        num_workers=workers,
+        collate_fn=_whole,
+        prefetch_factor=4,
+        pin_memory=pin,
+    )
+
+
+@dataclass(frozen=True)
+class _Reader:
+    images: Images
+    indices: Tensor
+    view: View
+    training: Training
+    seed: int
+
+    @cached_property
+    def order(self) -> Order:
+        return Order(len(self.indices), self.seed)  # made where it is used: a worker process makes its own
+
+    def read(self, request: tuple[int, range]) -> Batch:
+        step, part = request
+        start = step * self.training.batch + part.start
+        places = self.order(start, len(part))
+        keys: list[Key] = [(self.seed, position) for position in range(start, start + len(part))]
+        flip = torch.from_numpy(mirrored(keys) & self.training.flip)
+        return Batch(self.images.batch(self.indices[places].tolist(), self.view, keys), flip, places)
+
+
+class _Requests(torch.utils.data.Dataset[Any]):
+    """A whole batch for one request: the workers have nothing to put together, the main process nothing to do."""
+
+    def __init__(self, reader: _Reader) -> None:
+        self.reader = reader
+
+    def __getitems__(self, requests: list[tuple[int, range]]) -> list[Tensor]:
+        batch = self.reader.read(requests[0])
+        return [batch.images, batch.flip, batch.places]
+
+    def __getitem__(self, request: tuple[int, range]) -> list[Tensor]:
+        return self.__getitems__([request])
+
+
+class _Listed(torch.utils.data.Sampler[Any]):
+    def __init__(self, requests: Iterator[tuple[int, range]]) -> None:
+        self.requests = requests
+
+    def __iter__(self) -> Iterator[Any]:
+        return ([request] for request in self.requests)
+
+
+def _whole(parts: list[Tensor]) -> Batch:
+    return Batch(*parts)

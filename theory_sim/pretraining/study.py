@@ -1,0 +1,256 @@
+"""A study: label functions × transfer modes × seeds, against baselines of the same total number of steps.
+
+``<out>/<name>/`` holds ``data/`` (indexes of folders, lists of damaged files), ``labels/`` and ``cells/``, shared by all
+studies of the name, and ``<hash>/`` for each configuration: ``config.yaml``, ``environment.json``, ``labels.csv``,
+``results.csv`` (see `theory_sim.pretraining.report`) and ``failures.json``. What is done is not done again.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+import torch
+import yaml
+from jaxtyping import Float
+from torch import Tensor
+
+from theory_sim.errors import InputError
+from theory_sim.pretraining.cells import Cells, pipeline_version
+from theory_sim.pretraining.config import Mode, Study
+from theory_sim.pretraining.datasets import ImageData, load_data
+from theory_sim.pretraining.distributed import processes
+from theory_sim.pretraining.embedding import embed
+from theory_sim.pretraining.evaluation import Answers
+from theory_sim.pretraining.hierarchies import Hierarchy
+from theory_sim.pretraining.labelling import Labelling, labelling, load_labelling, save_labelling
+from theory_sim.progress import Progress
+from theory_sim.provenance import environment
+from theory_sim.storage import load_checkpoint, save_checkpoint, write_json, write_text
+from theory_sim.tree import ROOT, LabelTree
+
+Show = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """One label function, transferred in one way, over the seeds.
+
+    Attributes:
+        labels: the label function.
+        transfer: the mode, or for networks as they are the readout.
+        steps: of transfer.
+        answers: of each seed that did not fail, by split.
+    """
+
+    labels: Labelling
+    transfer: str
+    steps: int
+    answers: dict[int, dict[str, Answers]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a study came to.
+
+    Attributes:
+        study: its configuration.
+        folder: its results folder.
+        labels: the label functions.
+        transferred: every label function and transfer.
+        baselines: answers of the baselines: total steps → seed → split.
+        failures: cells that failed, and why.
+        damaged: image files that were passed over, and where they are listed.
+    """
+
+    study: Study
+    folder: Path
+    labels: list[Labelling]
+    transferred: list[Transferred]
+    baselines: dict[int, dict[int, dict[str, Answers]]]
+    failures: dict[str, str]
+    damaged: tuple[int, Path] | None
+
+    @cached_property
+    def results(self) -> pd.DataFrame:
+        """All errors and gains; see `theory_sim.pretraining.report`."""
+        from theory_sim.pretraining.report import results_table
+
+        return results_table(self)
+
+
+def run_study(study: Study, out: str | Path = "results", show: Show = lambda progress: None) -> Outcome:
+    """Run a study, or what is left of it.
+
+    Args:
+        study: the configuration.
+        out: folder of all results.
+        show: called with progress: of reading images, and of all training steps together.
+
+    Raises:
+        InputError: what the configuration names is absent or does not fit together; a checkpoint is damaged or of another
+            configuration.
+        OSError: no room is left, or a folder cannot be written.
+    """
+    place = Path(out) / study.name
+    if Path(out).exists() and not Path(out).is_dir():
+        raise InputError(f"{out} is a file, not a folder for results")
+    main = processes().is_main_process
+    if main:
+        place.mkdir(parents=True, exist_ok=True)
+        loaded = _load(study, place, show)
+    processes().wait_for_everyone()  # the other processes then find indexes and streamed images
+    data, target = loaded if main else _load(study, place, lambda progress: None)
+    if study.model.name == "convnet" and processes().device.type == "cpu":
+        torch.set_num_threads(1)  # its operations are too small to be shared among cores
+    labellings = _labellings(study, data, place, show)
+    outcome = _cells(study, data, target, labellings, place, show)
+    if main:
+        _write_folder(outcome)
+    return outcome
+
+
+def _load(study: Study, place: Path, show: Show) -> tuple[ImageData, ImageData]:
+    data = load_data(study.data, place / "data", show)
+    return data, data if study.target is None else _leaves_as_target(load_data(study.target, place / "data", show))
+
+
+def _leaves_as_target(data: ImageData) -> ImageData:
+    """The same images, each leaf a coarse class of its own."""
+    leaves = data.hierarchy.tree.leaves
+    names = tuple(data.hierarchy.names[node] for node in leaves)
+    tree = LabelTree((ROOT,) * len(leaves))
+    return replace(data, hierarchy=Hierarchy(tree, names, {(name,): index for index, name in enumerate(names)}))
+
+
+def _labellings(study: Study, data: ImageData, place: Path, show: Show) -> dict[str, tuple[str, Labelling]]:
+    """The label functions with their keys; computed once, by the main process."""
+    keys = {}
+    for text in study.labels.functions:
+        own = study.labels.model_dump(exclude={"functions"})
+        identity = [text, own, study.model.image_size, data.fingerprint, study.target is None, pipeline_version()]
+        keys[text] = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+    paths = {text: place / "labels" / f"{key}.safetensors" for text, key in keys.items()}
+    if processes().is_main_process:
+        embedding = _Embedding(study, data, place / "labels", show)
+        for text, path in paths.items():
+            if not path.exists():
+                save_labelling(path, labelling(text, data, study.labels, embedding, study.target is None))
+    processes().wait_for_everyone()
+    return {text: (keys[text], load_labelling(path)) for text, path in paths.items()}
+
+
+class _Embedding:
+    """The training images' embeddings, computed when first asked for, and kept."""
+
+    def __init__(self, study: Study, data: ImageData, folder: Path, show: Show) -> None:
+        self.study, self.data, self.show = study, data, show
+        identity = [study.labels.embedding, study.model.image_size, data.fingerprint, pipeline_version()]
+        self.path = folder / f"embedding-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]}.safetensors"
+
+    def __call__(self) -> Float[Tensor, "train dim"]:
+        if not self.path.exists():
+            indices = self.data.train.tolist()
+            size, device = self.study.model.image_size, processes().device
+            rows = embed(self.study.labels.embedding, self.data.images, indices, size, device, self.show)
+            save_checkpoint(self.path, {"rows": rows})
+        return load_checkpoint(self.path)[0]["rows"]
+
+
+def _cells(
+    study: Study, data: ImageData, target: ImageData, labellings: dict[str, tuple[str, Labelling]], place: Path, show: Show
+) -> Outcome:
+    """All cells, seed by seed, so that an interrupted study has whole comparisons; a failed one does not stop the others."""
+    overall = _Overall(study, show)
+    cells = Cells(study, data, target, place / "cells", overall.within)
+    failures: dict[str, str] = {}
+    found: dict[tuple[str, str, int], dict[int, dict[str, Answers]]] = {}
+    baselines: dict[int, dict[int, dict[str, Answers]]] = {}
+    lengths = transfers(study)
+    totals = sorted({study.pretraining.steps + steps for _, steps in lengths})
+    for seed in range(study.seed, study.seed + study.seeds):
+        for total in totals:
+            cell = cells.baseline(total, seed)
+            with overall.cell(cell.what, cell.steps, failures):
+                baselines.setdefault(total, {})[seed] = cells.run_baseline(cell, seed)["baseline"]
+        for text, (key, labels) in labellings.items():
+            pretraining = cells.pretraining(text, key, seed)
+            with overall.cell(pretraining.what, pretraining.steps, failures):
+                cells.run_pretraining(pretraining, labels, seed)
+            for mode, steps in lengths:
+                cell = cells.transfer(pretraining, mode, steps)
+                with overall.cell(cell.what, steps, failures):
+                    if pretraining.what in failures:
+                        raise _MissingError(failures[pretraining.what])
+                    for name, answers in cells.run_transfer(cell, pretraining, labels, mode, seed).items():
+                        found.setdefault((text, name, steps), {})[seed] = answers
+    transferred = [Transferred(labellings[text][1], name, steps, answers) for (text, name, steps), answers in found.items()]
+    damaged = data.damaged or target.damaged
+    folder = place / _study_key(study, data, target)
+    return Outcome(study, folder, [labels for _, labels in labellings.values()], transferred, baselines, failures, damaged)
+
+
+def transfers(study: Study) -> list[tuple[Mode, int]]:
+    """Every mode and length; networks as they are have length 0."""
+    modes = study.transfer.modes
+    return [(mode, steps) for mode in modes if mode != "none" for steps in study.transfer.steps] + [
+        (mode, 0) for mode in modes if mode == "none"
+    ]
+
+
+class _MissingError(Exception):
+    """What a cell rests on has failed."""
+
+
+class _Overall:
+    """One progress for all steps of a study, and the place where a cell's failure ends."""
+
+    def __init__(self, study: Study, show: Show) -> None:
+        lengths = transfers(study)
+        baselines = sum({study.pretraining.steps + steps for _, steps in lengths})
+        each = study.pretraining.steps + sum(steps for _, steps in lengths)
+        self.total = study.seeds * (baselines + each * len(study.labels.functions))
+        self.before, self.show = 0, show
+
+    def within(self, progress: Progress) -> None:
+        """Progress of the present cell."""
+        note = f"{progress.note}  ({progress.stage})"
+        self.show(Progress("study", self.before + progress.done, self.total, note))
+
+    def cell(self, what: str, steps: int, failures: dict[str, str]) -> "_Attempt":
+        return _Attempt(self, what, steps, failures)
+
+
+class _Attempt:
+    def __init__(self, overall: _Overall, what: str, steps: int, failures: dict[str, str]) -> None:
+        self.overall, self.what, self.steps, self.failures = overall, what, steps, failures
+
+    def __enter__(self) -> "_Attempt":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        self.overall.before += self.steps
+        if error is None or not isinstance(error, (ArithmeticError, RuntimeError, MemoryError, _MissingError)):
+            return False  # wrong input, a full disk and an interrupt end the study: the other cells would meet them too
+        self.failures[self.what] = (str(error).splitlines() or [""])[0] or type(error).__name__
+        return True
+
+
+def _study_key(study: Study, data: ImageData, target: ImageData) -> str:
+    settings = study.model_dump(mode="json", exclude={"workers"})
+    identity = [settings, data.fingerprint, target.fingerprint, processes().device.type, pipeline_version()]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _write_folder(outcome: Outcome) -> None:
+    from theory_sim.pretraining import report
+
+    folder, study = outcome.folder, outcome.study
+    write_text(folder / "config.yaml", yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+    write_json(folder / "environment.json", environment(processes().device) | {"pipeline": pipeline_version()})
+    write_json(folder / "failures.json", outcome.failures)
+    write_text(folder / "labels.csv", report.labels_table(outcome).to_csv(index=False))
+    write_text(folder / "results.csv", outcome.results.to_csv(index=False))

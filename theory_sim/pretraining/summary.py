@@ -1,0 +1,61 @@
+"""The levels of a label set, with the samples of their classes: what ``theory-sim hierarchy`` prints."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from theory_sim.errors import InputError
+from theory_sim.pretraining.folders import folder_hierarchy, list_files
+from theory_sim.pretraining.hierarchies import Level, imagenet21k_levels
+
+
+@dataclass(frozen=True)
+class Counted(Level):
+    """A level, and how many files its classes hold; None where no folder was given.
+
+    Attributes:
+        least: files of the smallest class.
+        mean: files per class.
+        most: files of the largest class.
+    """
+
+    least: int | None = None
+    mean: float | None = None
+    most: int | None = None
+
+
+def summarise(source: str, path: Path | None = None) -> list[Counted]:
+    """The levels of a label set.
+
+    Args:
+        source: ``imagenet21k`` (needs no images), ``inat2021`` or ``tree``.
+        path: the folder of images. Of iNaturalist 2021 the folder of one split.
+
+    Raises:
+        InputError: unknown source, or a folder that is absent or breaks its rules.
+    """
+    if source == "imagenet21k":
+        if path is not None:
+            raise InputError("hierarchy imagenet21k takes no folder: its levels are those of WordNet 3.0")
+        return [Counted(level.level, level.classes, level.classes_with_several) for level in imagenet21k_levels()]
+    if source not in ("inat2021", "tree"):
+        raise InputError(f"unknown hierarchy '{source}': imagenet21k, inat2021 PATH or tree PATH")
+    if path is None:
+        raise InputError(f"hierarchy {source} needs the folder of images: theory-sim hierarchy {source} PATH")
+    listing = list_files(source, path)
+    hierarchy = folder_hierarchy(source, list(listing.files), path)
+    files = torch.zeros(hierarchy.tree.n_leaves, dtype=torch.long)
+    for leaf, names in listing.files.items():
+        files[hierarchy.leaf[leaf]] = len(names)
+    labels = [hierarchy.tree.level(depth) for depth in range(1, hierarchy.tree.depth + 1)] + list(hierarchy.groups.values())
+    counted = []
+    for level, label in zip(hierarchy.levels, labels, strict=True):
+        total: Counter[int] = Counter()
+        for of, count in zip(label.tolist(), files.tolist(), strict=True):
+            total[of] += count
+        counts = total.values()
+        mean = sum(counts) / len(counts)
+        counted.append(Counted(level.level, level.classes, 0, level.name, min(counts), mean, max(counts)))
+    return counted
