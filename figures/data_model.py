@@ -7,14 +7,15 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 import torch
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MultipleLocator
 
-from figures import style
 from theory_sim.config import Config, Tree
 from theory_sim.data import DOMINANT_NOISE, Draws, PatchSampler
 from theory_sim.experiment import Results
+from theory_sim.figures import Needs, style
 from theory_sim.seeding import generators
 from theory_sim.training import make_dictionary
 from theory_sim.tree import LabelTree
@@ -45,12 +46,12 @@ HOLDS: dict[str, tuple[str, dict[str, Any]]] = {
 _TITLES = {"easy": "easy sample of leaf $(y, c)$ = ({})", "hard": "the same sample made hard"}
 
 
-def runs(config: Config) -> list[Config]:
-    """None: nothing is trained."""
-    return []
+def needs(config: Config) -> Needs:
+    """Nothing: nothing is trained."""
+    return Needs()
 
 
-def compute(config: Config, results: Sequence[Results] = ()) -> pd.DataFrame:
+def compute(config: Config, results: Sequence[Results] = (), evaluations: Sequence[xr.Dataset] = ()) -> pd.DataFrame:
     """One sample, easy and hard; data, noise and seeds are the configuration's, the tree is 2 × 3.
 
     Returns:
@@ -84,7 +85,7 @@ def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """Two heat maps with their strips and trees, one colour scale and one legend."""
     top = float(np.ceil(10 * table.correlation.abs().max()) / 10)
     for name, sample in table.groupby("sample"):
-        features = sample.feature.unique()
+        features = list(sample.feature.unique())
         ax = axes[name]
         sns.heatmap(
             sample.pivot(index="feature", columns="patch", values="correlation").loc[features],
@@ -100,7 +101,7 @@ def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         )
         _strip(ax, sample.drop_duplicates("patch"))
         ax.set_title(_TITLES[name].format(sample.leaf.iloc[0].replace(",", ", ")))
-        _labels(ax, features, sample.patch.max())
+        _labels(ax, features, int(sample.patch.max()))
         _tree(axes[f"{name} tree"], features, sample.leaf.iloc[0], ax.get_ylim())
     axes["easy tree"].set_title("label tree", loc="center")
     axes["easy"].set_xlabel("")

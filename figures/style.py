@@ -1,6 +1,7 @@
 """How all figures look: sizes, fonts, one colour per role, and the marks that several figures share."""
 
 from types import ModuleType
+from typing import Any
 
 import pandas as pd
 import seaborn as sns
@@ -10,6 +11,9 @@ from matplotlib.figure import Figure
 
 PAGE = 6.75
 """Text width of a two-column paper, in inches; its fonts are not scaled on the way to the page."""
+
+COLUMN = 3.3
+"""Width of one column of it."""
 
 PALETTE = {
     "common": "#0077BB",
@@ -24,6 +28,9 @@ normal sight and simulated protanopia, deuteranopia and tritanopia; a test holds
 
 BOUND = {"color": PALETTE["bound"], "linewidth": 0.6, "linestyle": (0, (1, 1.5))}
 """How the line of a bound looks."""
+
+LEVELS = LinearSegmentedColormap.from_list("levels", ["#FFFFFF", "#1A1A1A"])
+"""Colour map of numbers from 0 up; free of the roles' hues, which then can mark its cells."""
 
 SIGNED = LinearSegmentedColormap.from_list("signed", ["#8C510A", "#FFFFFF", "#1A1A1A"])
 """Colour map of numbers of either sign, 0 in the middle; free of the roles' hues, which then can mark its cells."""
@@ -78,3 +85,20 @@ def bound(ax: Axes, y: float, label: str) -> None:
     """A thin line at a bound, its label at the right, outside of the data."""
     ax.axhline(y, zorder=1, label="bound", **BOUND)
     ax.annotate(label, (1, y), (3, 0), ("axes fraction", "data"), "offset points", va="center", fontsize=7)
+
+
+def estimates(ax: Axes, table: pd.DataFrame, x: str, color: str, **look: Any) -> None:
+    """Markers at ``value`` with bars from ``low`` to ``high``; bars without ends where the interval is undefined."""
+    reach = [(table["value"] - table["low"]).fillna(0).clip(lower=0), (table["high"] - table["value"]).fillna(0).clip(lower=0)]
+    style: dict[str, Any] = {"marker": "o", "markersize": 4, "capsize": 2, "elinewidth": 1, "zorder": 4, "linestyle": "none"}
+    ax.errorbar(table[x], table["value"], reach, color=color, **style | look)
+
+
+def steps(ax: Axes, last: int) -> None:
+    """An x axis of training steps: 0, then their logarithm."""
+    ax.set_xscale("symlog", linthresh=1, linscale=0.4)
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.minorticks_off()
+    # Room for markers and texts at the last step.
+    ax.set_xlim(0, 1.3 * max(1, last))
+    ax.set_xlabel("training step")

@@ -1,4 +1,4 @@
-"""The result: training on coarse and on fine labels, losses and errors against the bounds of the two theorems."""
+"""What the figures of both theorems share: losses and errors over training against the bounds of the claims."""
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,26 +9,22 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
-from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 
-from figures import style
 from theory_sim.claims import decide
 from theory_sim.config import Config
 from theory_sim.experiment import Results
+from theory_sim.figures import Needs, style
 
-NAME = "theorems"
 CAPTION = (
-    "Training on coarse labels (left) and on fine labels (right), read for the coarse classes: training loss, and error on"
-    " easy and hard test samples, against the training step. Lines are means over replicas, bands their minimum and maximum;"
-    " markers are the estimates at the last step that decide the claims, on more samples, with their confidence intervals;"
-    " dotted lines are the claims' bounds. Rare ÷ common growth: growth of the response to a leaf's rare feature, divided by"
-    " that of the response to its common feature. Transfer gain: hard error with coarse labels minus that with fine labels."
-    " Axes are linear up to step 1 and up to 0.01, logarithmic beyond. Blue: easy samples show their common feature;"
-    " orange: hard ones do not, and their weak features of other classes can push the error above chance."
+    "Training on {model} labels, read for the coarse classes: training loss, and error on easy and hard test samples, against the"
+    " training step. Lines are means over replicas, bands their minimum and maximum; markers are the estimates at the last step"
+    " that decide the claims, on more samples, with their confidence intervals; dotted lines are the claims' bounds. Axes are"
+    " linear up to step 1 and up to 0.01, logarithmic beyond. {more}"
 )
-SIZE = (style.PAGE, 3.1)
-LAYOUT: dict[str, Any] = {"mosaic": [["coarse", "fine"]], "sharey": True}
+GROWTH = "Rare ÷ common growth: growth of the response to a leaf's rare feature, divided by that to its common feature."
+SIZE = (style.COLUMN, 3.4)
+LAYOUT: dict[str, Any] = {"mosaic": [["curves"]]}
 
 QUANTITIES = ("training-loss", "easy-error", "hard-error")
 """The claims that have a curve, named as in their ids behind the model's name."""
@@ -42,25 +38,26 @@ _LINEAR_BELOW = 0.01
 """Symmetric-log y axis: errors reach 0, and the smallest bound lies here."""
 
 
-def runs(config: Config) -> list[Config]:
+def needs(config: Config) -> Needs:
     """One run: the configuration itself."""
-    return [config]
+    return Needs([config])
 
 
-def compute(config: Config, results: Sequence[Results]) -> pd.DataFrame:
-    """The curves and the claims of both models.
+def compute(model: str, config: Config, results: Sequence[Results], evaluations: Sequence[xr.Dataset] = ()) -> pd.DataFrame:
+    """The curves and the claims of one theorem; the claim about both models belongs to the fine one's.
 
     Returns:
-        Columns ``model`` (for claims, the theorem: a claim about both models belongs to fine labels), ``part`` (curve or
-        claim), ``quantity``, ``step``, ``value``, ``low``, ``high``, ``range`` (what low and high are), and for claims
-        ``side``, ``bound`` and ``verdict``.
+        Columns ``model``, ``part`` (curve or claim), ``quantity``, ``step``, ``value``, ``low``, ``high``, ``range`` (what low
+        and high are), and for claims ``side``, ``bound`` and ``verdict``.
     """
     (result,) = results
-    rows = [*_curves("coarse", result.coarse, config), *_curves("fine", result.fine, config)]
+    rows = list(_curves(model, getattr(result, model), config))
     for claim in decide(result):
-        model, _, quantity = claim.id.partition("-")
-        if model not in ("coarse", "fine"):
-            model, quantity = "fine", claim.id
+        of, _, quantity = claim.id.partition("-")
+        if of not in ("coarse", "fine"):
+            of, quantity = "fine", claim.id
+        if of != model:
+            continue
         estimate = claim.estimate
         rows.append(
             {
@@ -81,24 +78,30 @@ def compute(config: Config, results: Sequence[Results]) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """One panel per model, and one legend for both."""
+    """The curves, the estimates that decide, and the bounds; the verdict above."""
+    ax = axes["curves"]
+    model = table.model.iloc[0]
     claims, curves = table[table.part == "claim"], table[table.part == "curve"]
-    for model, ax in axes.items():
-        own = claims[claims.model == model]
-        for quantity in QUANTITIES:
-            curve = curves[(curves.model == model) & (curves.quantity == quantity)]
-            look = {key: _LOOKS[quantity][key] for key in ("linestyle", "linewidth", "zorder")}
-            style.band(ax, curve, "step", _color(model, quantity), label=quantity, **look)
-        drawn = own[own.quantity.isin(QUANTITIES)]
-        for claim in drawn.itertuples():
-            _estimate(ax, claim)
-        # Claims with one bound share its line.
-        for (side, bound), same in drawn.groupby(["side", "bound"]):
-            names = ", ".join(_words(q).removeprefix("training ").removesuffix(" error") for q in same.quantity)
-            style.bound(ax, bound, f"{names} {side} {bound:g}")
-        _titles(ax, model, own)
-    _axes(table, axes)
-    _legend(table, axes)
+    for quantity in QUANTITIES:
+        look = {key: _LOOKS[quantity][key] for key in ("linestyle", "linewidth", "zorder")}
+        style.band(ax, curves[curves.quantity == quantity], "step", _color(model, quantity), label=quantity, **look)
+    drawn = claims[claims.quantity.isin(QUANTITIES)]
+    for claim in drawn.itertuples():
+        _estimate(ax, claim)
+    # Claims with one bound share its line.
+    for (side, bound), same in drawn.groupby(["side", "bound"]):
+        names = ", ".join(_words(q).removeprefix("training ").removesuffix(" error") for q in same.quantity)
+        style.bound(ax, bound, f"{names} {side} {bound:g}")
+    _titles(ax, model, claims)
+    top = max(1.0, float(table.high[table.quantity.isin(QUANTITIES)].max()))
+    style.steps(ax, int(table.step.max()))
+    ax.set_yscale("symlog", linthresh=_LINEAR_BELOW, linscale=0.5)
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.minorticks_off()
+    # Intervals that leave the panel are cut at its edge.
+    ax.set_ylim(-_LINEAR_BELOW / 5, 1.25 * top)
+    ax.set_ylabel("training loss (nats), test error")
+    _legend(table, ax)
 
 
 def _curves(model: str, data: xr.Dataset, config: Config) -> Iterator[dict[str, Any]]:
@@ -164,45 +167,21 @@ def _titles(ax: Axes, model: str, claims: pd.DataFrame) -> None:
         f"{_words(c.quantity).replace('rare', 'rare ÷ common')} {_number(c.value)} ({c.side} {c.bound:.2g})"
         for c in other.itertuples()
     ]
-    lines = [*textwrap.wrap("failing: " + ", ".join(failed), 55)] if failed else []
-    lines.append(", ".join(numbers))
+    lines = [*textwrap.wrap("failing: " + ", ".join(failed), 50)] if failed else []
+    lines += numbers
     ax.set_title(f"{model.capitalize()} labels: {verdict}", color=style.PALETTE[model], weight="bold", pad=4 + 10 * len(lines))
     ax.annotate("\n".join(lines), (0, 1), (0, 5), "axes fraction", "offset points", fontsize=7, linespacing=1.25)
 
 
-def _axes(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    last, top = table.step.max(), table.high[table.quantity.isin(QUANTITIES)].max()
-    for ax in axes.values():
-        ax.set_xscale("symlog", linthresh=1, linscale=0.4)
-        ax.set_yscale("symlog", linthresh=_LINEAR_BELOW, linscale=0.5)
-        ax.xaxis.set_major_formatter("{x:g}")
-        ax.yaxis.set_major_formatter("{x:g}")
-        ax.minorticks_off()
-        # Room for the markers at the last step; intervals that leave the panel are cut at its edge.
-        ax.set_xlim(0, 1.3 * max(1, last))
-        ax.set_ylim(-_LINEAR_BELOW / 5, 1.25 * max(1, top))
-        ax.set_xlabel("training step")
-        ax.label_outer()
-    axes["coarse"].set_ylabel("training loss (nats), test error")
-
-
-def _legend(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """Below both panels: the loss with both colours, and what bands, markers and thin lines are."""
+def _legend(table: pd.DataFrame, ax: Axes) -> None:
+    """Below the panel: the curves, and what bands, markers and thin lines are."""
+    model = table.model.iloc[0]
     entries: dict[str, Any] = {}
     for quantity in QUANTITIES:
-        colors = dict.fromkeys(_color(model, quantity) for model in axes)
-        lines = tuple(Line2D([], [], color=color, linestyle=_LOOKS[quantity]["linestyle"]) for color in colors)
-        entries[_words(quantity).replace("error", "test error")] = lines
+        look = {"color": _color(model, quantity), "linestyle": _LOOKS[quantity]["linestyle"]}
+        entries[_words(quantity).replace("error", "test error")] = Line2D([], [], **look)
     ranges, grey = table.groupby("part").range.first(), "0.5"
     entries[ranges["curve"]] = Line2D([], [], color=grey, linewidth=6, alpha=0.4)
-    entries[f"estimate at the end, {ranges['claim'].split(',')[0]}"] = Line2D([], [], color=grey, marker="o", linestyle="none")
+    entries[f"at the end, {ranges['claim'].split(',')[0]}"] = Line2D([], [], color=grey, marker="o", linestyle="none")
     entries["bound of a claim"] = Line2D([], [], **style.BOUND)
-    # Legends fill column by column: the curves are to be the first row.
-    order = [0, 3, 1, 4, 2, 5]
-    axes["coarse"].figure.legend(
-        [list(entries.values())[i] for i in order],
-        [list(entries)[i] for i in order],
-        loc="outside lower center",
-        ncols=3,
-        handler_map={tuple: HandlerTuple(None, pad=0)},
-    )
+    ax.figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=2)

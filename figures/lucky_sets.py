@@ -1,0 +1,127 @@
+"""The lucky sets over training: how many neurons fire for each feature, what noise does to them, and their biases."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from theory_sim.config import Config
+from theory_sim.experiment import Results
+from theory_sim.figures import Needs, style
+from theory_sim.figures.groups import FEATURES, of_heads
+
+NAME = "lucky_sets"
+CAPTION = (
+    "Over training steps, for the coarse (top) and the fine model (bottom). Left: neurons of a head that fire for a pure feature,"
+    " mean over the features of each group (see the figure of correlations). Middle: standard deviation of the correlation with"
+    " a patch's noise, σ_ζ‖w‖, and right: the threshold −b, both in units of σ₀: neurons lucky for a common or an own rare"
+    " feature, and all others. Lines are means over replicas, bands their minimum and maximum."
+)
+SIZE = (style.PAGE, 4.2)
+QUANTITIES = ("firing", "noise", "threshold")
+LAYOUT: dict[str, Any] = {"mosaic": [[f"{model} {quantity}" for quantity in QUANTITIES] for model in ("coarse", "fine")]}
+
+_LABELS = {
+    "firing": "firing neurons\nper feature",
+    "noise": r"noise $\sigma_\zeta\Vert w\Vert\,/\,\sigma_0$",
+    "threshold": r"threshold $-b\,/\,\sigma_0$",
+}
+_NEURONS = {
+    "lucky for common": ("common", "solid"),
+    "lucky for own rare": ("rare", "solid"),
+    "all others": ("noise", (0, (4, 1.5))),
+}
+
+
+def needs(config: Config) -> Needs:
+    """One run: the configuration itself."""
+    return Needs([config])
+
+
+def compute(config: Config, results: Sequence[Results], evaluations: Sequence[xr.Dataset] = ()) -> pd.DataFrame:
+    """Numbers of firing neurons, spread of the correlation with noise, and thresholds.
+
+    Returns:
+        Columns ``model``, ``quantity`` (of `QUANTITIES`), ``group`` (of features, or of neurons), ``step``, ``value``, ``low``,
+        ``high`` (over replicas). A group that is empty in every replica has no rows.
+    """
+    (result,) = results
+    rows: list[dict[str, Any]] = []
+    for data in (result.coarse, result.fine):
+        for (quantity, group), by_replica in _series(data, config):
+            rows.extend(
+                {
+                    "model": data.attrs["model"],
+                    "quantity": quantity,
+                    "group": group,
+                    "step": int(step),
+                    "value": over.mean(),
+                    "low": over.min(),
+                    "high": over.max(),
+                }
+                for step, over in zip(data.step.values, by_replica.T, strict=True)
+            )
+    return pd.DataFrame(rows)
+
+
+def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+    """A row per model, a column per quantity."""
+    for (model, quantity), own in table.groupby(["model", "quantity"], sort=False):
+        ax = axes[f"{model} {quantity}"]
+        for group, curve in own.groupby("group", sort=False):
+            role, line = _role(str(group))
+            style.band(ax, curve, "step", style.PALETTE[role], linestyle=line, label=str(group))
+        style.steps(ax, int(table.step.max()))
+        shown = table[table.quantity == quantity]
+        room = 0.06 * float(shown.high.max() - shown.low.min())
+        # Both models on one scale.
+        ax.set_ylim(0 if quantity == "firing" else float(shown.low.min()) - room, float(shown.high.max()) + room)
+        ax.set_ylabel(_LABELS[str(quantity)])
+        if model == "coarse":
+            ax.set_xlabel("")
+            ax.set_xticklabels([])
+        if quantity == "firing":
+            ax.set_title(f"{model} labels", color=style.PALETTE[str(model)], weight="bold")
+    groups = {f"{features} features": (_role(features)) for features in FEATURES}
+    groups |= {f"neurons {group}" if group != "all others" else "all other neurons": _role(group) for group in _NEURONS}
+    handles = [Line2D([], [], color=style.PALETTE[role], linestyle=line) for role, line in groups.values()]
+    # Left panel's groups and the other panels' share colours: the rows of the legend say which is which.
+    order = [0, 3, 1, 4, 2, 5]
+    labels = list(groups)
+    figure = axes["coarse firing"].figure
+    figure.legend([handles[i] for i in order], [labels[i] for i in order], loc="outside lower center", ncols=3)
+
+
+def _series(data: xr.Dataset, config: Config) -> Iterator[tuple[tuple[str, str], np.ndarray]]:
+    """For each quantity and group, its values: (replicas where the group is not empty, step)."""
+    members = of_heads(data, config)
+    firing = data.firing.transpose("replica", "step", "head", "feature", "neuron").values.sum(-1)
+    for features, member in members.items():
+        if member.any():
+            yield ("firing", features), firing[:, :, member].mean(-1)
+    lucky = data.lucky.values
+    neurons = {
+        f"lucky for {features}": (lucky & members[features][:, None, :]).any(-1) for features in FEATURES if features != "other"
+    }
+    # (replica, head, neuron)
+    neurons["all others"] = ~(neurons["lucky for common"] | neurons["lucky for own rare"])
+    unit = config.network.init_std
+    noise = config.data.noise / np.sqrt(config.data.dim)
+    for quantity, values in (("noise", noise * data.norm.values / unit), ("threshold", -data.bias.values / unit)):
+        for group, chosen in neurons.items():
+            kept = [value[:, which].mean(1) for value, which in zip(values, chosen, strict=True) if which.any()]
+            if kept:
+                yield (quantity, group), np.array(kept)
+
+
+def _role(group: str) -> tuple[str, Any]:
+    roles: dict[str, tuple[str, Any]] = {
+        "common": ("common", "solid"),
+        "own rare": ("rare", "solid"),
+        "other": ("noise", "solid"),
+    }
+    return (roles | _NEURONS)[group]

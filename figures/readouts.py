@@ -1,0 +1,88 @@
+"""How the answer is read: easy and hard error of each readout on the same trained models."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+
+from theory_sim import statistics
+from theory_sim.config import Config, Readout
+from theory_sim.experiment import Results
+from theory_sim.figures import Needs, style
+from theory_sim.figures.groups import interval
+
+NAME = "readouts"
+CAPTION = (
+    "Error on hard test samples by readout, on the same trained models: heads' logits or probabilities summed within each coarse"
+    " class, the coarse class of the highest head, a linear probe on the frozen features, and finetuning of all weights on coarse"
+    " labels. Markers are means over replicas, bars 95 % intervals (t over replicas, widened to the Clopper–Pearson interval of"
+    " all samples); small open markers are the errors on easy samples. Errors are on a scale that is linear up to 0.01 and"
+    " logarithmic beyond."
+)
+SIZE = (style.COLUMN, 2.8)
+LAYOUT: dict[str, Any] = {"mosaic": [["error"]]}
+_LINEAR_BELOW = 0.01
+
+
+def needs(config: Config) -> Needs:
+    """The configuration, tested with every readout."""
+    return Needs([config], [(0, config.but({"name": f"{config.name}-readouts", "transfer.readouts": list(get_args(Readout))}))])
+
+
+def compute(config: Config, results: Sequence[Results], evaluations: Sequence[xr.Dataset] = ()) -> pd.DataFrame:
+    """Errors with intervals.
+
+    Returns:
+        Columns ``model``, ``samples`` (easy or hard), ``readout``, ``value``, ``low``, ``high``, ``method``.
+    """
+    (tested,) = evaluations
+    rows: list[dict[str, Any]] = []
+    for model in tested.model.values:
+        for kind in tested.kind.values:
+            for readout in tested.test_readout.values:
+                e = statistics.error_rate(tested.test_correct.sel(model=model, kind=kind, test_readout=readout).values)
+                rows.append(
+                    {
+                        "model": str(model),
+                        "samples": str(kind),
+                        "readout": str(readout),
+                    }
+                    | interval(e)
+                )
+    return pd.DataFrame(rows)
+
+
+def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+    """A row per readout; the models side by side in it."""
+    ax = axes["error"]
+    readouts = list(table.readout.unique())
+    for (model, kind), own in table.groupby(["model", "samples"]):
+        hard = kind == "hard"
+        at = np.array([readouts.index(readout) for readout in own.readout]) + (-0.14 if model == "coarse" else 0.14)
+        reach = [own.value - own.low, own.high - own.value] if hard else None
+        ax.errorbar(
+            own.value,
+            at,
+            xerr=reach,
+            color=style.PALETTE[model],
+            linestyle="none",
+            marker="o",
+            markersize=4 if hard else 3,
+            markerfacecolor=style.PALETTE[model] if hard else "white",
+            capsize=2,
+            elinewidth=1,
+            zorder=3 if hard else 4,
+            label=f"{model} labels, {kind}",
+        )
+    ax.set_yticks(range(len(readouts)), [readout.replace("_", " ") for readout in readouts])
+    ax.set_ylim(len(readouts) - 0.5, -0.5)
+    ax.set_xscale("symlog", linthresh=_LINEAR_BELOW, linscale=0.5)
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.minorticks_off()
+    ax.set_xlim(-_LINEAR_BELOW / 5, 1.1)
+    ax.set_xlabel("error on test samples")
+    handles, labels = ax.get_legend_handles_labels()
+    ax.figure.legend(handles, labels, loc="outside lower center", ncols=2)

@@ -1,0 +1,136 @@
+"""The theorems' Ω(1) and o(1): hard error against the dimension, at the theory's own threshold and width."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from scipy.stats import norm
+
+from theory_sim import statistics
+from theory_sim.config import Config, load_config
+from theory_sim.experiment import Results
+from theory_sim.figures import Needs, style
+from theory_sim.figures.groups import interval
+
+NAME = "theory_scale"
+CAPTION = (
+    "Error on hard test samples against the dimension d, at the theory's threshold τ = √((4+2c₀) ln d) and width"
+    " m = ⌈d^(2+2c₀)⌉ neurons per head, c₀ = 0.5: up to 7·10¹⁰ neurons per head, of which those are simulated that can ever fire."
+    " Points are estimates over replicas with 95% intervals (Student's t, widened to Clopper–Pearson). Left: strengths vary by"
+    " ι = 1/ln d. Right: by ι = 0.02, so that a subclass often has no neuron at all that fires for its rare feature; the dotted"
+    " line is the expected share of such subclasses, exp(−m Q(τ/√(1+ι))). Trained on coarse labels the error stays;"
+    " trained on fine labels it goes to 0 as neurons per feature grow with d. The axis is linear up to 0.001, logarithmic beyond."
+)
+SIZE = (style.PAGE, 2.9)
+LAYOUT: dict[str, Any] = {"mosaic": [["many", "few"]], "sharey": True}
+
+DIMS = (128, 256, 512, 1024, 2048, 4096)
+MODELS = ("coarse", "fine")
+_FILE = Path(__file__).parent.parent / "configs" / "theory_scale.yaml"
+"""In a checkout beside this folder, installed in the package above it: the same path."""
+_LINEAR_BELOW = 1e-3
+_MARKERS = {"coarse": "s", "fine": "o"}
+
+
+def at(dim: int, luck: str, base: Sequence[str] = ()) -> Config:
+    """``configs/theory_scale.yaml`` at a dimension, by the rules in its header.
+
+    Args:
+        dim: d.
+        luck: ``many`` neurons fire for a feature (ι = 1/ln d), or ``few`` (ι = 0.02; less noise, larger steps, more replicas).
+        base: further overrides.
+    """
+    root, many = math.sqrt(dim), luck == "many"
+    rules = {
+        "data.dim": dim,
+        # At most d^0.4, and at least ln d: 9 is both from d = 256 to 4096.
+        "tree.subclasses": min(9, math.floor(dim**0.4)),
+        "data.strength_spread": _short(1 / math.log(dim)) if many else 0.02,
+        # A neuron alone for its feature grows long, and noise on it strong.
+        "data.noise": _short((0.5 if many else 0.2) / root),
+        "network.init_std": _short(0.09 / root),
+        # A tenth of the neurons have to move ten times as far.
+        "training.step_size.coarse": _short((0.8 if many else 8) / root),
+        "training.step_size.fine": _short((3.2 if many else 32) / root),
+    }
+    replicas = [] if many else ["replicas=6"]
+    return load_config(_FILE, [*(f"{key}={value}" for key, value in rules.items()), *replicas, *base])
+
+
+def needs(config: Config) -> Needs:
+    """All dimensions, with many lucky neurons and with few; the configuration given does not matter."""
+    return Needs([at(dim, luck) for luck in LAYOUT["mosaic"][0] for dim in DIMS])
+
+
+def compute(config: Config, results: Sequence[Results], evaluations: Sequence[xr.Dataset] = ()) -> pd.DataFrame:
+    """Hard errors with their intervals, and the expected share of unlucky subclasses.
+
+    Returns:
+        Columns ``panel``, ``model`` (``unlucky`` for the expected share), ``dim``, ``neurons`` (m), ``replicas``, ``value``,
+        ``low``, ``high`` and ``method``.
+    """
+    rows = []
+    for result in results:
+        own, readout = result.config, result.config.transfer.readouts[0]
+        panel = "few" if own.data.strength_spread == 0.02 else "many"
+        known = {"panel": panel, "dim": own.data.dim, "neurons": own.neurons, "replicas": own.replicas}
+        for model, data in zip(MODELS, (result.coarse, result.fine), strict=True):
+            correct = data.test_correct.sel(kind="hard", test_readout=readout).values
+            e = statistics.error_rate(correct, own.claims.confidence)
+            rows.append(known | {"model": model} | interval(e))
+        share = unlucky(own)
+        rows.append({**known, "model": "unlucky", "value": share, "low": share, "high": share, "method": "exp(−m Q(τ/α))"})
+    return pd.DataFrame(rows)
+
+
+def unlucky(config: Config) -> float:
+    """Probability that of m neurons none fires on a feature's strongest patch: (1 − Q(τ/√(1+ι)))^m."""
+    return float(math.exp(config.neurons * norm.logcdf(config.threshold / math.sqrt(1 + config.data.strength_spread))))
+
+
+def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+    """One panel for many lucky neurons, one for few."""
+    for panel, ax in axes.items():
+        own = table[table.panel == panel]
+        expected = own[own.model == "unlucky"].sort_values("dim")
+        ax.plot(expected.dim, expected.value, **style.BOUND, label="expected share of unlucky subclasses")
+        for model in MODELS:
+            rows = own[own.model == model].sort_values("dim")
+            ax.errorbar(
+                rows.dim,
+                rows.value,
+                [rows.value - rows.low, rows.high - rows.value],
+                color=style.PALETTE[model],
+                marker=_MARKERS[model],
+                markersize=4,
+                capsize=2,
+                elinewidth=1,
+                label=f"{model} labels",
+            )
+        ax.set_xscale("log", base=2)
+        ax.set_yscale("symlog", linthresh=_LINEAR_BELOW, linscale=0.4)
+        dims = sorted(own.dim.unique())
+        ax.set_xticks(dims, [f"{dim}\n{_power(m)}" for dim, m in zip(dims, own.groupby("dim").neurons.first(), strict=True)])
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.minorticks_off()
+        ax.set_ylim(-_LINEAR_BELOW / 4, 1.3)
+        ax.set_xlabel("dimension $d$, neurons per head $m$")
+        ax.label_outer()
+    axes["many"].set_title(r"strengths vary by $\iota = 1/\ln d$")
+    axes["few"].set_title(r"$\iota = 0.02$: few neurons are lucky")
+    axes["many"].set_ylabel("hard test error")
+    axes["many"].figure.legend(*axes["many"].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.3g}")
+
+
+def _power(m: int) -> str:
+    """A width as a rounded power of ten."""
+    mantissa, exponent = f"{m:.0e}".split("e")
+    return rf"${mantissa}\cdot10^{{{int(exponent)}}}$"

@@ -1,0 +1,371 @@
+"""The command that draws: what it runs, writes, compares, and refuses."""
+
+import datetime
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from drawn import Outcome, command
+
+import theory_sim.figures
+from theory_sim import experiment
+from theory_sim.config import Config
+from theory_sim.figures import gallery, phase, rare_growth, theorem_coarse
+from theory_sim.figures.gallery import GALLERY, ON_REQUEST, WAITING, describe, differing
+
+Command = Callable[..., Outcome]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def nothing_is_run(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(experiment, "_run", lambda *_: pytest.fail("trained again"))
+    patch.setattr(experiment, "evaluate", lambda *_: pytest.fail("tested again"))
+
+
+@pytest.fixture(scope="module")
+def all_drawn(made, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
+    """All figures, from finished runs."""
+    out = tmp_path_factory.mktemp("drawn") / "pictures"
+    with pytest.MonkeyPatch.context() as patch, made.at_hand():
+        nothing_is_run(patch)
+        outcome = command("--config", made.file, "--results", made.folder, "--out", out, "--device", "cpu")
+    return out, outcome
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+
+
+@pytest.fixture
+def pictures(all_drawn: tuple[Path, Outcome], tmp_path: Path) -> Path:
+    """A copy of what was drawn."""
+    return Path(shutil.copytree(all_drawn[0], tmp_path / "pictures"))
+
+
+@pytest.fixture
+def call(tiny, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The command on finished runs and drawn pictures."""
+    nothing_is_run(monkeypatch)
+    return lambda *names: command(*names, "--config", tiny.file, "--results", tiny.folder, "--out", pictures, "--device", "cpu")
+
+
+# --- drawing ------------------------------------------------------------------------------------------------------
+
+
+def test_finished_runs_are_loaded_and_every_figure_is_written(all_drawn) -> None:
+    folder, outcome = all_drawn
+    assert (outcome.code, outcome.err) == (0, "")
+    files = contents(folder)
+    assert files.keys() == {f"{n}.{s}" for n in GALLERY for s in ("csv", "pdf", "png")} | {"README.md"}
+    assert outcome.out.splitlines() == [
+        *(f"{folder / name}: pdf, png, csv" for name in GALLERY),
+        *(f"{name}: not drawn, waits for {why}" for name, why in WAITING.items()),
+    ]
+    assert all(files[f"{name}.png"].startswith(b"\x89PNG") and len(files[f"{name}.png"]) < 300_000 for name in GALLERY)
+    assert plt.get_fignums() == []
+
+
+def test_pdf_fonts_are_embedded_and_no_date_is_written(all_drawn) -> None:
+    for path in all_drawn[0].glob("*.pdf"):
+        pdf = path.read_bytes()
+        assert b"CreationDate" not in pdf
+        assert b"/Type3" not in pdf
+        assert b"/CIDFontType2" in pdf
+        assert b"/FontFile2" in pdf
+
+
+@pytest.mark.parametrize("name", GALLERY)
+def test_csv_files_are_the_tables(name: str, made, all_drawn) -> None:
+    pd.testing.assert_frame_equal(pd.read_csv(all_drawn[0] / f"{name}.csv"), made.tables[name])
+
+
+# One with each kind of artist: heat maps and patches, maps with path effects, bands and error bars.
+@pytest.mark.parametrize("name", ["data_model", "phase", "theorem_coarse"])
+def test_drawing_the_csv_file_gives_the_same_bytes(name: str, all_drawn, tmp_path: Path) -> None:
+    folder, _ = all_drawn
+    gallery.save(GALLERY[name], pd.read_csv(folder / f"{name}.csv"), tmp_path / "again")
+    written = contents(tmp_path / "again")
+    assert written.keys() == {f"{name}.{suffix}" for suffix in ("csv", "pdf", "png")}
+    assert [file for file, data in written.items() if data != (folder / file).read_bytes()] == []
+
+
+def test_page_shows_each_picture_with_what_it_was_made_of(made, all_drawn) -> None:
+    page = (all_drawn[0] / "README.md").read_text()
+    entries = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    assert list(entries) == [*GALLERY, "Not drawn yet"]
+    for name, module in GALLERY.items():
+        entry = entries[name]
+        assert f"![{name}]({name}.png)" in entry
+        assert f"[{name}.pdf]({name}.pdf), [{name}.csv]({name}.csv)" in entry
+        assert module.CAPTION in entry
+        (configuration,) = re.findall(r"^- configuration: (.+)", entry, re.MULTILINE)
+        assert all(key in configuration for key in ("the default configuration with", "`data.dim`", "`replicas`", "`seed` 0"))
+        assert f"`theory-sim figures --config {made.file} {name}`" in entry
+        assert f"drawn: {datetime.date.today().isoformat()}" in entry
+        assert ("- tested with: " in entry) == bool(module.needs(made.config).evaluations)
+    for name, why in WAITING.items():
+        assert f"- **{name}** waits for {why}." in entries["Not drawn yet"]
+
+
+def test_drawing_one_figure_keeps_the_entries_of_the_others(call: Command, pictures: Path) -> None:
+    before = contents(pictures)
+    page = pictures / "README.md"
+    old = (
+        page.read_text()
+        .replace(datetime.date.today().isoformat(), "2001-02-03")
+        .replace("## responses\n", "## responses\n\nBy hand.\n")
+    )
+    page.write_text(old)
+    outcome = call("theorem_fine")
+    assert outcome == Outcome(0, f"{pictures / 'theorem_fine'}: pdf, png, csv\n", "")
+    start, end = old.index("## theorem_fine\n"), old.index("## responses\n")
+    entry = old[start:end].replace("2001-02-03", datetime.date.today().isoformat())
+    assert page.read_text() == old[:start] + entry + old[end:]
+    assert contents(pictures) | {"README.md": b""} == before | {"README.md": b""}
+
+
+def test_named_figures_are_drawn_once_each_in_the_order_named() -> None:
+    assert [module.NAME for module in gallery.chosen(["phase", "data_model", "phase"])] == ["phase", "data_model"]
+    assert gallery.chosen([]) == list(GALLERY.values())
+
+
+def test_smoke_makes_what_is_missing_and_shows_how_far_all_of_it_is() -> None:
+    outcome = command("readouts", "--smoke", "--device", "cpu")
+    assert outcome.code == 0
+    lines = outcome.err.splitlines()
+    matches = [re.fullmatch(r"figures (\d+)/1000 (.+), (training|testing) \d+ s left", line) for line in lines]
+    assert all(matches), lines
+    done, runs, stages = zip(*(match.groups() for match in matches if match), strict=True)
+    assert list(map(int, done)) == sorted(map(int, done))
+    assert done[-1] == "1000"
+    assert (runs[0], stages[0]) == ("smoke", "training")
+    assert (runs[-1], stages[-1]) == ("smoke-readouts", "testing")
+    folder = Path("figures_smoke")
+    assert {path.name for path in folder.iterdir()} == {f"readouts.{s}" for s in ("csv", "pdf", "png")} | {"README.md"}
+    assert "`theory-sim figures --smoke readouts`" in (folder / "README.md").read_text()
+    assert [path.name for path in Path("results").iterdir()] == ["smoke"]
+    again = command("readouts", "--smoke", "--device", "cpu", "--check")
+    assert again == Outcome(0, "readouts: the same\n", ""), "nothing was run, nothing differs"
+
+
+# --- what is run --------------------------------------------------------------------------------------------------
+
+
+def test_figures_share_runs_and_evaluations(tiny, tmp_path: Path) -> None:
+    alone = ["correlations", "theorem_coarse", "theorem_fine", "responses", "lucky_sets"]
+    shared = gallery.work([GALLERY[name] for name in alone], tiny.config, tmp_path, "cpu")
+    assert list(shared.runs.values()) == [tiny.config]
+    assert shared.evaluations == {}
+    whole = gallery.work(GALLERY.values(), tiny.config, tmp_path, "cpu")
+    assert len(whole.runs) == 1 + 2 + 2 + 4, "itself, and for growth, dimensions and phases"
+    assert len(whole.evaluations) == 6 + 1
+    assert whole.left() == whole
+    done = gallery.work(GALLERY.values(), tiny.config, tiny.folder, "cpu")
+    assert done.left() == gallery.Work({}, {})
+
+
+def test_costs_grow_with_the_work() -> None:
+    costs = [gallery._cost(Config().but({"training.steps": steps, "network.neurons": 60})) for steps in (10, 100)]
+    assert 1.5 < costs[1] / costs[0] < 10
+    assert gallery._test_cost(Config()) < gallery._cost(Config())
+
+
+# --- checking -----------------------------------------------------------------------------------------------------
+
+
+def test_check_finds_the_same_numbers_and_draws_nothing(call: Command, pictures: Path) -> None:
+    before = contents(pictures)
+    assert call("--check", "theorem_coarse", "data_model") == Outcome(0, "theorem_coarse: the same\ndata_model: the same\n", "")
+    assert contents(pictures) == before
+
+
+def test_check_of_all_figures(call: Command) -> None:
+    outcome = call("--check")
+    assert outcome == Outcome(0, "".join(f"{name}: the same\n" for name in GALLERY), "")
+
+
+def test_check_tells_each_difference_in_a_line(call: Command, pictures: Path) -> None:
+    path = pictures / "theorem_coarse.csv"
+    table = pd.read_csv(path)
+    table.loc[4, "value"] += 1
+    table.to_csv(path, index=False)
+    (pictures / "data_model.csv").unlink()
+    before = contents(pictures)
+    outcome = call("--check", "theorem_coarse", "data_model", "theorem_fine")
+    assert outcome.code == 1
+    first, second, third = outcome.out.splitlines()
+    assert re.fullmatch(
+        rf"theorem_coarse: {path}: 1 of {len(table)} values of value differ, the first in row 5, [\d.]+, now [\d.]+", first
+    )
+    assert second == f"data_model: {pictures / 'data_model.csv'} is not there"
+    assert third == "theorem_fine: the same"
+    assert contents(pictures) == before
+
+
+def _column(name: str, row: int, change: Callable) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    def changed(table: pd.DataFrame) -> pd.DataFrame:
+        values = table[name].tolist()
+        values[row] = change(values[row])
+        return table.assign(**{name: values})
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        pytest.param(
+            _column("value", 0, lambda v: v * 1.1), "1 of {rows} values of value differ, the first in row 1,", id="number"
+        ),
+        pytest.param(
+            _column("value", 2, lambda v: np.nan), "1 of {rows} values of value differ, the first in row 3, nan, now", id="absent"
+        ),
+        pytest.param(
+            _column("bound", 0, lambda v: 1.0), "1 of {rows} values of bound differ, the first in row 1, 1.0, now nan", id="new"
+        ),
+        pytest.param(
+            _column("step", 1, lambda v: v + 1), "1 of {rows} values of step differ, the first in row 2, 2, now 1", id="whole"
+        ),
+        pytest.param(
+            _column("verdict", -1, lambda v: "holds"),
+            "values of verdict differ, the first in row {rows}, holds, now fails",
+            id="text",
+        ),
+        pytest.param(lambda table: table.iloc[1:], "is of another version: {less} rows of", id="rows"),
+        pytest.param(lambda table: table.drop(columns="range"), "is of another version: {rows} rows of", id="columns"),
+        pytest.param(lambda table: table.iloc[:, ::-1], "is of another version: {rows} rows of", id="order"),
+    ],
+)
+def test_differences_are_found(change, said: str, made, tmp_path: Path) -> None:
+    table = made.computed["theorem_coarse"]
+    change(table).to_csv(tmp_path / "theorem_coarse.csv", index=False)
+    found = differing(theorem_coarse, table, tmp_path)
+    assert found is not None
+    assert said.format(rows=len(table), less=len(table) - 1) in found
+    assert "\n" not in found
+
+
+def test_numbers_may_differ_by_a_share_of_the_largest_of_their_curve(made, tmp_path: Path) -> None:
+    table = made.computed["theorem_coarse"]
+    share, more = gallery.TOLERANCE
+    allowed = share * table.value.abs().groupby([table.part, table.quantity]).transform("max") + more
+
+    def found(times: float) -> str | None:
+        table.assign(value=table.value + times * allowed).to_csv(tmp_path / "theorem_coarse.csv", index=False)
+        return differing(theorem_coarse, table, tmp_path)
+
+    # The group's largest number is that of the file, and differs a little itself.
+    assert found(0.95) is None
+    assert found(-0.95) is None
+    assert f"{len(table)} of {len(table)} values of value differ" in str(found(1.1))
+
+
+# --- refusing -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", WAITING)
+def test_figures_that_wait_are_refused(name: str) -> None:
+    assert command("data_model", name, "--smoke").complaint == f"figure {name} waits for {WAITING[name]}"
+    assert list(Path().iterdir()) == []
+
+
+def test_unknown_figures_are_refused() -> None:
+    names = ", ".join([*GALLERY, *ON_REQUEST, *WAITING])
+    assert command("theorems").complaint == f"there is no figure theorems; there are {names}"
+    assert list(Path().iterdir()) == []
+
+
+def test_wrong_options_are_refused(made) -> None:
+    Path("file").touch()
+    assert command("data_model", "--out", "file").complaint == "file is a file, not a folder for pictures"
+    assert command("theorem_fine", "--results", "file").complaint == "file is a file, not a folder for results"
+    assert command("--smoke", "--config", made.file).complaint == "--smoke has a configuration of its own: leave --config out"
+    assert command("--config", "absent.yaml").complaint.startswith("cannot read the configuration absent.yaml")
+    assert command("theorem_fine", "--device", "nowhere").complaint.startswith("unknown device 'nowhere'")
+    assert [path.name for path in Path().iterdir()] == ["file"]
+
+
+def test_damaged_results_are_told_in_one_line(made, tmp_path: Path) -> None:
+    folder = experiment.results_folder(made.config, made.folder, "cpu")
+    mine = Path(shutil.copytree(folder, tmp_path / "results" / "tiny" / folder.name))
+    options = ("--config", made.file, "--results", tmp_path / "results", "--device", "cpu")
+    for path in (mine / "evaluations").iterdir():
+        path.write_bytes(path.read_bytes()[:100])
+    assert re.fullmatch(r".*\.nc is damaged; delete it to test again", command("readouts", *options).complaint)
+    (mine / "coarse.nc").write_bytes(b"")
+    assert command("theorem_fine", *options).complaint.endswith(
+        "coarse.nc is not as it was written; delete the folder to run again"
+    )
+    text = (mine / "config.yaml").read_text()
+    (mine / "config.yaml").write_text(text.replace("batch: 16", "batch: 17"))
+    assert "holds the results of another configuration than its hash says" in command("theorem_fine", *options).complaint
+    assert list(Path().iterdir()) == []
+
+
+def test_missing_packages_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(theory_sim.figures, "gallery")
+    monkeypatch.delitem(sys.modules, "theory_sim.figures.gallery")
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    assert command().complaint == "figures need the package pandas: pip install 'theory-sim[figures]'"
+
+
+# --- telling ------------------------------------------------------------------------------------------------------
+
+
+def test_list_tells_what_is_there_and_what_is_missing(tiny, tmp_path: Path) -> None:
+    def cells(results: Path) -> dict[str, list[str]]:
+        outcome = command("--list", "--config", tiny.file, "--results", results, "--device", "cpu")
+        assert (outcome.code, outcome.err) == (0, "")
+        found: dict[str, list[str]] = {}
+        for line in outcome.out.splitlines():
+            if line.startswith("│"):
+                name, *rest = (cell.strip() for cell in line.strip("│").split("│"))
+                # A long text goes on in the next line.
+                found |= {name: rest} if name else {}
+        return found
+
+    before, after = cells(tmp_path / "nothing"), cells(tiny.folder)
+    assert list(before) == list(after) == [*GALLERY, *ON_REQUEST, *WAITING]
+    assert before["data_model"][1:] == ["0", "0", "nothing"]
+    assert before["phase"][1:] == ["5", "6", "11"]
+    assert before["readouts"][1:] == ["1", "1", "2"]
+    assert {after[name][-1] for name in GALLERY} == {"nothing"}
+    assert all(after[name][0].startswith("waits for") for name in WAITING)
+    assert list(Path().iterdir()) == []
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_list_of_some_figures_tells_their_first_lines(tiny) -> None:
+    out = command("--list", "data_model", "--config", tiny.file, "--results", tiny.folder).out
+    assert "The data model: a sample as patches" in out
+    assert "theorem_coarse" not in out
+
+
+def test_configurations_are_described_by_what_differs() -> None:
+    base = Config()
+    assert describe([base]) == "the default configuration with `replicas` 5; `seed` 0"
+    assert describe([base.but({"name": "x", "data.noise": 0.25, "seed": 3})]) == (
+        "the default configuration with `seed` 3; `data.noise` 0.25; `replicas` 5"
+    )
+    several = [base, base.but({"data.dim": 64, "replicas": 3}), base.but({"data.dim": 128, "replicas": 3})]
+    assert describe(several) == "3 runs: the default configuration with `replicas` 5, 3; `data.dim` 256, 64, 128; `seed` 0"
+
+
+def test_descriptions_tell_what_varies_over_a_figure() -> None:
+    text = describe(rare_growth.needs(Config()).runs)
+    assert text.startswith("5 runs: the default configuration with `tree.subclasses` 2, 4, 8, 16, 32; ")
+    assert text.endswith("`replicas` 3; `test.samples` 100; `seed` 0")
+    text = describe([other for _, other in phase.needs(Config()).evaluations])
+    assert "`hard.noise` " in text
+    assert not re.search(r"\d\.\d{6}", text), "no digits that are but rounding"

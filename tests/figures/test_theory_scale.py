@@ -1,0 +1,121 @@
+"""Hard error against the dimension at the theory's width: the table is what the results say, and the picture the table."""
+
+import itertools
+import math
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import pandas as pd
+import pytest
+from matplotlib.colors import same_color
+
+from theory_sim import statistics
+from theory_sim.config import load_config
+from theory_sim.experiment import run
+from theory_sim.figures import style, theory_scale
+
+FILE = Path(__file__).parent.parent.parent / "configs" / "theory_scale.yaml"
+TINY = [
+    "training.steps=2",
+    "training.batch=32",
+    "training.step_size.coarse=0.05",
+    "training.step_size.fine=0.2",
+    "test.samples=30",
+    "test.curve_samples=10",
+    "record.points=2",
+]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    return [
+        run(theory_scale.at(dim, luck, [*TINY, "replicas=2"]), folder, "cpu") for luck in ("many", "few") for dim in (128, 192)
+    ]
+
+
+@pytest.fixture(scope="module")
+def table(results):
+    return theory_scale.compute(results[0].config, results)
+
+
+@pytest.fixture(scope="module")
+def axes(table):
+    with matplotlib.rc_context():
+        style.use()
+        return {ax.get_label(): ax for ax in style.paint(theory_scale, table).axes}
+
+
+def test_runs_are_the_theorys_and_the_shipped_file_is_one_of_them():
+    runs = theory_scale.needs(load_config()).runs
+    assert [r.data.dim for r in runs] == 2 * list(theory_scale.DIMS)
+    assert load_config(FILE) in runs
+    for r in runs:
+        assert r.network.neurons == r.network.threshold == "theory"
+        assert r.training.engine == "lucky"
+        assert r.neurons == r.data.dim**3
+        assert math.log(r.data.dim) <= r.tree.subclasses <= r.data.dim**0.4
+
+
+def test_the_files_header_says_what_the_figure_runs():
+    """The commands for other dimensions, read from the header."""
+    header = FILE.read_text().split("\nname:")[0].replace("#", "").replace("\n     --set", " --set")
+    commands = [line.split() for line in header.splitlines() if line.strip().startswith("theory-sim verify") and "--set" in line]
+    assert len(commands) == 2
+    for words in commands:
+        overrides = [word for before, word in itertools.pairwise(words) if before == "--set"]
+        assert load_config(FILE, overrides) in theory_scale.needs(load_config()).runs
+
+
+def test_numbers_are_the_results(table, results):
+    assert len(table) == 3 * len(results)
+    for result, panel in zip(results, ("many", "many", "few", "few"), strict=True):
+        own = table[(table.panel == panel) & (table.dim == result.config.data.dim)].set_index("model")
+        for model, data in (("coarse", result.coarse), ("fine", result.fine)):
+            e = statistics.error_rate(data.test_correct.sel(kind="hard", test_readout="sum_logits").values)
+            assert tuple(own.loc[model, ["value", "low", "high"]]) == (e.value, e.low, e.high)
+        assert own.neurons.unique() == [result.config.data.dim**3]
+
+
+def test_unlucky_subclasses_are_as_many_as_drawn(results):
+    """Of the (head, feature) pairs of all replicas, those without a neuron that fires on the strongest patch."""
+    for result in results[2:]:
+        config = result.config
+        # Correlations are in units of σ_0; patches reach √(1+ι).
+        g = result.fine.correlation.isel(step=0) / config.network.init_std * math.sqrt(1 + config.data.strength_spread)
+        empty = ~(g > config.threshold).any("neuron")
+        expected, n = theory_scale.unlucky(config), empty.size
+        assert abs(float(empty.mean()) - expected) < 4 * math.sqrt(expected * (1 - expected) / n)
+
+
+def test_points_and_lines_are_the_table(table, axes):
+    for panel, ax in axes.items():
+        own = table[table.panel == panel]
+        containers = {c.get_label(): c for c in ax.containers}
+        for model in theory_scale.MODELS:
+            rows = own[own.model == model].sort_values("dim")
+            marker, _, (bars,) = containers[f"{model} labels"]
+            assert marker.get_xydata().tolist() == rows[["dim", "value"]].values.tolist()
+            assert [seg[:, 1].tolist() for seg in bars.get_segments()] == [
+                pytest.approx(ends) for ends in rows[["low", "high"]].values.tolist()
+            ]
+            assert same_color(marker.get_color(), style.PALETTE[model])
+        (expected,) = [line for line in ax.get_lines() if line.get_label().startswith("expected")]
+        assert expected.get_ydata().tolist() == own[own.model == "unlucky"].sort_values("dim").value.tolist()
+        assert ax.get_ylim()[0] < 0 <= own.value.min() <= own.value.max() < ax.get_ylim()[1]
+        assert [t.get_text().split("\n")[0] for t in ax.get_xticklabels()] == ["128", "192"]
+    assert axes["many"].get_ylabel() == "hard test error"
+    assert "dimension" in axes["few"].get_xlabel()
+
+
+def test_other_numbers_give_another_picture(table):
+    changed = table.copy()
+    row = changed.index[(changed.model == "fine") & (changed.panel == "few")][0]
+    changed.loc[row, "value"] = 0.321
+    figure = style.paint(theory_scale, changed)
+    drawn = [y for ax in figure.axes for c in ax.containers for y in c[0].get_ydata()]
+    assert 0.321 in drawn
+    assert isinstance(changed, pd.DataFrame)
