@@ -18,7 +18,7 @@ lint: $(VENV)/installed
 	$(BIN)/mypy
 
 figures: $(VENV)/installed
-	$(BIN)/python -m figures
+	$(BIN)/theory-sim figures
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -7,17 +7,24 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from outcome import Outcome
 
 from theory_sim import cli, experiment, invariants, regime
 from theory_sim.config import Config, load_config
 from theory_sim.errors import InputError
+from theory_sim.studies import study_files
 
 ROOT = Path(__file__).parents[1]
+CONFIGS = [
+    path
+    for path in sorted({*(ROOT / "configs").rglob("*.y*ml")} - set(study_files()))
+    if "\npretraining:" not in path.read_text()
+]
+"""The simulator's; studies and those of the image pipeline are tested with theirs."""
 CLAIMS = [
     "coarse-training-loss",
     "coarse-easy-error",
@@ -40,22 +47,6 @@ LAX = {
     "transfer_gain_p": 1,
 }
 """Bounds that the shared configuration meets, all nine."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command came to."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def complaint(self) -> str:
-        """The message, where the command refuses its input as it should: one line, no traceback, nothing on standard output."""
-        assert (self.code, self.out) == (2, "")
-        assert re.fullmatch(r"error: [^\n]+\n", self.err), self.err
-        return self.err
 
 
 Call = Callable[..., Outcome]
@@ -135,8 +126,68 @@ def test_no_arguments_print_help(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     out, err = capsys.readouterr()
     assert (stop.value.code, err) == (0, "")
     assert out.startswith("Usage: ")
-    for command in ("verify", "simulate", "regime", "check-data"):
+    for command in ("verify", "simulate", "regime", "check-data", "sweep", "study"):
         assert re.search(rf"^ +{command} +\S", out, re.MULTILINE)
+
+
+# Sweeps and studies.
+
+
+def test_sweep_prints_a_row_per_cell(call: Call, config_file: Path, tmp_path: Path) -> None:
+    sweep = ("sweep", config_file, "--set", "training.steps=3", "--device", "cpu", "--jobs", 1)
+    done = call(*sweep, "--grid", "data.dim=16,32", "--grid", "training.step_size.fine=0.1,1e30")
+    assert done.code == 1
+    printed = rows(done.out)
+    assert {id_: cells[2] for id_, cells in printed.items()} == {"16": "6", "32": "6"}
+    assert re.fullmatch(r"\d\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]", printed["32"][3])
+    assert re.fullmatch(r"\d/9", printed["32"][-1])
+    failed = [line for line in done.err.splitlines() if line.startswith("failed: ")]
+    assert [line.split(": ")[1] for line in failed] == [f"data.dim={d} training.step_size.fine=1e+30" for d in (16, 32)]
+    assert all("DivergedError: step " in line for line in failed)
+    tables = Path(done.out.splitlines()[-1].removeprefix("tables: "))
+    assert {path.name for path in (tmp_path / tables).iterdir()} == {"sweep.json", "rows", "cells.parquet", "replicas.parquet"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--grid", "data.nois=1"], "cell data.nois=1: unknown key data.nois; did you mean data.noise?"),
+        (["--grid", "data.noise=1,-1"], "cell data.noise=-1: data.noise: "),
+        (["--grid", "data.noise"], "--grid data.noise: expected section.key=value,value,..."),
+        (["--grid", "seed=1", "--grid", "seed=2"], "--grid: a key stands twice"),
+        (["--grid", "seed=1", "--backend", "dask"], "--backend dask and --scheduler ADDRESS go together"),
+        (["--grid", "seed=1", "--scheduler", "tcp://127.0.0.1:1"], "--backend dask and --scheduler ADDRESS go together"),
+        (["--grid", "seed=1", "--device", "nowhere"], "unknown device 'nowhere'"),
+        (["--grid", "seed=1", "--jobs", "0"], "Invalid value for '--jobs': "),
+        ([], "Missing option '--grid'"),
+    ],
+)
+def test_wrong_sweep(call: Call, config_file: Path, tmp_path: Path, options: list[str], message: str) -> None:
+    assert message in call("sweep", config_file, *options).complaint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_study_lists_and_answers(call: Call, tmp_path: Path) -> None:
+    listed = call("study", "--list")
+    assert (listed.code, listed.err) == (0, "")
+    assert {"alignment", "granularity", "hierarchy"} <= set(rows(listed.out))
+    assert re.match("error: no study 'x'; there are alignment, ", call("study", "x").complaint)
+    (tmp_path / "mine.yaml").write_text(
+        """
+question: Does noise harm?
+minutes: 1
+config: {replicas: 2, tree: {subclasses: 2}, data: {dim: 16}, network: {neurons: 2}, training: {batch: 4, steps: 2}}
+smoke: {test: {samples: 10, curve_samples: 5}}
+grids: [{hard.noise: [0, 4]}]
+comparisons:
+  - {name: no noise, before: {model: coarse, where: {hard.noise: 4}}, after: {model: fine, where: {hard.noise: 0}}}
+"""
+    )
+    done = call("study", "mine.yaml", "--smoke", "--device", "cpu", "--jobs", 1)
+    assert done.code == 0
+    verdict = strict(next(tmp_path.glob("results/mine-sweep/*/verdict.json")).read_text())
+    assert rows(done.out)["no noise"][-1] == verdict["answer"]
+    assert done.out.splitlines()[-1].startswith(f"mine: {verdict['answer']} (1 comparison, 2 replicas: ")
 
 
 # Wrong values.
@@ -365,7 +416,7 @@ def test_verify_writes_its_outcome(call: Call, config_file: Path, finished: Path
     arguments = ["verify", config_file, "--out=results", "--device=cpu", "--json=outcome.json", *overrides("claims", bounds)]
     done = call(*arguments)
     outcome = strict((tmp_path / "outcome.json").read_text())
-    assert set(outcome) == {"config", "claims", "regime", "environment"}
+    assert set(outcome) == {"config", "claims", "regime", "certificate", "environment"}
     config = load_config(config_file, [f"claims.{key}={value}" for key, value in bounds.items()])
     assert Config.model_validate(outcome["config"]) == config
     assert outcome["environment"] == json.loads((finished / "environment.json").read_text())
@@ -476,7 +527,7 @@ def test_check_data_finds_broken_invariants(call: Call, config_file: Path, monke
     assert "2 invariants, 1 broken" in done.out
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs").rglob("*.y*ml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_shipped_configurations_load(path: Path) -> None:
     config = load_config(path)
     assert config.name == path.stem

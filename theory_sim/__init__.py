@@ -9,9 +9,10 @@ from theory_sim.claims import Claim, decide
 from theory_sim.config import Config, load_config
 from theory_sim.data import Batch, PatchSampler
 from theory_sim.errors import DivergedError, InputError
-from theory_sim.experiment import Results, load_results, run
+from theory_sim.experiment import Results, evaluate_on, load_results, run
 from theory_sim.invariants import check_batches, check_data
 from theory_sim.network import TwoLayerConvNet
+from theory_sim.prediction import predict
 from theory_sim.provenance import package_version
 from theory_sim.regime import check as check_regime
 from theory_sim.training import Training
@@ -32,8 +33,10 @@ __all__ = [
     "check_data",
     "check_regime",
     "decide",
+    "evaluate_on",
     "load_config",
     "load_results",
+    "predict",
     "run",
 ]
 __version__ = package_version()

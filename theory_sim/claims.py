@@ -9,6 +9,7 @@ a leaf is trained on, the growth ratio is
     mean over leaves of [ρ_T − ρ_0](h(y, c), v_{y,c})  ÷  mean over leaves of [ρ_T − ρ_0](h(y, c), v_y).
 """
 
+import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -151,11 +152,18 @@ def _growth(data: xr.Dataset, config: Config) -> Estimate:
     return statistics.bootstrap([rare[0], common[0]], lambda r, c: r.mean() / c.mean(), config.claims.confidence, "leaves")
 
 
+def certificates(results: Results) -> dict[str, Any]:
+    """What the engine left out, by model, where it did: a `theory_sim.engines.certificate.Certificate` with its total."""
+    by_model = {data.attrs["model"]: json.loads(data.attrs["certificate"]) for data in (results.coarse, results.fine)}
+    return {model: certificate for model, certificate in by_model.items() if certificate is not None}
+
+
 def report(results: Results, claims: list[Claim], regime: list[Any]) -> dict[str, Any]:
     """What ``theory-sim verify --json`` writes."""
     return {
         "config": results.config.model_dump(mode="json"),
         "claims": [claim.as_dict() for claim in claims],
         "regime": [asdict(line) for line in regime],
+        "certificate": certificates(results),
         "environment": results.environment,
     }

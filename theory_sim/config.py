@@ -10,42 +10,19 @@ Where no mark stands, the default is ours: chosen because both theorems are deci
 Lengths (``data.noise``, ``hard.noise``) are norms, σ√d, so that they mean the same at every dimension d.
 """
 
-import difflib
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from theory_sim.errors import InputError
 from theory_sim.labels import label_function
+from theory_sim.settings import Count, CountOrZero, NonNegative, Positive, Range, Section, Seed, Share, load_settings
 from theory_sim.tree import LabelTree, Subclasses
 
-# The upper bounds: products of two stay within single precision, and no memory holds such counts.
-Positive = Annotated[float, Field(gt=0, le=1e18)]
-NonNegative = Annotated[float, Field(ge=0, le=1e18)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1, le=10**9)]
-CountOrZero = Annotated[int, Field(ge=0, le=10**9)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-
-
-def _ordered(bounds: list[float]) -> list[float]:
-    if bounds[0] > bounds[1]:
-        raise ValueError(f"the lower end {bounds[0]} lies above the upper end {bounds[1]}")
-    return bounds
-
-
-Range = Annotated[list[NonNegative], Field(min_length=2, max_length=2), AfterValidator(_ordered)]
-
-
-class Section(BaseModel):
-    """Unknown keys, wrong types, NaN and infinity are refused; values cannot be changed once checked."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True)
+Width = Annotated[int, Field(ge=1, le=10**15)]
 
 
 class Tree(Section):
@@ -112,8 +89,8 @@ class Hard(Section):
 class Network(Section):
     """The two-layer convolutional ReLU network."""
 
-    neurons: Count = 60
-    """m, neurons per head."""
+    neurons: Width | Literal["theory"] = 60
+    """m, neurons per head; `theory`: m = ⌈d^(2 + 2c₀)⌉ [recalled; it may have been d^(1 + 2c₀)]."""
     init_std: Positive = 0.01
     """σ_0: weights start as N(0, σ_0² I)."""
     threshold: NonNegative | Literal["theory"] = 1.6
@@ -140,8 +117,11 @@ class Training(Section):
     steps: CountOrZero = 200
     bias_decay: NonNegative | Literal["theory"] = 0.02
     """κ: after each step b ← b − κ‖Δw‖; `theory`: κ = 1/ln⁵ d [recalled]."""
-    engine: Literal["dense"] = "dense"
-    """How a step is computed: all weights, all patches."""
+    engine: Literal["dense", "lucky"] = "dense"
+    """How a step is computed: all weights, all patches; or only neurons that can ever fire, and patches that hold
+    something, for widths that the theory asks for: see ``theory_sim/engines/lucky.md`` [ours]."""
+    certificate: Annotated[float, Field(gt=0, lt=1)] = 1e-6
+    """Largest probability, over a whole run, that anything the engine `lucky` leaves out should have fired [ours]."""
     dtype: Literal["float32", "float64"] = "float32"
     checkpoint_every: Count = 50
     """Steps between checkpoints."""
@@ -233,6 +213,8 @@ class Config(Section):
                     f"data.patches: {self.data.patches} patches cannot hold the {own} feature patches"
                     f" and {extra} noise-feature or dominant-noise patches of {'an' if kind == 'easy' else 'a'} {kind} sample"
                 )
+        if self.training.engine == "lucky" and self.data.training_samples:
+            raise ValueError("data.training_samples: training.engine 'lucky' needs fresh samples, 0; or training.engine dense")
         for model in ("coarse", "fine"):
             try:
                 label_function(getattr(self.labels, model), tree, self.data.training_samples)
@@ -244,6 +226,13 @@ class Config(Section):
     def label_tree(self) -> LabelTree:
         """The tree that `tree` describes."""
         return LabelTree.of(self.tree.coarse, self.tree.subclasses)
+
+    @property
+    def neurons(self) -> int:
+        """m; the theory's is ⌈d^(2 + 2c₀)⌉ [recalled; it may have been d^(1 + 2c₀)]."""
+        if self.network.neurons == "theory":
+            return math.ceil(math.pow(self.data.dim, 2 + 2 * self.network.c0))
+        return self.network.neurons
 
     @property
     def threshold(self) -> float:
@@ -266,111 +255,5 @@ class Config(Section):
 
 
 def load_config(path: str | Path | None = None, overrides: Sequence[str] = (), **values: Any) -> Config:
-    """Read and check a configuration.
-
-    Args:
-        path: a YAML file; without it the defaults are taken.
-        overrides: ``section.key=value`` texts, as ``--set`` takes them; the values are YAML.
-        values: top-level keys, such as ``replicas=2``; None leaves the key alone.
-
-    Raises:
-        InputError: the file is absent or no plain YAML mapping; a key is unknown; a value is of the wrong type or
-            out of range; or the parts do not fit together. The message names the key and what would be right.
-    """
-    tree = {} if path is None else _read_yaml(Path(path))
-    for text in overrides:
-        _override(tree, text)
-    tree.update({key: value for key, value in values.items() if value is not None})
-    try:
-        return Config.model_validate(tree)
-    except ValidationError as error:
-        where = "" if path is None else f"{path}: "
-        raise InputError(where + _first_line(error)) from None
-
-
-class _Loader(yaml.SafeLoader):
-    """Plain YAML: no objects, no key twice, and 1e-3 is a number (YAML 1.1 would read a text)."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' stands twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+0123456789.")
-)
-
-
-def _parse_yaml(text: str, where: str) -> Any:
-    try:
-        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
-    except Exception as error:  # PyYAML lets ValueError, TypeError and others through, as for the date 2001-99-01
-        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark is not None else ""
-        raise InputError(f"{where}{line}: not a plain YAML file: {reason}") from None
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise InputError(f"cannot read the configuration {path}: {reason}") from None
-    tree = _parse_yaml(text, str(path))
-    if tree is None:
-        return {}
-    if not isinstance(tree, dict):
-        raise InputError(f"{path}: a configuration is a mapping of sections, not a {type(tree).__name__}")
-    return tree
-
-
-def _override(tree: dict[str, Any], text: str) -> None:
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise InputError(f"--set {text}: expected section.key=value")
-    *sections, last = key.strip().split(".")
-    for section in sections:
-        inner = tree.setdefault(section, {})
-        if inner is None:
-            inner = tree[section] = {}
-        if not isinstance(inner, dict):
-            raise InputError(f"--set {text}: {section} is a value, not a section")
-        tree = inner
-    tree[last] = _parse_yaml(value, f"--set {text}")
-
-
-def _first_line(error: ValidationError) -> str:
-    """One line for the first thing wrong; an unknown key gets the nearest known one."""
-    problem = error.errors()[0]
-    # Pydantic puts the branch of a union behind the keys: only keys of the configuration are shown.
-    path = [str(part) for part in problem["loc"]]
-    section: type[BaseModel] = Config
-    keys: list[str] = []
-    for part in path:
-        keys.append(part)
-        inner = section.model_fields[part].annotation if part in section.model_fields else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            break
-        section = inner
-    where = ".".join(keys)
-    if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(keys[-1], _known_keys(section), n=1, cutoff=0)
-        return f"unknown key {where}" + (f"; did you mean {'.'.join([*keys[:-1], near[0]])}?" if near else "")
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "value_error" and not keys:
-        return message
-    if problem["type"] == "model_type":
-        return f"{where}: should be a section of keys, got {problem['input']!r}"
-    value = problem["input"]
-    expected = " or ".join(dict.fromkeys(e["msg"] for e in error.errors() if [str(p) for p in e["loc"]][: len(keys)] == keys))
-    return f"{where}: {expected.removeprefix('Value error, ')}, got {value!r}".replace("Input should", "should")
-
-
-def _known_keys(section: type[BaseModel]) -> list[str]:
-    return list(section.model_fields)
+    """Read and check a configuration; arguments and errors are those of `theory_sim.settings.load_settings`."""
+    return load_settings(Config, path, overrides, **values)

@@ -92,9 +92,12 @@ class PatchSampler:
     Args:
         config: the configuration.
         dictionary: the features of the R replicas; its device and dtype are those of the samples.
+        noise_patches: False leaves out patches that hold ζ alone, the order of the others being of no account. Samples
+            that hold fewer than others are filled up with patches that are 0.
     """
 
-    def __init__(self, config: Config, dictionary: Dictionary) -> None:
+    def __init__(self, config: Config, dictionary: Dictionary, noise_patches: bool = True) -> None:
+        self.noise_patches = noise_patches
         self.data, self.hard = config.data, config.hard
         self.tree: LabelTree = config.label_tree
         self.dictionary = dictionary
@@ -117,11 +120,10 @@ class PatchSampler:
     def draw(self, generators: Sequence[Generator], samples: int) -> Draws:
         """Raw numbers of `samples` samples for each generator."""
         shape = (self.data.patches, self.data.dim)
-        uniform = torch.empty(len(generators), samples, self._width, device=self.device, dtype=self.dtype)
+        uniform = self._uniform(generators, samples)
         normal = torch.empty(len(generators), samples, *shape, device=self.device, dtype=self.dtype)
 
         def fill(r: int) -> None:
-            uniform[r].uniform_(generator=generators[r])
             normal[r].normal_(generator=generators[r])
 
         map_blocks(fill, range(len(generators)))  # a generator draws on one core only
@@ -134,7 +136,42 @@ class PatchSampler:
             draws: the raw numbers.
             hard_share: each sample is hard with this probability; 0 gives easy samples only, 1 hard ones only.
         """
-        u = {name: draws.uniform[..., columns] for name, columns in self.columns.items()}
+        return self._patches(draws.normal, self._truth(draws.uniform, hard_share))
+
+    def sample(self, generators: Sequence[Generator], samples: int, hard_share: float) -> Batch:
+        """`samples` samples for each generator; see `assemble`."""
+        if self.noise_patches:
+            return self.assemble(self.draw(generators, samples), hard_share)
+        truth = self._truth(self._uniform(generators, samples), hard_share)
+        held = truth["content"] != NOISE
+        order = (~held).int().argsort(dim=-1, stable=True)[..., : int(held.sum(-1).max())]
+        truth |= {name: truth[name].gather(-1, order) for name in ("content", "strength")}
+        held = held.gather(-1, order)
+        normal = torch.zeros(*held.shape, self.data.dim, device=self.device, dtype=self.dtype)
+
+        def fill(r: int) -> None:
+            # As many numbers as this replica needs, whatever the others hold.
+            normal[r, held[r]] = torch.empty_like(normal[r, held[r]]).normal_(generator=generators[r])
+
+        map_blocks(fill, range(len(generators)))
+        return self._patches(normal, truth)
+
+    def _uniform(self, generators: Sequence[Generator], samples: int) -> Float[Tensor, "R B column"]:
+        uniform = torch.empty(len(generators), samples, self._width, device=self.device, dtype=self.dtype)
+        for u, generator in zip(uniform, generators, strict=True):
+            u.uniform_(generator=generator)
+        return uniform
+
+    def _patches(self, x: Float[Tensor, "R B P d"], truth: dict[str, Tensor]) -> Batch:
+        """Standard normal numbers become noise of its norm, in place, and features are added."""
+        dominant = (truth["content"] == DOMINANT_NOISE).to(self.dtype)
+        x *= (self.data.noise + (self.hard.noise - self.data.noise) * dominant)[..., None] / math.sqrt(self.data.dim)
+        self.dictionary.add_to(x, truth["content"], truth["strength"])
+        return Batch(x, **truth)
+
+    def _truth(self, uniform: Float[Tensor, "R B column"], hard_share: float) -> dict[str, Tensor]:
+        """All of a `Batch` but its patches."""
+        u = {name: uniform[..., columns] for name, columns in self.columns.items()}
         one = {name: value[..., 0] for name, value in u.items() if value.shape[-1] == 1}
         leaf = self._leaf_at(one["leaf"])
         labelled_leaf = torch.where(one["flip"] < self.data.label_noise, self._leaf_at(one["flipped leaf"]), leaf)
@@ -143,18 +180,16 @@ class PatchSampler:
 
         content, lower, upper = self._layout(u, leaf, coarse, hard)
         strength = torch.where(content >= 0, lower + (upper - lower) * u["strength"], 0)
-
-        x = draws.normal
-        unit = math.sqrt(self.data.dim)
-        dominant = (content == DOMINANT_NOISE).to(self.dtype)
-        x *= (self.data.noise + (self.hard.noise - self.data.noise) * dominant)[..., None] / unit
-        self.dictionary.add_to(x, content, strength)
-        index = torch.arange(x.shape[1], device=self.device).expand(x.shape[:2])
-        return Batch(x, coarse, leaf, labelled_leaf, hard, content, strength, one["tag"], index)
-
-    def sample(self, generators: Sequence[Generator], samples: int, hard_share: float) -> Batch:
-        """`samples` samples for each generator; see `assemble`."""
-        return self.assemble(self.draw(generators, samples), hard_share)
+        return {
+            "coarse": coarse,
+            "leaf": leaf,
+            "labelled_leaf": labelled_leaf,
+            "hard": hard,
+            "content": content,
+            "strength": strength,
+            "tag": one["tag"],
+            "index": torch.arange(leaf.shape[1], device=self.device).expand(leaf.shape),
+        }
 
     def _leaf_at(self, u: Float[Tensor, "R B"]) -> Int[Tensor, "R B"]:
         return torch.bucketize(u.contiguous(), self._leaf_edges, right=True)

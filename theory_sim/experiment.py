@@ -7,7 +7,8 @@
 * ``log.jsonl`` — one line per recorded step;
 * ``checkpoint.safetensors`` — the latest state; once finished, the trained weights;
 * ``coarse.nc``, ``fine.nc`` — the records of the two models (`theory_sim.recording`);
-* ``manifest.json`` — written last: the digests of all the others. Without it the run is not finished.
+* ``manifest.json`` — written last: the digests of all the others. Without it the run is not finished;
+* ``evaluations/<hash>.nc`` — tests of the trained networks on other samples, where `evaluate_on` was asked for them.
 
 The hash covers the configuration except `claims` (bounds change no number), the kind of device, and the code version.
 """
@@ -26,31 +27,16 @@ import yaml
 
 from theory_sim.config import Config, load_config
 from theory_sim.errors import InputError
-from theory_sim.network import Parameters, TwoLayerConvNet
+from theory_sim.evaluation import KINDS, evaluate
+from theory_sim.network import Parameters, TwoLayerConvNet, placed
 from theory_sim.parallel import cores_share_blocks
+from theory_sim.progress import Progress
 from theory_sim.provenance import code_version, environment
 from theory_sim.recording import Recorder
 from theory_sim.storage import digest, load_checkpoint, save_checkpoint, write_atomically, write_json, write_text
 from theory_sim.training import MODELS, ModelName, Training
 
 _FILES = ("config.yaml", "environment.json", "log.jsonl", "checkpoint.safetensors", "coarse.nc", "fine.nc")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a run tells whoever waits for it.
-
-    Attributes:
-        stage: ``training`` or ``testing``.
-        done: steps or test samples so far.
-        total: of how many.
-        loss: the models' present training losses, meaned over replicas; empty while testing.
-    """
-
-    stage: str
-    done: int
-    total: int
-    loss: dict[ModelName, float]
 
 
 @dataclass(frozen=True)
@@ -72,10 +58,14 @@ class Results:
     environment: dict[str, Any]
 
     def network(self, model: ModelName, replica: int = 0) -> TwoLayerConvNet:
-        """A trained network, as a `torch.nn.Module`."""
+        """A trained network, as a `torch.nn.Module`; of the engine `lucky` the neurons that training moved."""
         tensors, _ = load_checkpoint(self.folder / "checkpoint.safetensors")
-        parameters = Parameters(*(tensors[f"{model}/{key}"] for key in ("weight", "bias", "output")))
-        return TwoLayerConvNet.of(parameters, replica)
+        own = {key.removeprefix(f"{model}/"): value for key, value in tensors.items() if key.startswith(f"{model}/")}
+        weight, bias, output = (own[key] for key in ("weight", "bias", "output"))
+        if "place" not in own:
+            return TwoLayerConvNet.of(Parameters(weight, bias, output), replica)
+        here, heads = own["place"][:, 0] == replica, {"coarse": self.coarse, "fine": self.fine}[model].sizes["head"]
+        return TwoLayerConvNet.of(placed(weight[here], bias[here], output[here], own["place"][here, 1], heads), 0)
 
 
 def choose_device(device: str) -> torch.device:
@@ -117,11 +107,74 @@ def run(
     """
     chosen = choose_device(device)
     folder = results_folder(config, out, chosen)
-    if (folder / "manifest.json").exists():
+    if is_finished(folder):
         return load_results(folder, config)
     with torch.no_grad(), cores_share_blocks():
         _run(config, folder, chosen, progress)
     return load_results(folder, config)
+
+
+def evaluate_on(
+    results: Results,
+    config: Config,
+    device: str = "auto",
+    progress: Callable[[Progress], None] = lambda progress: None,
+) -> xr.Dataset:
+    """Test the networks of a finished run on samples of another configuration, or with other readouts; kept on disk.
+
+    The test streams are those of the run: two settings are compared on the same random numbers.
+
+    Args:
+        results: the finished run.
+        config: its `hard`, `test`, `transfer` and the laws in `data` are used. All that shapes the networks must be the run's.
+        device: see `choose_device`.
+        progress: called after every chunk of test samples.
+
+    Returns:
+        ``test_correct`` (model, replica, kind, test_sample, test_readout) and ``test_error``, as in `theory_sim.recording`.
+
+    Raises:
+        InputError: the networks do not fit the configuration, or what lies on disk is damaged.
+    """
+    if (of := _shape(config)) != (have := _shape(results.config)):
+        key = next(key for key in of if of[key] != have[key])
+        raise InputError(f"networks trained with {key} = {have[key]} cannot be tested with {key} = {of[key]}")
+    path = evaluation_path(results.folder, config)
+    if not path.exists():
+        chosen = choose_device(device)
+        tensors, _ = load_checkpoint(results.folder / "checkpoint.safetensors")
+        judged, total = 0, len(KINDS) * config.test.samples
+
+        def testing(samples: int) -> None:
+            nonlocal judged
+            judged += samples
+            progress(Progress("testing", judged, total))
+
+        with torch.no_grad(), cores_share_blocks():
+            training = Training(config, chosen)
+            training.restore(tensors)
+            correct = torch.stack(list(evaluate(training, testing).values())).numpy()
+        dims = ("model", "replica", "kind", "test_sample", "test_readout")
+        dataset = xr.Dataset(
+            {"test_correct": (dims, correct), "test_error": ((*dims[:3], dims[4]), 1 - correct.mean(3))},
+            coords={"model": list(MODELS), "kind": list(KINDS), "test_readout": list(config.transfer.readouts)},
+            attrs={"config": json.dumps(config.model_dump(mode="json"))},
+        )
+        write_atomically(path, partial(_write_dataset, dataset))
+    try:
+        return xr.load_dataset(path, engine="netcdf4")
+    except (OSError, ValueError, KeyError):
+        raise InputError(f"{path} is damaged; delete it to test again") from None
+
+
+def evaluation_path(folder: Path, config: Config) -> Path:
+    """Where `evaluate_on` keeps what it found about a run's networks, below the run's folder."""
+    return folder / "evaluations" / f"{_hash({'config': _hashed(config)})}.nc"
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the folder holds a whole run."""
+    return (folder / "manifest.json").exists()
 
 
 def results_folder(config: Config, out: str | Path = "results", device: torch.device | str = "cpu") -> Path:
@@ -136,11 +189,15 @@ def results_folder(config: Config, out: str | Path = "results", device: torch.de
     if any((out / name).exists() for name in ("manifest.json", "checkpoint.safetensors", "config.yaml")):
         raise InputError(f"{out} holds the results of one configuration; --out takes the folder above its name and hash")
     kind = torch.device(device).type
-    key = json.dumps({"config": _hashed(config), "device": kind, "code": code_version()}, sort_keys=True)
-    folder = out / config.name / hashlib.sha256(key.encode()).hexdigest()[:16]
+    folder = out / config.name / configuration_hash(config, {"device": kind})
     if (folder / "config.yaml").exists():
         _check_same(config, folder)
     return folder
+
+
+def configuration_hash(config: Config, more: dict[str, Any] | None = None) -> str:
+    """What tells a run from others: configuration without claims, code version, and whatever `more` there is."""
+    return _hash({"config": _hashed(config), "code": code_version()} | (more or {}))
 
 
 def load_results(folder: str | Path, config: Config | None = None) -> Results:
@@ -167,7 +224,7 @@ def load_results(folder: str | Path, config: Config | None = None) -> Results:
             raise
         raise InputError(f"{folder / 'manifest.json'} is damaged; delete the folder to run again") from None
     config = _stored_config(folder) if config is None else _check_same(config, folder)
-    models = {name: xr.load_dataset(folder / f"{name}.nc", engine="h5netcdf") for name in MODELS}
+    models = {name: xr.load_dataset(folder / f"{name}.nc", engine="netcdf4") for name in MODELS}
     return Results(config, folder, models["coarse"], models["fine"], env)
 
 
@@ -194,7 +251,8 @@ def _run(config: Config, folder: Path, device: torch.device, progress: Callable[
             _write_log(folder, log)
         if training.steps_done % config.training.checkpoint_every == 0 and training.steps_done < steps:  # the last: below
             save_checkpoint(checkpoint, training.state() | recorder.state(), log=log)
-        progress(Progress("training", training.steps_done, steps, {n: float(r.loss.mean()) for n, r in reports.items()}))
+        losses = "  ".join(f"{name} loss {float(report.loss.mean()):.4f}" for name, report in reports.items())
+        progress(Progress("training", training.steps_done, steps, losses))
 
     save_checkpoint(checkpoint, training.state() | recorder.state(), log=log)
     _write_log(folder, log)
@@ -203,7 +261,7 @@ def _run(config: Config, folder: Path, device: torch.device, progress: Callable[
     def testing(samples: int) -> None:
         nonlocal judged
         judged += samples
-        progress(Progress("testing", judged, total, {}))
+        progress(Progress("testing", judged, total))
 
     for name, dataset in recorder.finish(testing).items():
         write_atomically(folder / f"{name}.nc", partial(_write_dataset, dataset))
@@ -213,7 +271,7 @@ def _run(config: Config, folder: Path, device: torch.device, progress: Callable[
 
 
 def _write_dataset(dataset: xr.Dataset, path: Path) -> None:
-    dataset.to_netcdf(path, engine="h5netcdf", encoding={v: {"zlib": True, "complevel": 1} for v in dataset.data_vars})
+    dataset.to_netcdf(path, engine="netcdf4", encoding={v: {"zlib": True, "complevel": 1} for v in dataset.data_vars})
 
 
 def _note(log: list[dict[str, Any]], recorder: Recorder) -> bool:
@@ -227,8 +285,18 @@ def _write_log(folder: Path, log: list[dict[str, Any]]) -> None:
     write_text(folder / "log.jsonl", "".join(json.dumps(line) + "\n" for line in log))
 
 
+def _hash(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def _hashed(config: Config) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude={"claims"})
+
+
+def _shape(config: Config) -> dict[str, Any]:
+    """All that networks must share to be each other's: their sizes, features, labels and seeds."""
+    keys = {"data.dim": config.data.dim, "data.basis": config.data.basis, "training.dtype": config.training.dtype}
+    return {key: getattr(config, key) for key in ("replicas", "seed", "seeds", "tree", "labels", "network")} | keys
 
 
 def _stored_config(folder: Path) -> Config:

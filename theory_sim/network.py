@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Generator, Tensor, nn
 
 
@@ -41,6 +41,20 @@ class Parameters:
         shape = weight.shape[:-1]
         bias = torch.full(shape, -std * threshold, device=device, dtype=dtype)
         return cls(weight, bias, torch.ones(shape, device=device, dtype=dtype))
+
+
+def placed(
+    weight: Float[Tensor, "n d"], bias: Float[Tensor, " n"], output: Float[Tensor, " n"], head: Int[Tensor, " n"], heads: int
+) -> Parameters:
+    """One network whose neurons are listed with their heads; heads with fewer are filled up with neurons that are 0."""
+    order = torch.argsort(head, stable=True)
+    count = torch.bincount(head, minlength=heads)
+    slot = torch.arange(len(head)) - (count.cumsum(0) - count)[head[order]]
+    like = weight.new_zeros(1, heads, max(1, int(count.max())))
+    parameters = Parameters(weight.new_zeros(*like.shape, weight.shape[1]), like.clone(), torch.ones_like(like))
+    for name, values in (("weight", weight), ("bias", bias), ("output", output)):
+        getattr(parameters, name)[0, head[order], slot] = values[order]
+    return parameters
 
 
 class TwoLayerConvNet(nn.Module):

@@ -7,6 +7,7 @@ variable           dimensions                                      meaning
 =================  ==============================================  ====================================================
 correlation        replica, step, head, neuron, feature            ⟨w_{c,r}, v⟩
 bias               replica, step, head, neuron                     b_{c,r}
+norm               replica, step, head, neuron                     ‖w_{c,r}‖₂; ⟨w, ζ⟩ ~ N(0, σ_ζ²‖w‖²) for a fresh ζ
 output             replica, step, head, neuron                     a_{c,r}; only where it is trained
 firing             replica, step, head, neuron, feature            whether v alone activates the neuron: ⟨w, v⟩ + b > 0
 lucky              replica, head, neuron, feature                  the same at initialisation
@@ -14,8 +15,8 @@ response           replica, step, head, feature                    Σ_r a_{c,r} 
 training_loss      replica, update                                 cross-entropy before each update, and at the end
 final_loss         replica, sample                                 its samples at the end
 curve_error        replica, step, kind, readout                    easy and hard error on ``test.curve_samples``
-test_correct       replica, kind, test_sample, test_readout     probability of the right answer at the end
-test_error         replica, kind, test_readout                  one minus its mean
+test_correct       replica, kind, test_sample, test_readout        probability of the right answer at the end
+test_error         replica, kind, test_readout                     one minus its mean
 =================  ==============================================  ====================================================
 
 Steps are those of `theory_sim.training.log_spaced_steps`. Losses are in nats; correlations and responses have the unit
@@ -24,6 +25,7 @@ of the weights times the features' norm, which is 1.
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -32,14 +34,10 @@ import xarray as xr
 from torch import Tensor
 
 from theory_sim.config import Config
-from theory_sim.data import Batch
 from theory_sim.engines.dense import StepReport
-from theory_sim.training import MODELS, Model, ModelName, Training, log_spaced_steps
-from theory_sim.transfer import QUICK_READOUTS, correctness, quick_readouts, readouts
-
-KINDS = ("easy", "hard")
-_CHUNK = 250
-"""Test samples per replica drawn and judged at once."""
+from theory_sim.evaluation import KINDS, evaluate, score
+from theory_sim.training import Model, ModelName, Training, log_spaced_steps
+from theory_sim.transfer import QUICK_READOUTS, quick_readouts
 
 
 class Recorder:
@@ -69,21 +67,22 @@ class Recorder:
             return None
         line: dict[str, Any] = {"step": self.training.steps_done}
         for name, model in self.training.models.items():
-            parameters, correlation = model.engine.parameters, model.engine.correlation(self.training.dictionary)
-            fires = correlation + parameters.bias[..., None]
-            response = (parameters.output[..., None] * fires.relu()).sum(2)
+            bias, output = model.engine.bias, model.engine.output
+            correlation = model.engine.correlation(self.training.dictionary)
+            response = (output[..., None] * (correlation + bias[..., None]).relu()).sum(2)
             error = 1 - torch.stack(
-                [_score(self._curve_set[kind], model, quick_readouts(self.training, model)).mean(1) for kind in KINDS], 1
+                [score(self._curve_set[kind], model, quick_readouts(self.training, model)).mean(1) for kind in KINDS], 1
             )
             for key, value in {
                 "correlation": correlation,
-                "bias": parameters.bias,
+                "bias": bias,
+                "norm": model.engine.norm(),
                 "response": response,
                 "curve_error": error,
             }.items():
                 self._note(f"{name}/{key}", value)
             if self.training.config.network.train_output:
-                self._note(f"{name}/output", parameters.output)
+                self._note(f"{name}/output", output)
             by_readout = error.mean(0)[:, 0].tolist()
             line[name] = dict(zip((f"{kind}_error" for kind in KINDS), by_readout, strict=True))
             if losses := self._seen.get(f"{name}/training_loss"):
@@ -108,21 +107,9 @@ class Recorder:
         final = training.next_losses()
         for name, loss in final.items():
             self._note(f"{name}/training_loss", loss.mean(-1))
-        answers = {name: readouts(training, model) for name, model in training.models.items()}
-        correct: dict[ModelName, list[Tensor]] = {name: [] for name in MODELS}
-        for kind in KINDS:
-            stream = training.stream(f"test {kind}")
-            parts: dict[ModelName, list[Tensor]] = {name: [] for name in MODELS}
-            for start in range(0, training.config.test.samples, _CHUNK):
-                size = min(_CHUNK, training.config.test.samples - start)
-                batch = training.sampler.sample(stream, size, float(kind == "hard"))
-                for name, model in training.models.items():
-                    parts[name].append(_score(batch, model, answers[name]))
-                progress(size)
-            for name in MODELS:
-                correct[name].append(torch.cat(parts[name], 1))
+        correct = evaluate(training, progress)
         return {
-            name: _dataset(training.config, self.steps, model, self._model_seen(name), final[name], torch.stack(correct[name], 1))
+            name: _dataset(training.config, self.steps, model, self._model_seen(name), final[name], correct[name])
             for name, model in training.models.items()
         }
 
@@ -132,12 +119,6 @@ class Recorder:
     def _model_seen(self, name: ModelName) -> dict[str, Tensor]:
         """Arrays of one model, (replica, time, …)."""
         return {key.removeprefix(f"{name}/"): torch.stack(v, 1) for key, v in self._seen.items() if key.startswith(f"{name}/")}
-
-
-def _score(batch: Batch, model: Model, answers: dict[str, Any]) -> Tensor:
-    """Correctness of each readout: (R, B, readout)."""
-    heads = model.engine.heads(batch)
-    return torch.stack([correctness(answer(batch, heads), batch.coarse) for answer in answers.values()], -1)
 
 
 def _dataset(
@@ -150,6 +131,7 @@ def _dataset(
     variables: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
         "correlation": ((*neuron, "feature"), arrays["correlation"]),
         "bias": (neuron, arrays["bias"]),
+        "norm": (neuron, arrays["norm"]),
         "firing": ((*neuron, "feature"), firing),
         "lucky": (("replica", "head", "neuron", "feature"), firing[:, 0]),
         "response": (("replica", "step", "head", "feature"), arrays["response"]),
@@ -161,6 +143,7 @@ def _dataset(
     }
     if "output" in arrays:
         variables["output"] = (neuron, arrays["output"])
+    certificate = model.engine.certificate()
     return xr.Dataset(
         variables,
         coords={
@@ -177,5 +160,10 @@ def _dataset(
             "head": np.arange(model.labels.n_classes),
             "head_parent": ("head", model.labels.parent.numpy()),
         },
-        attrs={"model": model.name, "labels": model.labels.name, "config": json.dumps(config.model_dump(mode="json"))},
+        attrs={
+            "model": model.name,
+            "labels": model.labels.name,
+            "config": json.dumps(config.model_dump(mode="json")),
+            "certificate": json.dumps(certificate and {**asdict(certificate), "total": certificate.total}),
+        },
     )

@@ -47,10 +47,10 @@ def check(config: Config) -> list[Line]:
     theory_tau = math.sqrt((4 + 2 * network.c0) * ln_d)
 
     # ⟨w, v⟩ + b > 0 at initialisation has probability Q(τ).
-    lucky = network.neurons * float(stats.norm.sf(tau))
+    lucky = config.neurons * float(stats.norm.sf(tau))
     # One patch of pure noise fires a given neuron at initialisation when σ_0‖ζ‖ N(0, 1) > σ_0 τ, ‖ζ‖ ≈ σ_ζ√d.
     noise_fires = float(stats.norm.sf(tau / data.noise)) if data.noise > 0 else 0.0
-    noise_fires_one = noise_fires * network.neurons * total * data.patches
+    noise_fires_one = noise_fires * config.neurons * total * data.patches
     feature_noise = hard.feature_noise_patches * hard.feature_noise[1]
 
     def line(assumption: str, value: float, low: float | None, high: float | None, text: str, source: str) -> Line:
@@ -86,7 +86,7 @@ def check(config: Config) -> list[Line]:
         line("threshold τ", tau, theory_tau, None, "τ ≥ √((4+2c₀) ln d)", "recalled"),
         line("lucky neurons per head and feature m·Q(τ)", lucky, 1, None, "≥ 1 expected", "ours"),
         line("noise firings per sample at init", noise_fires_one, None, 1, "≤ 1 expected, all heads of the fine model", "ours"),
-        line("width m", network.neurons, data.dim ** (1 + 2 * network.c0), None, "m ≥ d^(1+2c₀)", "recalled"),
+        line("width m", config.neurons, data.dim ** (1 + 2 * network.c0), None, "m ≥ d^(1+2c₀)", "recalled"),
         line("bias decay κ", config.bias_decay, None, max(ln_d**-5, 1e-12), "κ ≤ 1/ln⁵ d", "recalled"),
         line("initial weights σ_0", network.init_std, None, 1 / math.sqrt(data.dim), "small: σ_0 ≤ 1/√d", "ours"),
         line("batch B per leaf", config.training.batch / total, 1, None, "≥ 1: each leaf in every batch", "ours"),

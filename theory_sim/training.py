@@ -12,10 +12,13 @@ from torch import Tensor
 
 from theory_sim.config import Config
 from theory_sim.data import Batch, PatchSampler
+from theory_sim.engines import Engine
 from theory_sim.engines.dense import DenseEngine, Group, StepReport, cross_entropy
+from theory_sim.engines.lucky import LuckyEngine
 from theory_sim.errors import DivergedError
 from theory_sim.features import Dictionary, canonical_dictionary, rotated_dictionary
 from theory_sim.labels import LabelFunction, label_function
+from theory_sim.memory import check_fits
 from theory_sim.network import Parameters
 from theory_sim.seeding import generators
 
@@ -29,7 +32,7 @@ class Model:
 
     name: ModelName
     labels: LabelFunction
-    engine: DenseEngine
+    engine: Engine
 
 
 class Training:
@@ -52,7 +55,7 @@ class Training:
         self.device = torch.device(device)
         self.steps_done = 0
         self.dictionary = make_dictionary(config, self.device)
-        self.sampler = PatchSampler(config, self.dictionary)
+        self.sampler = PatchSampler(config, self.dictionary, noise_patches=config.training.engine == "dense")
         self.target = label_function("level(1)", config.label_tree)
         self.models = {name: self._model(name) for name in MODELS}
         self._generators = self.stream("training")
@@ -113,7 +116,7 @@ class Training:
         tensors = {"steps_done": torch.tensor(self.steps_done)}
         tensors |= {f"generator/{r}": g.get_state() for r, g in enumerate(self._generators)}
         for name, model in self.models.items():
-            tensors |= {f"{name}/{key}": getattr(model.engine.parameters, key) for key in ("weight", "bias", "output")}
+            tensors |= {f"{name}/{key}": value for key, value in model.engine.state().items()}
         return tensors
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
@@ -122,22 +125,23 @@ class Training:
         for r, g in enumerate(self._generators):
             g.set_state(tensors[f"generator/{r}"])
         for name, model in self.models.items():
-            for key in ("weight", "bias", "output"):
-                getattr(model.engine.parameters, key).copy_(tensors[f"{name}/{key}"])
+            own = {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
+            model.engine.restore(own)
 
     def _model(self, name: ModelName) -> Model:
         config = self.config
         labels = label_function(getattr(config.labels, name), config.label_tree, config.data.training_samples)
-        parameters = Parameters.initial(
-            generators(config.seed_of("init"), f"init {name}", config.replicas, self.device),
-            labels.n_classes,
-            config.network.neurons,
-            config.data.dim,
-            config.network.init_std,
-            config.threshold,
-            getattr(torch, config.training.dtype),
-        )
+        streams = generators(config.seed_of("init"), f"init {name}", config.replicas, self.device)
         step_size = getattr(config.training.step_size, name)
+        if config.training.engine == "lucky":
+            return Model(name, labels, LuckyEngine.initial(config, streams, labels.n_classes, step_size, self.dictionary))
+        dtype = getattr(torch, config.training.dtype)
+        weights = config.replicas * labels.n_classes * config.neurons * config.data.dim
+        # The weights and their change; other arrays are small beside them where it matters.
+        check_fits(2 * weights * dtype.itemsize, self.device, f"network.neurons: {config.neurons} neurons in each head need")
+        parameters = Parameters.initial(
+            streams, labels.n_classes, config.neurons, config.data.dim, config.network.init_std, config.threshold, dtype
+        )
         return Model(name, labels, DenseEngine(parameters, step_size, config.bias_decay, config.network.train_output))
 
 

@@ -28,6 +28,8 @@ _BLOCK = 2**19
 _MOST = 2**22
 """Pre-activations held at once where nothing is trained."""
 
+_NAMES = ("weight", "bias", "output")
+
 Block = tuple[slice, slice]
 """Some replicas, and some of their samples."""
 
@@ -99,6 +101,33 @@ class DenseEngine:
         engine = DenseEngine(own, step_size, self.bias_decay, self.train_output)
         engine._group = group
         return engine
+
+    @property
+    def bias(self) -> Float[Tensor, "R head m"]:
+        """Biases, b."""
+        return self.parameters.bias
+
+    @property
+    def output(self) -> Float[Tensor, "R head m"]:
+        """Output weights, a."""
+        return self.parameters.output
+
+    def norm(self) -> Float[Tensor, "R head m"]:
+        """‖w‖₂."""
+        norm: Tensor = self.parameters.weight.norm(dim=-1)
+        return norm
+
+    def state(self) -> dict[str, Tensor]:
+        """All parameters."""
+        return {name: getattr(self.parameters, name) for name in _NAMES}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Go on from a `state`."""
+        for name in _NAMES:
+            getattr(self.parameters, name).copy_(tensors[name])
+
+    def certificate(self) -> None:
+        """None: nothing is left out."""
 
     def correlation(self, dictionary: Dictionary) -> Float[Tensor, "R head m feature"]:
         """⟨w, v⟩ of every neuron and feature."""
@@ -187,11 +216,13 @@ class DenseEngine:
         """
         replicas, samples = x.shape[:2]
         pairs = self.parameters.bias[0].numel() * x.shape[2]
-        # Halves of the batch, so that an odd number of replicas keeps both of two cores at work.
-        size = samples if x.device.type != "cpu" or replicas * samples * pairs <= _BLOCK else math.ceil(samples / 2)
+        # Halves of the batch where the replicas cannot be halved, so that two cores are at work.
+        whole = x.device.type != "cpu" or replicas * samples * pairs <= _BLOCK or replicas % 2 == 0
+        size = samples if whole else math.ceil(samples / 2)
         if most is not None:
             size = max(1, min(size, most // pairs))
-        together = max(1, _BLOCK // (size * pairs))
+        # Parts of several replicas do not lie in one piece of memory, and would be copied.
+        together = max(1, _BLOCK // (size * pairs)) if size == samples else 1
         for first in range(0, replicas, together):
             for start in range(0, samples, size):
                 yield slice(first, first + together), slice(start, start + size)

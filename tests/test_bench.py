@@ -1,0 +1,124 @@
+"""The benchmark runs and says what it measured; that numbers are good is for the benchmark to say, not for a test."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from theory_sim import bench
+from theory_sim.bench import AutogradLoop, Line, Size
+from theory_sim.errors import InputError
+from theory_sim.training import Training
+
+TINY = Size(12, 6, 4, 4, 5, (1, 3))
+
+
+@pytest.mark.parametrize("replicas", TINY.replicas)
+def test_a_size_is_measured(replicas, device):
+    line = bench.measure("tiny", replicas, torch.device(device), rounds=1, size=TINY)
+    times = [line.ours, line.recording, line.autograd, line.generator, line.normals, line.products]
+    assert all(0 < t < 10 for t in times)
+    assert 0 <= line.error < 1e-4
+    assert (line.size, line.replicas) == ("tiny", replicas)
+
+
+def test_ratios_by_hand():
+    line = Line("S", 2, ours=4, recording=0.2, autograd=12, generator=2, normals=1, products=1, rate=1e9, error=0)
+    ratios = line.ratios(Size(10, 5, 10, 2, 100, (2,)))
+    assert ratios == {
+        "autograd ÷ ours": 3,
+        "ours ÷ floor": 2,
+        "generator ÷ normals": 2,
+        "recording ÷ ours": 0.05,
+        "share of matrix rate": 4 * 100 * 5 * 10 * 2 * 10 * 2 / 4 / 1e9,
+    }
+
+
+def test_the_autograd_loop_makes_the_same_step():
+    """The rival does the same work: on the same data its weights and biases end where ours do."""
+    config = bench.configuration(TINY, 2)
+    training = Training(config)
+    engine, batch = training.models["fine"].engine, training.next_batch()
+    loop = AutogradLoop(config, engine.parameters, engine.step_size)
+    samples = iter(zip(batch.x, batch.leaf, strict=True))
+    loop._data = lambda device: next(samples)
+    start = engine.parameters.weight.clone()
+    loop.step()
+    engine.step(batch, batch.leaf)
+    assert (engine.parameters.weight - start).norm() > 1e-4
+    for r, network in enumerate(loop.networks):
+        torch.testing.assert_close(network.weight.detach(), engine.parameters.weight[r])
+        torch.testing.assert_close(network.bias, engine.parameters.bias[r])
+
+
+def test_the_autograd_loops_data_are_easy_samples():
+    config = bench.configuration(Size(64, 16, 4, 4, 2000, (1,)), 1)
+    training = Training(config)
+    engine = training.models["fine"].engine
+    x, leaf = AutogradLoop(config, engine.parameters, 0.1)._data(torch.device("cpu"))
+    tree, s = config.label_tree, config.data.feature_patches
+    alone = torch.zeros(2000, 64).index_put((torch.arange(2000)[:, None], tree.paths[leaf]), torch.tensor(float(s)))
+    total = x.sum(1)
+    # A feature's patches sum to s·E α up to noise: 16 patches of norm 0.5.
+    assert float((total - alone).norm(dim=1).mean()) == pytest.approx(0.5 * math.sqrt(16), rel=0.1)
+
+
+def test_every_size_is_the_papers_model_at_that_size():
+    for size in bench.SIZES.values():
+        config = bench.configuration(size, 1)
+        assert config.label_tree.n_leaves == size.classes
+        assert (config.data.dim, config.data.patches, config.neurons) == (size.dim, size.patches, size.neurons)
+        assert config.training.batch == size.batch
+
+
+def test_exponents(monkeypatch):
+    assert bench._exponent("seconds", "d", [10, 20, 40], [3.0, 6.0, 12.0]).value == pytest.approx(1)
+    assert bench._exponent("seconds", "d", [10, 20, 40], [3.0, 12.0, 48.0]).value == pytest.approx(2)
+    monkeypatch.setattr(bench, "_peak", lambda size: 0.0 if size is None else 1e6 * size.dim)
+    found = list(bench.scaling(torch.device("cpu"), rounds=1, base=TINY, factors=(1, 2)))
+    assert [(e.quantity, e.of) for e in found] == [(q, of) for of in "BPdm" for q in ("seconds", "bytes")]
+    by_d = next(e for e in found if (e.quantity, e.of) == ("bytes", "d"))
+    assert by_d.value == pytest.approx(1)
+    assert by_d.sizes == [12, 24]
+
+
+@pytest.mark.skipif(not bench._memory_is_told(torch.device("cpu")), reason="no /proc")
+def test_memory_is_the_most_that_was_held():
+    class Connection:
+        def send(self, value):
+            self.sent = value
+
+    idle, busy = Connection(), Connection()
+    bench._send_peak(None, idle)
+    size = Size(1024, 32, 16, 2, 256, (1,))
+    bench._send_peak(size, busy)
+    assert busy.sent >= idle.sent > 1e8
+    assert busy.sent < 1e10
+
+
+def test_sizes_are_chosen_or_refused():
+    cpu = torch.device("cpu")
+    assert bench.choose_sizes(None, cpu) == ["A", "S", "F", "M"]
+    assert bench.choose_sizes("S, A", cpu) == ["S", "A"]
+    with pytest.raises(InputError, match="no size 'B'; there are A, S, F, M, XL"):
+        bench.choose_sizes("A,B", cpu)
+    with pytest.raises(InputError, match="XL needs a CUDA device, not cpu"):
+        bench.choose_sizes("XL", cpu)
+
+
+def test_the_command_prints_and_writes_the_ratios(tmp_path, monkeypatch, capsys):
+    from theory_sim import cli
+
+    monkeypatch.setattr(bench, "SIZES", {"A": TINY, "XL": TINY})
+    monkeypatch.setattr("sys.argv", ["theory-sim", "bench", "--rounds=1", "--device=cpu", f"--json={tmp_path / 'b.json'}"])
+    with pytest.raises(SystemExit) as done:
+        cli.main()
+    assert done.value.code == 0
+    out = capsys.readouterr().out
+    assert "autograd ÷ ours" in out
+    assert "XL is left out: it needs a CUDA device" in out
+    written = json.loads((tmp_path / "b.json").read_text())
+    assert [(line["size"], line["replicas"]) for line in written["sizes"]] == [("A", 1), ("A", 3)]
+    assert set(written["sizes"][0]["ratios"]) == set(bench.RATIOS)
+    assert torch.get_num_threads() == 1

@@ -1,0 +1,69 @@
+"""Real images: pretrain, hierarchy."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from theory_sim.cli.program import ConfigFile, Json, Out, Set, app, new_console, writable
+
+
+@app.command()
+def pretrain(
+    config: ConfigFile,
+    set_: Set = None,
+    seeds: Annotated[int | None, typer.Option(help="Number of independent repetitions.")] = None,
+    out: Out = Path("results"),
+) -> int:
+    """Pretrain on real images at every label granularity, transfer, and compare. Exit 1: some cells failed."""
+    from theory_sim.pretraining import need_extra
+
+    need_extra()
+    from theory_sim.pretraining import report, study
+    from theory_sim.pretraining.config import load_study
+    from theory_sim.pretraining.distributed import processes
+    from theory_sim.progress import progress_bar
+
+    checked = load_study(config, set_ or (), seeds=seeds)
+    with progress_bar() as show:
+        outcome = study.run_study(checked, out, show)
+    if not processes().is_main_process:
+        return 1 if outcome.failures else 0
+    console = new_console()
+    console.print(report.labels_for_people(outcome))
+    if len(outcome.results):
+        console.print(report.results_for_people(outcome))
+        for line in report.verdict(outcome):
+            console.print(line)
+    for what, why in outcome.failures.items():
+        console.print(f"failed: {what}: {why}", markup=False)
+    if outcome.damaged is not None:
+        console.print(f"{outcome.damaged[0]} damaged files were passed over: {outcome.damaged[1]}", soft_wrap=True)
+    console.print(f"results: {outcome.folder}", soft_wrap=True)
+    return 1 if outcome.failures else 0
+
+
+@app.command()
+def hierarchy(
+    source: Annotated[str, typer.Argument(metavar="imagenet21k|inat2021|tree")],
+    path: Annotated[Path | None, typer.Argument(metavar="PATH", help="Folder of images; not for imagenet21k.")] = None,
+    json: Json = None,
+) -> int:
+    """Show the levels of a label set: classes, and samples per class where there is a folder of images."""
+    from theory_sim.pretraining import summary
+    from theory_sim.storage import write_json
+
+    writable(json)
+    levels = summary.summarise(source, path)
+    if json is not None:
+        write_json(json, [asdict(level) for level in levels])
+    several, samples = source == "imagenet21k", path is not None
+    table = Table("level", "classes", *["of several labels"] * several, *["samples per class: least", "mean", "most"] * samples)
+    for level in levels:
+        name = " ".join(filter(None, [str(level.level) if level.level else "", level.name])) or "0"
+        counts = [f"{level.least}", f"{level.mean:.1f}", f"{level.most}"] if samples else []
+        table.add_row(name, str(level.classes), *[str(level.classes_with_several)] * several, *counts)
+    new_console().print(table)
+    return 0

@@ -1,0 +1,49 @@
+"""What the commands share: the program, its options, and the ways to print, to show progress and to refuse."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from theory_sim.config import Config
+from theory_sim.errors import InputError
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file.")]
+OptionalConfigFile = Annotated[
+    Path | None, typer.Argument(metavar="CONFIG", help="A YAML file; the default configuration without it.")
+]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one value; may be repeated.")]
+Replicas = Annotated[int | None, typer.Option(help="Number of independent repetitions.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of dictionary, data and initial weights.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")]
+Out = Annotated[Path, typer.Option(help="Folder of all results; each run lies in NAME/HASH below it.")]
+Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the outcome to this file.")]
+
+
+@app.callback()
+def _program() -> None:
+    """Simulate feature learning in two-layer convolutional ReLU networks, and decide its theorems by numbers."""
+
+
+def new_console() -> Console:
+    """To standard output; wide enough for whole lines where no terminal sets a width."""
+    return Console(width=None if sys.stdout.isatty() else 160)
+
+
+def run_shown(config: Config, out: Path, device: str) -> Any:
+    """Run, resume or load an experiment, with a progress bar."""
+    from theory_sim.experiment import run
+    from theory_sim.progress import progress_bar
+
+    with progress_bar() as show:
+        return run(config, out, device, show)
+
+
+def writable(path: Path | None) -> None:
+    """Find out before the work, not after it."""
+    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+        raise InputError(f"cannot write {path}: {'it is a folder' if path.is_dir() else 'its folder does not exist'}")

@@ -1,0 +1,108 @@
+"""Many runs: sweep, study."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.table import Table
+
+from theory_sim.cli.program import ConfigFile, Device, Out, Replicas, Seed, Set, app, new_console
+from theory_sim.config import load_config
+from theory_sim.errors import InputError
+
+Grid = Annotated[list[str], typer.Option("--grid", metavar="KEY=A,B,...", help="A key and its values; may be repeated.")]
+Backend = Annotated[Literal["local", "dask"], typer.Option(help="Processes on this machine, or an existing Dask cluster.")]
+Scheduler = Annotated[str | None, typer.Option(metavar="ADDRESS", help="The Dask scheduler, such as tcp://host:8786.")]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Cells beside each other on this machine; one per core without it.")]
+
+
+@app.command()
+def sweep(
+    config: ConfigFile,
+    grid: Grid,
+    set_: Set = None,
+    replicas: Replicas = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    backend: Backend = "local",
+    scheduler: Scheduler = None,
+    jobs: Jobs = None,
+    out: Out = Path("results"),
+) -> int:
+    """Run every combination of the grids' values; what is finished is not run again. Exit 1: some cells failed."""
+    from theory_sim import sweep as sweep_module
+    from theory_sim.progress import progress_bar
+
+    axes = [sweep_module.parse_axis(text) for text in grid]
+    if len(dict(axes)) < len(axes):
+        raise InputError("--grid: a key stands twice")
+    checked = load_config(config, set_ or (), replicas=replicas, seed=seed)
+    address = _scheduler(backend, scheduler)
+    with progress_bar() as show:
+        done = sweep_module.sweep(checked, [dict(axes)], out, device, jobs, address, show)
+    return _show_sweep(done)
+
+
+@app.command()
+def study(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One of --list, or a YAML file.")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="List the studies.")] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="At a small size that only shows that it works.")] = False,
+    device: Device = "auto",
+    backend: Backend = "local",
+    scheduler: Scheduler = None,
+    jobs: Jobs = None,
+    out: Out = Path("results"),
+) -> int:
+    """Run a sweep that asks a question, and let its numbers answer. Exit 0 whatever the answer; 1: some cells failed."""
+    from theory_sim import studies
+    from theory_sim.progress import progress_bar
+
+    console = new_console()
+    if list_ or name is None:
+        table = Table("study", "question", "cells", "minutes")
+        for each in studies.all_studies():
+            table.add_row(each.name, each.question, str(len(each.cells())), f"{each.minutes:g}")
+        console.print(table)
+        return 0
+    chosen = studies.load_study(name)
+    address = _scheduler(backend, scheduler)
+    with progress_bar() as show:
+        done, answer = studies.run_study(chosen, smoke, out, device, jobs, address, show)
+    code = _show_sweep(done)
+    table = Table("comparison", "error falls by", "interval", "p (Holm)", "at least", "", title=chosen.question)
+    for verdict in answer.verdicts:
+        e = verdict.estimate
+        interval = rf"\[{e.low:.3f}, {e.high:.3f}]" if e.value == e.value else e.method
+        p = "" if verdict.p_holm is None else f"{verdict.p_holm:.2g}"
+        table.add_row(verdict.name, f"{e.value:.3f}", interval, p, f"{verdict.at_least:g}", verdict.answer)
+    console.print(table)
+    console.print(f"{chosen.name}: {answer.answer} ({answer.basis})", soft_wrap=True)
+    return code
+
+
+def _scheduler(backend: str, scheduler: str | None) -> str | None:
+    if (backend == "dask") != (scheduler is not None):
+        raise InputError("--backend dask and --scheduler ADDRESS go together")
+    return scheduler
+
+
+def _show_sweep(done: Any) -> int:
+    """One row per cell; what failed goes to standard error, a line each."""
+    cells = done.read("cells")
+    keys = list(cells.columns[1 : cells.columns.get_loc("status")])
+    table = Table(*keys, "fine labels", "coarse hard error", "fine hard error", "gain", "claims held")
+    for _, rows in cells[cells.status == "stored"].groupby("cell", sort=False):
+        claims = rows.set_index("quantity")
+        numbers = [claims.loc[id_] for id_ in ("coarse-hard-error", "fine-hard-error", "transfer-gain")]
+        texts = [f"{n.value:.3f} [{n.low:.3f}, {n.high:.3f}]".replace("[", r"\[") for n in numbers]
+        first = rows.iloc[0]
+        values = [f"{first[key]}".replace("[", r"\[") for key in keys]
+        table.add_row(*values, str(int(first.classes)), *texts, f"{int(claims.holds.sum())}/{len(claims)}")
+    console = new_console()
+    console.print(table)
+    console.print(f"tables: {done.folder}", soft_wrap=True)
+    for id_, reason in done.failed.items():
+        print(f"failed: {done.ids[id_]}: {reason}", file=sys.stderr)
+    return 1 if done.failed else 0
