@@ -89,6 +89,10 @@ def test_a_round_trip_through_yaml_changes_nothing(tmp_path):
         ("labels.fine=level(3)", "labels.fine: level(3): the label tree has levels 1 to 2"),
         ("labels.fine=nonsense", "labels.fine: unknown label function 'nonsense'; known: level(depth), leaf"),
         ("labels.fine=level", "labels.fine: label function 'level': expected level(depth)"),
+        ("target.feature_noise_patches=23", "of an easy sample"),
+        ("target.noises=1", "unknown key target.noises; did you mean target.noise?"),
+        ("tree.tail=-1", "tree.tail: should be greater than or equal to 0"),
+        ("labels.fine=cluster(3)", "labels.fine: cluster(3) needs a finite set of samples (data.training_samples)"),
         ("labels.fine=sample-id", "labels.fine: sample-id needs a finite training set"),
         ("name=../up", "name: "),
         ("replicas=0", "replicas: should be greater than or equal to 1"),
@@ -112,3 +116,11 @@ def test_values_are_replaced_and_told():
         Config().but({"data.dims": 3})
     with pytest.raises(InputError, match=r"need as many dimensions"):
         Config().but({"data.dim": 3, "tree.subclasses": 2})
+
+
+def test_the_target_differs_where_it_says_so():
+    config = Config().but({"target.noise": 2.0, "target.feature_noise": [0.1, 0.3]})
+    assert differences(config.at_target, Config()) == {"data.noise": 2.0, "data.feature_noise": [0.1, 0.3]}
+    assert Config().at_target == Config()
+    with pytest.raises(InputError, match=r"target: training.engine 'lucky' tests on unshifted samples only"):
+        config.but({"training.engine": "lucky"})

@@ -33,6 +33,21 @@ def test_other_hard_samples_give_what_a_run_with_them_gives(results, tmp_path):
     assert (tested.test_error.sel(kind="hard").values != results.coarse.test_error.sel(kind="hard").values).any()
 
 
+def test_a_shifted_target_is_tested_and_fitted_on_and_not_trained_on(results, tmp_path):
+    readouts = {"transfer.readouts": ["linear_probe", "sum_logits"], "transfer.samples": 40}
+    plain = results.config.but(readouts | {"data.noise": 3.0})
+    shifted = results.config.but(readouts | {"target.noise": 3.0})
+    run_ = run(shifted, tmp_path / "shifted", "cpu")
+    for name in MODELS:
+        here, there = getattr(results, name), getattr(run_, name)
+        np.testing.assert_array_equal(here.training_loss, there.training_loss)
+        assert float(there.test_error.mean()) > float(here.test_error.mean())
+        # The same networks, tested on samples whose training law has the shift: the same samples, and the same probe.
+        np.testing.assert_array_equal(
+            evaluate_on(results, plain, "cpu").test_correct.sel(model=name), there.test_correct, err_msg=name
+        )
+
+
 def test_other_readouts_are_fitted(results):
     config = results.config.but(
         {"transfer.readouts": ["linear_probe", "finetuning"], "transfer.samples": 40, "transfer.steps": 2}

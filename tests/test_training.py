@@ -1,13 +1,16 @@
 """The network and its trainer: closed form against autograd, batched against single, listed against dense."""
 
+import numpy as np
 import pytest
 import torch
 
+from theory_sim.claims import decide
 from theory_sim.config import load_config
 from theory_sim.data import Batch
 from theory_sim.engines import dense
 from theory_sim.engines.dense import DenseEngine, Group
 from theory_sim.engines.firing import DenseFiring, ListedFiring, firing
+from theory_sim.experiment import run
 from theory_sim.network import Parameters, TwoLayerConvNet
 from theory_sim.training import MODELS, Training, log_spaced_steps
 
@@ -237,3 +240,39 @@ def test_group_sums_keep_empty_groups():
 )
 def test_log_spaced_steps(steps, points, expected):
     assert log_spaced_steps(steps, points) == expected
+
+
+def test_each_replica_clusters_its_own_training_set():
+    """Without noise the mean patches of a leaf are one point but for the strengths: k-means finds the leaves."""
+    sets = ["data.training_samples=90", "data.noise=0", "replicas=3"]
+    whole, within = (make(*sets, f"labels.fine={text}") for text in ("cluster(6)", "cluster-within(3)"))
+    batch = whole.next_batch()
+    for training in (whole, within):
+        labels = training.models["fine"].labels
+        assert labels.n_classes == 6
+        assert labels.nominal
+        found = labels.assign(batch)
+        for r in range(3):
+            pairs = set(zip(found[r].tolist(), batch.leaf[r].tolist(), strict=True))
+            assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}), "a cluster is a leaf"
+    labels = within.models["fine"].labels
+    assert torch.equal(labels.parent[labels.assign(batch)], batch.coarse)
+    tables = [whole.models["fine"].labels.assign(batch)[r].tolist() for r in range(3)]
+    assert tables[0] != tables[1]
+
+
+def test_growth_of_clusters_is_no_number(tmp_path):
+    config = load_config(
+        overrides=[
+            *SMALL,
+            "data.training_samples=60",
+            "labels.fine=cluster(6)",
+            "training.steps=2",
+            "test.samples=10",
+            "replicas=2",
+        ]
+    )
+    decided = {claim.id: claim for claim in decide(run(config, tmp_path, "cpu"))}
+    assert decided["fine-rare-growth"].estimate.method == "no leaf has a rare feature and a head of its own"
+    assert not decided["fine-rare-growth"].holds
+    assert np.isfinite(decided["coarse-rare-growth"].estimate.value)

@@ -27,6 +27,14 @@ def test_an_unequal_deeper_tree():
     assert tree.level(2).tolist() == [3, 4, 2, 2]
 
 
+def test_a_long_tail_leaves_the_coarse_classes_balanced():
+    # Shares 1, 1/2, 1/3 of 11/6.
+    tree = LabelTree.of(2, 3, tail=1)
+    assert tree.leaf_probability == pytest.approx([3 / 11, 3 / 22, 1 / 11] * 2)
+    deeper = LabelTree.of(2, [[2, 0], 1], tail=2)
+    assert deeper.leaf_probability == pytest.approx((0.1, 0.5, 0.32, 0.08))
+
+
 @given(testing.trees())
 def test_structure(tree):
     assert sum(tree.leaf_probability) == pytest.approx(1)

@@ -133,10 +133,12 @@ def _loss(data: xr.Dataset, config: Config) -> Estimate:
 def growth_by_leaf(data: xr.Dataset, config: Config) -> tuple[np.ndarray, np.ndarray]:
     """Growth of each leaf's own head's response: to its rare feature, and to its common one; (replica, leaf) each.
 
-    A leaf that is itself a coarse class has no rare feature and is left out.
+    A leaf that is itself a coarse class has no rare feature and is left out; clusters are no leaf's own.
     """
     tree = config.label_tree
     labels = label_function(data.attrs["labels"], tree, config.data.training_samples)
+    if labels.nominal:
+        return np.zeros((data.sizes["replica"], 0)), np.zeros((data.sizes["replica"], 0))
     grown = data.response.isel(step=-1).values.astype(float) - data.response.isel(step=0).values
     own, common, rare = labels.own.numpy(), tree.coarse_of_leaf.numpy(), np.array(tree.leaves)
     kept = common != rare
@@ -145,7 +147,9 @@ def growth_by_leaf(data: xr.Dataset, config: Config) -> tuple[np.ndarray, np.nda
 
 def _growth(data: xr.Dataset, config: Config) -> Estimate:
     rare, common = growth_by_leaf(data, config)
-    if not rare.size or (common.mean(1) <= 0).any():
+    if not rare.size:
+        return statistics.undefined("no leaf has a rare feature and a head of its own")
+    if (common.mean(1) <= 0).any():
         return statistics.undefined("the response to common features did not grow")
     if len(rare) > 1:
         return statistics.mean(rare.mean(1) / common.mean(1), config.claims.confidence)

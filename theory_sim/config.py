@@ -33,6 +33,8 @@ class Tree(Section):
     subclasses: Subclasses = 9
     """k, per coarse class; or one entry per coarse class, each a number or again a list (a deeper tree).
     The paper takes k between polylog d and d^0.4 [paper]; 9 = ⌊256^0.4⌋."""
+    tail: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """t: the c-th subclass of a class has a share ∝ c^−t of its samples; 0: all the same [ours]."""
 
 
 class Labels(Section):
@@ -143,6 +145,22 @@ class Transfer(Section):
     """η of full finetuning."""
 
 
+class Target(Section):
+    """A shift of the target's distribution from that of the training samples; null: as in `data` [ours].
+
+    It is the law of test samples, and of those that a probe is fitted on or finetuning trains on.
+    """
+
+    noise: NonNegative | None = None
+    """σ_ζ√d."""
+    strength_spread: Share | None = None
+    """ι."""
+    feature_noise_patches: CountOrZero | None = None
+    """s† of easy samples."""
+    feature_noise: Range | None = None
+    """[ι†_lo, ι†_hi] of easy samples."""
+
+
 class Test(Section):
     """Test samples per replica and kind (easy, hard): at the end, and at each recorded step."""
 
@@ -192,6 +210,7 @@ class Config(Section):
     network: Network = Network()
     training: Training = Training()
     transfer: Transfer = Transfer()
+    target: Target = Target()
     test: Test = Test()
     record: Record = Record()
     claims: Claims = Claims()
@@ -207,7 +226,8 @@ class Config(Section):
             )
         own = tree.depth * self.data.feature_patches
         hard_extra = self.hard.feature_noise_patches + (self.hard.noise > 0)
-        for kind, extra in (("easy", self.data.feature_noise_patches), ("hard", hard_extra)):
+        easy_extra = max(self.data.feature_noise_patches, self.target.feature_noise_patches or 0)
+        for kind, extra in (("easy", easy_extra), ("hard", hard_extra)):
             if own + extra > self.data.patches:
                 raise ValueError(
                     f"data.patches: {self.data.patches} patches cannot hold the {own} feature patches"
@@ -215,6 +235,8 @@ class Config(Section):
                 )
         if self.training.engine == "lucky" and self.data.training_samples:
             raise ValueError("data.training_samples: training.engine 'lucky' needs fresh samples, 0; or training.engine dense")
+        if self.training.engine == "lucky" and self.target != Target():
+            raise ValueError("target: training.engine 'lucky' tests on unshifted samples only; or training.engine dense")
         for model in ("coarse", "fine"):
             try:
                 label_function(getattr(self.labels, model), tree, self.data.training_samples)
@@ -225,7 +247,13 @@ class Config(Section):
     @property
     def label_tree(self) -> LabelTree:
         """The tree that `tree` describes."""
-        return LabelTree.of(self.tree.coarse, self.tree.subclasses)
+        return LabelTree.of(self.tree.coarse, self.tree.subclasses, self.tree.tail)
+
+    @property
+    def at_target(self) -> "Config":
+        """The same with the target's distribution in place of the training samples'."""
+        shift = {f"data.{key}": value for key, value in self.target.model_dump().items() if value is not None}
+        return self.but(shift | {f"target.{key}": None for key in Target.model_fields}) if shift else self
 
     @property
     def neurons(self) -> int:

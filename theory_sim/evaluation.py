@@ -19,7 +19,7 @@ def evaluate(training: Training, progress: Callable[[int], None] = lambda sample
     """Probability of the right coarse answer: (replica, kind, sample, readout) for each model, on the same samples.
 
     Args:
-        training: its models as they are now; its sampler and configuration say what is drawn and how it is read.
+        training: its models as they are now; its test sampler and configuration say what is drawn and how it is read.
         progress: told the number of test samples judged since it was last called.
     """
     answers = {name: readouts(training, model) for name, model in training.models.items()}
@@ -29,7 +29,7 @@ def evaluate(training: Training, progress: Callable[[int], None] = lambda sample
         parts: dict[ModelName, list[Tensor]] = {name: [] for name in MODELS}
         for start in range(0, training.config.test.samples, _CHUNK):
             size = min(_CHUNK, training.config.test.samples - start)
-            batch = training.sampler.sample(stream, size, float(kind == "hard"))
+            batch = training.test_sampler.sample(stream, size, float(kind == "hard"))
             for name, model in training.models.items():
                 parts[name].append(score(batch, model, answers[name]))
             progress(size)

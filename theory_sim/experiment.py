@@ -126,7 +126,7 @@ def evaluate_on(
 
     Args:
         results: the finished run.
-        config: its `hard`, `test`, `transfer` and the laws in `data` are used. All that shapes the networks must be the run's.
+        config: its laws of samples, `test` and `transfer` are used. All that shapes the networks must be the run's.
         device: see `choose_device`.
         progress: called after every chunk of test samples.
 

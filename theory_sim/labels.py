@@ -11,8 +11,8 @@ One registry serves the simulator and image data. A label function is named in a
 ``misaligned(n)``             n groups of leaves that cut across the coarse classes
 ``random(n)``                 each sample one of n labels at random, for good
 ``sample-id``                 every sample its own label (a finite training set)
-``cluster(n)``                n k-means clusters of the samples' embeddings (images)
-``cluster-within(n)``         n such clusters inside each coarse class (images)
+``cluster(n)``                n k-means clusters of the samples' embeddings (a finite set; the simulator's are mean patches)
+``cluster-within(n)``         n such clusters inside each coarse class
 ``group(name)``               a further partition of the leaves that the data set brings (images)
 ============================  =============================================================================
 """
@@ -21,7 +21,7 @@ import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -32,6 +32,7 @@ from theory_sim.errors import InputError
 from theory_sim.tree import LabelTree
 
 
+@runtime_checkable
 class Samples(Protocol):
     """What a label function may look at: never the patches or pixels themselves."""
 
@@ -59,6 +60,8 @@ class LabelFunction:
             the most frequent one, so that every readout has an answer.
         own: the label that each leaf gets; where chance has a part in it, a nominal one of those that it may get.
         assign: labels of samples.
+        nominal: whether `own` (and, where labels cross the coarse classes, `parent`) are names only, each replica having
+            clusters of its own.
         several: labels of each leaf, padded with −1, where a leaf may have more than one; None where each has `own`.
         ways: equally likely labels of a leaf's samples, which stand side by side: ``label // ways`` is what the leaf decides.
     """
@@ -69,6 +72,7 @@ class LabelFunction:
     own: Int[Tensor, " leaf"]
     assign: Callable[[Samples], Int[Tensor, "*n"]]
     ways: int = 1
+    nominal: bool = False
     several: Int[Tensor, "leaf most"] | None = None
 
     def probability(self) -> Float[Tensor, "leaf label"]:
@@ -83,7 +87,7 @@ class Known:
 
     Attributes:
         n_samples: size of the finite set of samples, 0 if there is none.
-        leaf: leaf index of each of them; needed with `embedding`.
+        leaf: leaf index of each of them, where replicas have sets of their own for each; needed with `embedding`.
         embedding: computes their embeddings, the rows to cluster.
         groups: further partitions of the leaves by name: group of each leaf.
         leaf_names: names of the leaves.
@@ -91,8 +95,8 @@ class Known:
     """
 
     n_samples: int = 0
-    leaf: Int[Tensor, " sample"] | None = None
-    embedding: Callable[[], Float[Tensor, "sample dim"]] | None = None
+    leaf: Int[Tensor, "*replica sample"] | None = None
+    embedding: Callable[[], Float[Tensor, "*replica sample dim"]] | None = None
     groups: Mapping[str, Int[Tensor, " leaf"]] = field(default_factory=dict)
     leaf_names: tuple[str, ...] = ()
     seed: int = 0
@@ -268,7 +272,7 @@ def _sample_id(tree: LabelTree, known: Known, arguments: Arguments) -> LabelFunc
         raise TypeError
     if known.n_samples == 0:
         raise InputError("sample-id needs a finite training set (data.training_samples)")
-    if known.leaf is None:
+    if known.leaf is None or known.leaf.dim() > 1:
         return _nominal("sample-id", tree, known.n_samples, lambda samples: samples.index)
     return _of_samples("sample-id", tree, known.leaf, torch.arange(known.n_samples))
 
@@ -276,21 +280,49 @@ def _sample_id(tree: LabelTree, known: Known, arguments: Arguments) -> LabelFunc
 @register("cluster", "cluster(clusters)")
 def _cluster(tree: LabelTree, known: Known, arguments: Arguments) -> LabelFunction:
     n = _single(arguments)
-    leaf, rows = _rows(f"cluster({n})", known)
-    return _of_samples(f"cluster({n})", tree, leaf, _k_means(f"cluster({n})", rows, n, known.seed))
+    name = f"cluster({n})"
+    return _clusters(name, tree, known, n, n, lambda leaf, rows, seed: _k_means(name, rows, n, seed))
 
 
 @register("cluster-within", "cluster-within(clusters of each coarse class)")
 def _cluster_within(tree: LabelTree, known: Known, arguments: Arguments) -> LabelFunction:
     n = _single(arguments)
     name = f"cluster-within({n})"
-    leaf, rows = _rows(name, known)
-    coarse = tree.coarse_of_leaf[leaf]
-    label = torch.zeros_like(coarse)
-    for y in range(tree.n_coarse):
-        inside = coarse == y
-        label[inside] = n * y + _k_means(name, rows[inside], n, known.seed)
-    return _of_samples(name, tree, leaf, label)
+
+    def partition(leaf: Tensor, rows: Tensor, seed: int) -> Tensor:
+        coarse = tree.coarse_of_leaf[leaf]
+        label = torch.zeros_like(coarse)
+        for y in range(tree.n_coarse):
+            inside = coarse == y
+            label[inside] = n * y + _k_means(name, rows[inside], n, seed)
+        return label
+
+    return _clusters(name, tree, known, n, n * tree.n_coarse, partition)
+
+
+def _clusters(
+    name: str, tree: LabelTree, known: Known, n: int, classes: int, partition: Callable[[Tensor, Tensor, int], Tensor]
+) -> LabelFunction:
+    """Label function of clusters: of one set of samples, or of one set for each replica, whose clusters are its own."""
+    if known.n_samples == 0:
+        raise InputError(f"{name} needs a finite set of samples (data.training_samples)")
+    if not 1 <= n <= known.n_samples:
+        raise InputError(f"{name}: {n} clusters of {known.n_samples} samples")
+    if known.embedding is not None and known.leaf is not None and known.leaf.dim() == 1:
+        return _of_samples(name, tree, known.leaf, partition(known.leaf, known.embedding(), known.seed))
+    within, label = classes > n, torch.arange(classes)
+    table = None
+    if known.embedding is not None and known.leaf is not None:
+        sets = enumerate(zip(known.leaf, known.embedding(), strict=True))
+        table = torch.stack([partition(leaf, rows, known.seed + r) for r, (leaf, rows) in sets])
+
+    def assign(samples: Samples) -> Int[Tensor, "R B"]:
+        if table is None:
+            raise InputError(f"{name}: nothing was clustered")
+        return table.to(samples.index.device).gather(1, samples.index)
+
+    own = _place(tree) % n + n * tree.coarse_of_leaf if within else torch.arange(tree.n_leaves) % n
+    return LabelFunction(name, classes, label // n if within else label % tree.n_coarse, own, assign, nominal=True)
 
 
 @register("group", "group(name)")
@@ -303,19 +335,13 @@ def _group(tree: LabelTree, known: Known, arguments: Arguments) -> LabelFunction
     return _by_leaf(f"group({name})", tree, known.groups[name])
 
 
-def _rows(name: str, known: Known) -> tuple[Int[Tensor, " sample"], Float[Tensor, "sample dim"]]:
-    if known.embedding is None or known.leaf is None:
-        raise InputError(f"{name} needs embeddings of a finite set of samples: it is for images")
-    return known.leaf, known.embedding()
-
-
 def _k_means(name: str, rows: Float[Tensor, "n dim"], n: int, seed: int) -> Int[Tensor, " n"]:
     """Cluster of each row; k-means++ and ten starts, or one pass over minibatches where the rows are many."""
     from sklearn.cluster import KMeans, MiniBatchKMeans
     from sklearn.exceptions import ConvergenceWarning
 
     if not 1 <= n <= len(rows):
-        raise InputError(f"{name}: {n} clusters of {len(rows)} images")
+        raise InputError(f"{name}: {n} clusters of {len(rows)} samples")
     many = len(rows) * n > _MANY
     method = (
         MiniBatchKMeans(n, batch_size=max(4096, n), n_init=1, random_state=seed)
@@ -327,7 +353,7 @@ def _k_means(name: str, rows: Float[Tensor, "n dim"], n: int, seed: int) -> Int[
         try:
             return torch.from_numpy(method.fit_predict(rows.numpy())).long()
         except ConvergenceWarning:
-            raise InputError(f"{name}: {n} clusters of {len(rows)} images, of which fewer than that are different") from None
+            raise InputError(f"{name}: {n} clusters of {len(rows)} samples, of which fewer than that are different") from None
 
 
 def _of_samples(name: str, tree: LabelTree, leaf: Int[Tensor, " sample"], label: Int[Tensor, " sample"]) -> LabelFunction:

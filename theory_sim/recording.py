@@ -52,7 +52,7 @@ class Recorder:
         self.steps = log_spaced_steps(training.config.training.steps, training.config.record.points)
         samples = training.config.test.curve_samples
         self._curve_set = {
-            kind: training.sampler.sample(training.stream(f"curve {kind}"), samples, float(kind == "hard")) for kind in KINDS
+            kind: training.test_sampler.sample(training.stream(f"curve {kind}"), samples, float(kind == "hard")) for kind in KINDS
         }
         self._seen: dict[str, list[Tensor]] = {}
 

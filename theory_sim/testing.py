@@ -57,7 +57,7 @@ def tree_sections(draw: Callable[..., Any], max_coarse: int = 4, max_children: i
     below = subclasses(max_children, max_depth)
     equal = st.integers(1, max_children)
     unequal = st.lists(below, min_size=coarse, max_size=coarse)
-    return {"coarse": coarse, "subclasses": draw(equal | unequal)}
+    return {"coarse": coarse, "subclasses": draw(equal | unequal), "tail": draw(st.just(0.0) | st.floats(0.1, 2))}
 
 
 @st.composite

@@ -17,7 +17,7 @@ from theory_sim.engines.dense import DenseEngine, Group, StepReport, cross_entro
 from theory_sim.engines.lucky import LuckyEngine
 from theory_sim.errors import DivergedError
 from theory_sim.features import Dictionary, canonical_dictionary, rotated_dictionary
-from theory_sim.labels import LabelFunction, label_function
+from theory_sim.labels import Known, LabelFunction, label_function
 from theory_sim.memory import check_fits
 from theory_sim.network import Parameters
 from theory_sim.seeding import generators
@@ -45,7 +45,8 @@ class Training:
     Attributes:
         steps_done: number of steps made.
         dictionary: the features of each replica.
-        sampler: draws samples with these features.
+        sampler: draws training samples with these features.
+        test_sampler: draws test samples: the same one, unless the target's distribution is shifted.
         target: the coarse labels that both models are tested on.
         models: the coarse and the fine model.
     """
@@ -55,15 +56,17 @@ class Training:
         self.device = torch.device(device)
         self.steps_done = 0
         self.dictionary = make_dictionary(config, self.device)
-        self.sampler = PatchSampler(config, self.dictionary, noise_patches=config.training.engine == "dense")
+        noise_patches, shifted = config.training.engine == "dense", config.at_target
+        self.sampler = PatchSampler(config, self.dictionary, noise_patches)
+        self.test_sampler = self.sampler if shifted is config else PatchSampler(shifted, self.dictionary, noise_patches)
         self.target = label_function("level(1)", config.label_tree)
-        self.models = {name: self._model(name) for name in MODELS}
         self._generators = self.stream("training")
         self._training_set: Batch | None = None
         if config.data.training_samples:
             self._training_set = self.sampler.sample(
                 self.stream("training set"), config.data.training_samples, config.data.hard_share
             )
+        self.models = {name: self._model(name) for name in MODELS}
 
     def stream(self, stream: str) -> list[torch.Generator]:
         """A random stream of the data, at its beginning, for every replica."""
@@ -93,12 +96,18 @@ class Training:
         return self.draw_batch(self._generators, self.config.training.batch)
 
     def draw_batch(self, generators: list[torch.Generator], samples: int) -> Batch:
-        """Training samples from any stream."""
+        """Training samples from any stream: fresh ones, or of the finite training set."""
         if self._training_set is None:
             return self.sampler.sample(generators, samples, self.config.data.hard_share)
         size = self.config.data.training_samples
         rows = [torch.randint(size, (samples,), generator=g, device=self.device) for g in generators]
         return self._training_set.take(torch.stack(rows))
+
+    def draw_target(self, generators: list[torch.Generator], samples: int) -> Batch:
+        """Samples to fit a readout on: training samples, or fresh ones of the target's distribution where it is shifted."""
+        if self.test_sampler is self.sampler:
+            return self.draw_batch(generators, samples)
+        return self.test_sampler.sample(generators, samples, self.config.data.hard_share)
 
     def parents(self, model: Model) -> Group:
         """The coarse class of each head."""
@@ -130,7 +139,7 @@ class Training:
 
     def _model(self, name: ModelName) -> Model:
         config = self.config
-        labels = label_function(getattr(config.labels, name), config.label_tree, config.data.training_samples)
+        labels = label_function(getattr(config.labels, name), config.label_tree, known=self._known())
         streams = generators(config.seed_of("init"), f"init {name}", config.replicas, self.device)
         step_size = getattr(config.training.step_size, name)
         if config.training.engine == "lucky":
@@ -143,6 +152,14 @@ class Training:
             streams, labels.n_classes, config.neurons, config.data.dim, config.network.init_std, config.threshold, dtype
         )
         return Model(name, labels, DenseEngine(parameters, step_size, config.bias_decay, config.network.train_output))
+
+    def _known(self) -> Known:
+        """What a label function may rest on: of a finite training set each sample's mean patch, to be clustered."""
+        own = self._training_set
+        if own is None:
+            return Known()
+        seed = self.config.seed_of("data")
+        return Known(own.index.shape[1], own.labelled_leaf.cpu(), lambda: own.x.mean(2).cpu(), seed=seed)
 
 
 def make_dictionary(config: Config, device: torch.device) -> Dictionary:

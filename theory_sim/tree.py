@@ -3,6 +3,7 @@
 One tree serves the simulator (each node below the root has a feature) and image data (each node is a class).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,12 +29,14 @@ class LabelTree:
 
     Args:
         parent: for each node the number of its parent, `ROOT` for the coarse classes.
+        tail: how unequal the children of a node below the root are, see `leaf_probability`.
 
     Raises:
         InputError: a parent does not precede its children, or there are fewer than two coarse classes.
     """
 
     parent: tuple[int, ...]
+    tail: float = 0.0
 
     def __post_init__(self) -> None:
         if any(not ROOT <= p < node for node, p in enumerate(self.parent)):
@@ -44,7 +47,7 @@ class LabelTree:
             raise InputError(f"label tree: at least 2 coarse classes are needed, got {self.n_coarse}")
 
     @classmethod
-    def of(cls, coarse: int, subclasses: int | Sequence[object]) -> "LabelTree":
+    def of(cls, coarse: int, subclasses: int | Sequence[object], tail: float = 0.0) -> "LabelTree":
         """The tree with `coarse` classes (K), each with `subclasses` (k): a number, or one entry per child.
 
         Examples:
@@ -69,7 +72,7 @@ class LabelTree:
                 below += inner
             first += len(level)
             level = below
-        return cls(tuple(parent))
+        return cls(tuple(parent), tail)
 
     @property
     def n_nodes(self) -> int:
@@ -128,17 +131,18 @@ class LabelTree:
 
     @cached_property
     def leaf_probability(self) -> tuple[float, ...]:
-        """Coarse classes are equally likely, and so are the children of each node [recalled: balanced classes]."""
-        children = [0] * (self.n_nodes + 1)
+        """Coarse classes are equally likely, and so are the children of each node [recalled: balanced classes].
+
+        With a `tail` t the c-th child of a node below the root has a share ∝ c^−t among its siblings (Zipf's law) [ours].
+        """
+        count, weight = [0] * (self.n_nodes + 1), []
         for p in self.parent:
-            children[p] += 1
-        probability = []
-        for leaf in self.leaves:
-            share = 1.0
-            for node in self.ancestors(leaf):
-                share /= children[self.parent[node]]
-            probability.append(share)
-        return tuple(probability)
+            count[p] += 1
+            weight.append(1.0 if p == ROOT else count[p] ** -self.tail)
+        total = [0.0] * (self.n_nodes + 1)
+        for p, w in zip(self.parent, weight, strict=True):
+            total[p] += w
+        return tuple(math.prod(weight[node] / total[self.parent[node]] for node in self.ancestors(leaf)) for leaf in self.leaves)
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ def test_clusters_find_the_digits_better_than_chance(digits):
 
 def test_the_simulator_refuses_what_only_images_have():
     for text in ("cluster(3)", "cluster-within(2)"):
-        with pytest.raises(InputError, match="it is for images"):
+        with pytest.raises(InputError, match="needs a finite set of samples"):
             label_function(text, LabelTree.of(2, 3))
     with pytest.raises(InputError, match="this data set has none"):
         label_function("group(kingdom)", LabelTree.of(2, 3))
@@ -83,13 +83,13 @@ def test_the_most_frequent_class_is_what_counting_gives(rows):
 
 
 def test_more_clusters_than_images_are_refused(digits, tmp_path):
-    with pytest.raises(InputError, match=r"cluster.2000.: 2000 clusters of 1295 images"):
+    with pytest.raises(InputError, match=r"cluster.2000.: 2000 clusters of 1295 samples"):
         labelled("cluster(2000)", digits)
-    with pytest.raises(InputError, match=r"cluster-within.900.: 900 clusters of \d+ images"):
+    with pytest.raises(InputError, match=r"cluster-within.900.: 900 clusters of \d+ samples"):
         labelled("cluster-within(900)", digits)
     same = load_data(Data(), tmp_path)
     same.images.pixels[:] = 7
-    with pytest.raises(InputError, match="2 clusters of 1295 images, of which fewer than that are different"):
+    with pytest.raises(InputError, match="2 clusters of 1295 samples, of which fewer than that are different"):
         labelled("cluster(2)", same)
 
 
