@@ -117,7 +117,7 @@ def test_listed_and_dense_firing_give_the_same_sums(share):
 
 def _pairs(pre):
     patch, neuron = torch.nonzero(pre.flatten(0, 2) > 0, as_tuple=True)
-    return patch, neuron, pre.flatten(0, 2)[patch, neuron]
+    return tuple(part.numpy() for part in (patch, neuron, pre.flatten(0, 2)[patch, neuron]))
 
 
 @pytest.mark.parametrize("size", [1, 30])

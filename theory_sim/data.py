@@ -28,6 +28,7 @@ from torch import Generator, Tensor
 
 from theory_sim.config import Config
 from theory_sim.features import Dictionary
+from theory_sim.memory import Reused
 from theory_sim.parallel import map_blocks
 from theory_sim.tree import LabelTree
 
@@ -116,12 +117,13 @@ class PatchSampler:
             name: slice(start, start + size) for (name, size), start in zip(sizes.items(), starts, strict=False)
         }
         self._width = starts[-1]
+        self._patch_memory = Reused()
 
     def draw(self, generators: Sequence[Generator], samples: int) -> Draws:
         """Raw numbers of `samples` samples for each generator."""
         shape = (self.data.patches, self.data.dim)
         uniform = self._uniform(generators, samples)
-        normal = torch.empty(len(generators), samples, *shape, device=self.device, dtype=self.dtype)
+        normal = self._patch_memory.empty(len(generators), samples, *shape, device=self.device, dtype=self.dtype)
 
         def fill(r: int) -> None:
             normal[r].normal_(generator=generators[r])
@@ -164,8 +166,12 @@ class PatchSampler:
 
     def _patches(self, x: Float[Tensor, "R B P d"], truth: dict[str, Tensor]) -> Batch:
         """Standard normal numbers become noise of its norm, in place, and features are added."""
-        dominant = (truth["content"] == DOMINANT_NOISE).to(self.dtype)
-        x *= (self.data.noise + (self.hard.noise - self.data.noise) * dominant)[..., None] / math.sqrt(self.data.dim)
+        kind = torch.arange(2, device=self.device, dtype=self.dtype)  # plain and dominant noise
+        plain, dominant = (self.data.noise + (self.hard.noise - self.data.noise) * kind) / math.sqrt(self.data.dim)
+        at = (truth["content"] == DOMINANT_NOISE).nonzero(as_tuple=True)
+        loud = x[at] * dominant
+        x *= plain
+        x[at] = loud
         self.dictionary.add_to(x, truth["content"], truth["strength"])
         return Batch(x, **truth)
 
@@ -204,7 +210,8 @@ class PatchSampler:
         has a uniform slot of its own, so that the counts are binomial with the same means.
         """
         s, depth = self.data.feature_patches, self.tree.depth
-        place = u["order"].argsort(-1).argsort(-1)
+        order = u["order"].argsort(-1)
+        place = torch.empty_like(order).scatter_(-1, order, torch.arange(order.shape[-1], device=self.device).expand_as(order))
         slot = place if "content" not in u else (u["content"] * self.data.patches).long()
         hard_patch, leaf_patch = hard[..., None], leaf[..., None].expand_as(slot)
 

@@ -11,6 +11,7 @@ where ReLU′(0) = 0. Biases follow their schedule and no gradient.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from jaxtyping import Float, Int
@@ -163,21 +164,33 @@ class DenseEngine:
     @torch.no_grad()
     def step(self, batch: Batch, labels: Int[Tensor, "R B"]) -> StepReport:
         """One step of SGD on a batch, for every replica."""
-        weight, bias, output = self.parameters.weight, self.parameters.bias, self.parameters.output
-        loss, change, output_change = batch.x.new_empty(labels.shape), torch.zeros_like(weight), torch.zeros_like(output)
         blocks = list(self._blocks(batch.x))
-        for block, part in zip(blocks, map_blocks(lambda b: self._part(b, batch.x[b], labels[b]), blocks), strict=True):
+        parts = list(zip(blocks, map_blocks(lambda b: self._part(b, batch.x[b], labels[b]), blocks), strict=True))
+        loss, update = batch.x.new_empty(labels.shape), batch.x.new_empty(len(labels))
+        for block, part in parts:
             loss[block] = part.loss
-            change[block[0]] += part.weight
-            if self.train_output:
-                output_change[block[0]] += part.output
-        change *= -self.step_size / labels.shape[1]
-        weight += change
+
+        def move(same: list[tuple[Block, Part]]) -> None:
+            """Some replicas, whose parts these are."""
+            replicas = same[0][0][0]
+            update[replicas] = self._move(replicas, [part for _, part in same], labels.shape[1])
+
+        map_blocks(move, [list(same) for _, same in groupby(parts, lambda pair: pair[0][0].start)])
+        return StepReport(loss.mean(-1), update)
+
+    def _move(self, replicas: slice, parts: list[Part], samples: int) -> Float[Tensor, " r"]:
+        """Update some replicas, and say how far their neurons moved at most. Overwrites the parts."""
+        change = parts[0].weight
+        for part in parts[1:]:
+            change += part.weight
+        change *= -self.step_size / samples
+        self.parameters.weight[replicas] += change
         if self.train_output:
-            output -= self.step_size / labels.shape[1] * output_change
-        length = change.norm(dim=-1)
-        bias -= self.bias_decay * length
-        return StepReport(loss.mean(-1), length.flatten(1).amax(1))
+            output_change = torch.stack([part.output for part in parts]).sum(0)
+            self.parameters.output[replicas] -= self.step_size / samples * output_change
+        length: Tensor = change.norm(dim=-1)
+        self.parameters.bias[replicas] -= self.bias_decay * length
+        return length.flatten(1).amax(1)
 
     def _part(self, block: Block, x: Float[Tensor, "r b P d"], labels: Int[Tensor, "r b"]) -> Part:
         """Loss and summed derivatives of some samples of some replicas."""

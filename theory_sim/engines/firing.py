@@ -29,13 +29,13 @@ class DenseFiring:
 
     def gradient(self, slope: Float[Tensor, "r B neuron"], x: Float[Tensor, "r B P d"]) -> Float[Tensor, "r neuron d"]:
         """Σ_b slope_b Σ_p 1{fires} x_{b,p}: the derivative by w, given the one by h."""
-        spread = torch.where(self.value > 0, slope[:, :, None], 0)
+        spread = self.value.sign().mul_(slope[:, :, None])
         return spread.flatten(1, 2).mT @ x.flatten(1, 2)
 
 
 @dataclass(frozen=True)
 class ListedFiring:
-    """The firing pairs alone, in the order of their patches.
+    """The firing pairs alone, in the order of their patches. NumPy lists and sorts them several times faster than PyTorch.
 
     Attributes:
         patch: which of the r·B·P patches.
@@ -44,37 +44,49 @@ class ListedFiring:
         shape: r, B, P, number of neurons.
     """
 
-    patch: Int[Tensor, " pair"]
-    neuron: Int[Tensor, " pair"]
-    value: Float[Tensor, " pair"]
+    patch: Int[np.ndarray, " pair"]
+    neuron: Int[np.ndarray, " pair"]
+    value: Float[np.ndarray, " pair"]
     shape: torch.Size
 
     def activity(self) -> Float[Tensor, "r B neuron"]:
         """As `DenseFiring.activity`."""
         r, samples, patches, neurons = self.shape
-        place = self.patch // patches * neurons + self.neuron
-        sums = torch.bincount(place, self.value, r * samples * neurons)
-        return sums.view(r, samples, neurons).to(self.value.dtype)  # without any pair PyTorch counts in integers
+        place = torch.from_numpy(self.patch // patches * neurons + self.neuron)
+        sums = torch.bincount(place, torch.from_numpy(self.value), r * samples * neurons)
+        # Without any pair PyTorch counts in integers.
+        return sums.view(r, samples, neurons).to(torch.from_numpy(self.value).dtype)
 
     def gradient(self, slope: Float[Tensor, "r B neuron"], x: Float[Tensor, "r B P d"]) -> Float[Tensor, "r neuron d"]:
         """As `DenseFiring.gradient`."""
         r, samples, patches, neurons = self.shape
         sample = self.patch // patches
         # Pairs in order of their neuron, each neuron's patches in the order of the batch.
-        row, order = torch.sort((sample // samples * neurons + self.neuron).int(), stable=True)
-        first = torch.searchsorted(row, torch.arange(r * neurons, dtype=row.dtype))
-        weights = slope.flatten(0, 1)[sample, self.neuron]
-        patches_of = embedding_bag(self.patch[order], x.flatten(0, 2), first, mode="sum", per_sample_weights=weights[order])
+        row = sample // samples * neurons + self.neuron
+        order = _stable_order(row, r * neurons)
+        first = np.searchsorted(row[order], np.arange(r * neurons))
+        weights = slope.numpy().reshape(-1)[(sample * neurons + self.neuron)[order]]
+        listed = (torch.from_numpy(part) for part in (self.patch[order], first, weights))
+        patch, offsets, weight = listed
+        patches_of = embedding_bag(patch, x.flatten(0, 2), offsets, mode="sum", per_sample_weights=weight)
         return patches_of.view(r, neurons, -1)
+
+
+def _stable_order(keys: Int[np.ndarray, " n"], end: int) -> Int[np.ndarray, " n"]:
+    """Places of keys from 0 to `end` − 1 in their order, equal ones as they stood; 16 bits are sorted in linear time."""
+    if end <= 2**16:
+        return np.argsort(keys.astype(np.uint16), kind="stable")
+    return torch.sort(torch.from_numpy(keys.astype(np.int32)), stable=True)[1].numpy()
 
 
 def firing(pre: Float[Tensor, "r B P neuron"]) -> DenseFiring | ListedFiring:
     """ReLU of pre-activations, which may be overwritten."""
     if pre.device.type != "cpu":
         return DenseFiring(pre.relu_())
-    mask = (pre <= 0).logical_not_().numpy().ravel()  # NaN is listed too: it must reach the loss
+    values = pre.numpy().reshape(-1)
+    mask = ~(values <= 0)  # NaN is listed too: it must reach the loss
     if np.count_nonzero(mask) > _FEW * mask.size:
         return DenseFiring(pre.relu_())
-    pair = torch.from_numpy(np.flatnonzero(mask))
+    pair = np.flatnonzero(mask)
     patch = pair // pre.shape[-1]
-    return ListedFiring(patch, pair - patch * pre.shape[-1], pre.flatten()[pair], pre.shape)
+    return ListedFiring(patch, pair - patch * pre.shape[-1], values[pair], pre.shape)
