@@ -23,6 +23,19 @@ from theory_sim.labels import label_function
 from theory_sim.statistics import Estimate
 from theory_sim.storage import without_nan
 
+IDS = (
+    "coarse-training-loss",
+    "coarse-easy-error",
+    "coarse-hard-error",
+    "coarse-rare-growth",
+    "fine-training-loss",
+    "fine-easy-error",
+    "fine-hard-error",
+    "fine-rare-growth",
+    "transfer-gain",
+)
+"""The claims, in the order of the theorems."""
+
 
 @dataclass(frozen=True)
 class Claim:

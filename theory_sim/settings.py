@@ -84,6 +84,14 @@ def differences(settings: Section, other: Section) -> dict[str, Any]:
     return dict(walk(settings.model_dump(), other.model_dump(), ""))
 
 
+def value_at(settings: Section, key: str) -> Any:
+    """The value at a key such as ``data.dim``, as YAML would hold it."""
+    value: Any = settings.model_dump(mode="json")
+    for part in key.split("."):
+        value = value[part]
+    return value
+
+
 def checked(model: type[Settings], tree: dict[str, Any], where: str = "") -> Settings:
     """Settings from nested values; `where` is put before an error.
 

@@ -9,7 +9,10 @@ has the confidence 1 − α/m (Bonferroni: all of them cover together with 1 −
 * **undecided** elsewhere, or where a cell failed.
 
 A study is confirmed when all of its comparisons are, and not confirmed when one is not. α = 1 − ``claims.confidence``.
-All of this is ours.
+
+A *one-factor* study turns one key of its configuration in each grid and asks where each claim breaks (`theory_sim.factors`).
+It is confirmed when every claim holds in every cell, and not confirmed when one fails; with n claims decided in all, their
+intervals have the confidence 1 − α/n. All of this is ours.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,10 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
-from theory_sim.config import Config
+from theory_sim import claims
+from theory_sim.config import Config, Readout
 from theory_sim.errors import InputError
+from theory_sim.factors import Factor, factors
 from theory_sim.progress import Progress
 from theory_sim.settings import Positive, Section, read_yaml
 from theory_sim.statistics import Estimate, holm, paired_gain, undefined
@@ -44,6 +49,8 @@ class Side(Section):
     """One of two models that are compared."""
 
     model: ModelName = "fine"
+    readout: Readout | None = None
+    """Of the configured ones; the first without it."""
     where: Annotated[dict[str, Any], Field(default_factory=dict)]
     """What its cell holds at keys of the grids; together with `Comparison.for_each` it names one cell."""
 
@@ -57,7 +64,7 @@ class Comparison(Section):
     kind: Literal["easy", "hard"] = "hard"
     """Of test samples."""
     for_each: str | None = None
-    """A key of the grids: one comparison for each of its values."""
+    """A key of the grids: one comparison for each of its values but null."""
     at_least: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """The smallest fall that would matter."""
 
@@ -77,12 +84,26 @@ class Study(Section):
     """See `theory_sim.sweep.make_cells`."""
     smoke_grids: list[dict[str, list[Any]]] | None = None
     """Those at the small size, where they are others."""
-    comparisons: Annotated[list[Comparison], Field(min_length=1)]
+    comparisons: Annotated[list[Comparison], Field(default_factory=list)]
+    one_factor: bool = False
+    """Whether it asks where each claim breaks, instead of comparing."""
+
+    @model_validator(mode="after")
+    def _asks_one_thing(self) -> "Study":
+        if bool(self.comparisons) == self.one_factor:
+            raise ValueError("a study has comparisons, or one_factor: true")
+        return self
 
     def configuration(self, smoke: bool = False) -> Config:
         """What the cells have in common. The readout that comes first decides."""
         config = Config().but({"name": self.name}).but(_flat(self.config))
-        return config.but(_flat(self.smoke)) if smoke else config
+        config = config.but(_flat(self.smoke)) if smoke else config
+        if not self.one_factor:
+            return config
+        from theory_sim.sweep import make_cells
+
+        decisions = len(claims.IDS) * len(make_cells(config, self.grids_at(smoke)))
+        return config.but({"claims.confidence": 1 - (1 - config.claims.confidence) / decisions})
 
     def cells(self, smoke: bool = False) -> "list[Cell]":
         """Its cells."""
@@ -122,11 +143,13 @@ class StudyAnswer:
         answer: of the whole study.
         basis: number of comparisons and how it was corrected for.
         verdicts: of its comparisons.
+        factors: of a one-factor study, and where claims break.
     """
 
     answer: Answer
     basis: str
     verdicts: list[Verdict]
+    factors: list[Factor]
 
 
 def study_files() -> list[Path]:
@@ -184,23 +207,25 @@ def run_study(
     config = study.configuration(smoke)
     list(_pairs(study, study.cells(smoke)))  # find out before the work, not after it
     done = sweep(config, study.grids_at(smoke), out, device, jobs, scheduler, progress)
-    answer = decide_study(study, done, config)
+    answer = decide_study(study, done, smoke)
     about = {"study": study.name, "question": study.question, "smoke": smoke}
     write_json(done.folder / "verdict.json", about | asdict(answer))
     return done, answer
 
 
-def decide_study(study: Study, done: "Sweep", config: Config) -> StudyAnswer:
+def decide_study(study: Study, done: "Sweep", smoke: bool = False) -> StudyAnswer:
     """What the numbers of a study's sweep answer."""
+    config = study.configuration(smoke)
+    if study.one_factor:
+        return _decide_factors(factors(config, study.grids_at(smoke), done.ids, done.read("cells")), len(done.ids), config)
     ids = {id(cell): id_ for id_, cell in done.ids.items()}
-    replicas = done.read("replicas")
-    replicas = replicas[replicas.readout == config.transfer.readouts[0]]
+    replicas, default = done.read("replicas"), config.transfer.readouts[0]
     pairs = list(_pairs(study, list(done.ids.values())))
     alpha = 1 - config.claims.confidence
     estimates = []
     for _, comparison, before, after in pairs:
-        first = _correct(replicas, ids[id(before)], comparison.before.model, comparison.kind)
-        second = _correct(replicas, ids[id(after)], comparison.after.model, comparison.kind)
+        first = _correct(replicas, ids[id(before)], comparison.before, comparison.kind, default)
+        second = _correct(replicas, ids[id(after)], comparison.after, comparison.kind, default)
         if not len(first) or not len(second):
             estimates.append(undefined("a cell failed"))
             continue
@@ -216,7 +241,16 @@ def decide_study(study: Study, done: "Sweep", config: Config) -> StudyAnswer:
     overall: Answer = "confirmed" if answers == {"confirmed"} else "not confirmed" if "not confirmed" in answers else "undecided"
     many = f"{len(pairs)} comparison{'s' * (len(pairs) > 1)}, {config.replicas} replicas"
     basis = f"{many}: p by Holm, {config.claims.confidence:.0%} intervals by Bonferroni"
-    return StudyAnswer(overall, basis, verdicts)
+    return StudyAnswer(overall, basis, verdicts, [])
+
+
+def _decide_factors(found: list[Factor], cells: int, config: Config) -> StudyAnswer:
+    states = {state for factor in found for at in factor.states.values() for state in at}
+    answer: Answer = "confirmed" if states == {"holds"} else "not confirmed" if "fails" in states else "undecided"
+    broken = sum(any(factor.fails(claim) for claim in factor.states) for factor in found)
+    what = f"{broken} of {len(found)} factors break a claim"
+    basis = f"{what}; {len(claims.IDS)} claims in {cells} cells, {config.replicas} replicas: intervals by Bonferroni"
+    return StudyAnswer(answer, basis, [], found)
 
 
 def _answer(e: Estimate, p: float, at_least: float, alpha: float) -> Answer:
@@ -225,9 +259,10 @@ def _answer(e: Estimate, p: float, at_least: float, alpha: float) -> Answer:
     return "not confirmed" if e.high < at_least else "undecided"
 
 
-def _correct(replicas: "pd.DataFrame", cell: str, model: str, kind: str) -> np.ndarray:
+def _correct(replicas: "pd.DataFrame", cell: str, side: Side, kind: str, readout: Readout) -> np.ndarray:
     """Share of right answers, (replica, 1)."""
-    own = replicas[(replicas.cell == cell) & (replicas.model == model) & (replicas.kind == kind)]
+    own = replicas[(replicas.cell == cell) & (replicas.model == side.model) & (replicas.kind == kind)]
+    own = own[own.readout == (side.readout or readout)]
     error: np.ndarray = own.sort_values("replica").error.to_numpy(dtype=float)
     return 1 - error[:, None]
 
@@ -240,6 +275,8 @@ def _pairs(study: Study, cells: "list[Cell]") -> "Iterator[tuple[str, Comparison
             yield comparison.name, comparison, _only(cells, comparison.before.where), _only(cells, comparison.after.where)
             continue
         for value in dict.fromkeys(cell.values.get(key) for cell in cells):
+            if value is None:  # no value of its own: the cells of grids that turn another key
+                continue
             at = {key: value}
             before, after = _only(cells, comparison.before.where | at), _only(cells, comparison.after.where | at)
             yield f"{comparison.name}, {key}={value}", comparison, before, after

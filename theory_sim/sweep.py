@@ -14,7 +14,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ from theory_sim.errors import InputError
 from theory_sim.experiment import choose_device, configuration_hash, is_finished, results_folder, run
 from theory_sim.progress import Progress
 from theory_sim.provenance import source_digest
-from theory_sim.settings import parse_yaml
+from theory_sim.settings import parse_yaml, value_at
 from theory_sim.storage import write_json
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def make_cells(config: Config, grids: Iterable[Grid]) -> list[Cell]:
             except InputError as error:
                 where = " ".join(f"{key}={value}" for key, value in point.items())
                 raise InputError(f"cell {where}: {error}") from None
-            cells.setdefault(configuration_hash(checked), Cell({key: _at(checked, key) for key in keys}, checked))
+            cells.setdefault(configuration_hash(checked), Cell({key: value_at(checked, key) for key in keys}, checked))
     return list(cells.values())
 
 
@@ -151,15 +151,7 @@ def sweep(
     if chosen.type == "cuda" and (jobs or 1) > 1:
         raise InputError(f"--jobs {jobs}: a GPU runs one cell at a time")
     jobs = jobs or (1 if chosen.type == "cuda" else cores())
-    ids = {results_folder(cell.config, out, chosen).name: cell for cell in cells}
-    description = {
-        "config": config.model_dump(mode="json"),
-        "keys": list(cells[0].values) if cells else [],
-        "device": chosen.type,
-        "tables": source_digest("claims.py", "statistics.py", "tables.py"),
-        "cells": {id_: cell.values for id_, cell in ids.items()},
-    }
-    folder = out / f"{config.name}-sweep" / configuration_hash(config, description)
+    folder, ids, description = _place(config, cells, out, chosen)
     write_json(folder / "sweep.json", description)
 
     parts = {id_: (folder / "rows" / f"{id_}.json").resolve() for id_ in ids}
@@ -178,6 +170,36 @@ def sweep(
         tables.write(folder / f"{table}.parquet", table, keys, _rows(table, ids, parts, failed))
     failed = {id_: failed[id_] for id_ in ids if id_ in failed}
     return Sweep(folder, ids, failed)
+
+
+def find_sweep(config: Config, grids: Iterable[Grid], out: str | Path = "results", device: str = "auto") -> Sweep | None:
+    """A sweep whose tables are written, by this version of the code; nothing is run. The arguments are those of `sweep`.
+
+    Raises:
+        InputError: as `make_cells`; or the device cannot be had, or `out` is no folder for results.
+    """
+    folder, ids, _ = _place(config, make_cells(config, grids), Path(out), choose_device(device))
+    if not all((folder / f"{table}.parquet").exists() for table in tables.SCHEMAS):
+        return None
+    found = Sweep(folder, ids, {})
+    rows = found.read("cells")
+    rows = rows[rows.status == "failed"]
+    return replace(found, failed=dict(zip(rows.cell, rows.reason, strict=True)))
+
+
+def _place(
+    config: Config, cells: Sequence[Cell], out: Path, device: torch.device
+) -> tuple[Path, dict[str, Cell], dict[str, Any]]:
+    """A sweep's folder, its cells by their hash, and its description, which the folder's name is the hash of."""
+    ids = {results_folder(cell.config, out, device).name: cell for cell in cells}
+    description = {
+        "config": config.model_dump(mode="json"),
+        "keys": list(cells[0].values) if cells else [],
+        "device": device.type,
+        "tables": source_digest("claims.py", "statistics.py", "tables.py"),
+        "cells": {id_: cell.values for id_, cell in ids.items()},
+    }
+    return out / f"{config.name}-sweep" / configuration_hash(config, description), ids, description
 
 
 def _run(task: tuple[str, Config, Path], out: Path, device: str, threads: int) -> str | None:
@@ -215,10 +237,3 @@ def _size(grid: Grid) -> int:
             raise InputError(f"{key}: the grid has no values for it")
         size *= len(values)
     return size
-
-
-def _at(config: Config, key: str) -> Any:
-    value: Any = config.model_dump(mode="json")
-    for part in key.split("."):
-        value = value[part]
-    return value

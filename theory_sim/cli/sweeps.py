@@ -71,15 +71,30 @@ def study(
     with progress_bar() as show:
         done, answer = studies.run_study(chosen, smoke, out, device, jobs, address, show)
     code = _show_sweep(done)
-    table = Table("comparison", "error falls by", "interval", "p (Holm)", "at least", "", title=chosen.question)
+    console.print(
+        _factors_table(answer.factors, chosen.question) if chosen.one_factor else _verdicts_table(answer, chosen.question)
+    )
+    console.print(f"{chosen.name}: {answer.answer} ({answer.basis})", soft_wrap=True)
+    return code
+
+
+def _verdicts_table(answer: Any, question: str) -> Table:
+    table = Table("comparison", "error falls by", "interval", "p (Holm)", "at least", "", title=question)
     for verdict in answer.verdicts:
         e = verdict.estimate
         interval = rf"\[{e.low:.3f}, {e.high:.3f}]" if e.value == e.value else e.method
         p = "" if verdict.p_holm is None else f"{verdict.p_holm:.2g}"
         table.add_row(verdict.name, f"{e.value:.3f}", interval, p, f"{verdict.at_least:g}", verdict.answer)
-    console.print(table)
-    console.print(f"{chosen.name}: {answer.answer} ({answer.basis})", soft_wrap=True)
-    return code
+    return table
+
+
+def _factors_table(found: Any, question: str) -> Table:
+    from theory_sim.factors import lines
+
+    table = Table("key", "base", "values", "claim", "fails at", "not sure to hold at", title=question)
+    for line in lines(found):
+        table.add_row(*(text.replace("[", r"\[") for text in line))
+    return table
 
 
 def _scheduler(backend: str, scheduler: str | None) -> str | None:
