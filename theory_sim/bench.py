@@ -1,31 +1,31 @@
-"""Speed as ratios, measured in one run on this machine: ours against a plain autograd loop, and against the floor.
+"""Speed as ratios, measured in one run on this machine: ours against two autograd loops, and against the floor.
 
-The floor of a step is what cannot be saved: its two matrix products, (B·P × d)(d × classes·m) and back, and the normal
-numbers of its noise, B·P·d a replica. Everything is measured in turns, round after round with a warm-up, so that a machine that
-is busy with other work slows all alike; reported are medians. On a CPU one core computes, so that ratios do not depend on how
-many there are.
+The floor of a step is what a plain computation cannot save: its two matrix products, (B·P × d)(d × classes·m) and back, and the
+normal numbers of its noise, B·P·d a replica. Ours can be below it, since few pairs fire and the second product is gathered.
+
+Both rivals (`theory_sim.rivals`) train replica after replica by autograd. ``plain`` makes its data sample by sample, as scripts
+do, and is what the bounds are for; ``vectorised`` draws a batch in as few calls as ours. Of any step that pays the floor,
+vectorised ÷ ours is at most vectorised ÷ floor, whatever is done: where that is below a bound, the bound is for plain alone.
+
+Everything is measured in turns, round after round with a warm-up, so that a machine that is busy with other work slows all
+alike; reported are medians. On a CPU one core computes, so that ratios do not depend on how many there are.
 """
 
 import math
-import multiprocessing
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor, nn
 
 from theory_sim.config import Config, load_config
 from theory_sim.engines.dense import DenseEngine
 from theory_sim.errors import InputError
 from theory_sim.network import Parameters
 from theory_sim.recording import Recorder
+from theory_sim.rivals import PlainLoop, VectorisedLoop
 from theory_sim.training import Training, log_spaced_steps
 
 _STEPS = 200
@@ -61,7 +61,43 @@ SIZES = {
     "XL": Size(1024, 64, 512, 40, 1024, (1,)),
 }
 GPU_ONLY = ("XL",)
-RATIOS = ("autograd ÷ ours", "ours ÷ floor", "generator ÷ normals", "recording ÷ ours", "share of matrix rate")
+RATIOS = ("plain ÷ ours", "vectorised ÷ ours", "ours ÷ floor", "generator ÷ normals", "recording ÷ ours", "share of matrix rate")
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What a ratio should be.
+
+    Attributes:
+        value: at least or at most this.
+        least: whether it is a least value.
+    """
+
+    value: float
+    least: bool = False
+
+    def holds(self, ratio: float) -> bool:
+        """Whether a ratio is on the right side."""
+        return ratio >= self.value if self.least else ratio <= self.value
+
+    def __str__(self) -> str:
+        return f"{'≥' if self.least else '≤'} {self.value:g}"
+
+
+_ORDINARY = {
+    "plain ÷ ours": Bound(2, least=True),
+    "ours ÷ floor": Bound(1.5),
+    "generator ÷ normals": Bound(2),
+    "recording ÷ ours": Bound(0.03),
+}
+BOUNDS: dict[str, dict[str, Bound]] = {
+    "A": {"plain ÷ ours": Bound(40, least=True), "generator ÷ normals": Bound(2)},
+    "S": _ORDINARY,
+    "F": _ORDINARY,
+    "M": _ORDINARY,
+    "XL": {"share of matrix rate": Bound(0.5, least=True)},
+}
+"""Which ratio should be what, by size."""
 
 
 def choose_sizes(text: str | None, device: torch.device) -> list[str]:
@@ -90,7 +126,8 @@ class Line:
         replicas: R.
         ours: a step with fresh data, all replicas.
         recording: what recording adds to a step, spread over a run of 200 steps with the default schedule.
-        autograd: the same step by an autograd loop over replicas.
+        plain: the same step by `PlainLoop`.
+        vectorised: the same step by `VectorisedLoop`.
         generator: our fresh data.
         normals: their normal numbers alone.
         products: the two matrix products alone.
@@ -102,79 +139,30 @@ class Line:
     replicas: int
     ours: float
     recording: float
-    autograd: float
+    plain: float
+    vectorised: float
     generator: float
     normals: float
     products: float
     rate: float
     error: float
 
+    @property
+    def floor(self) -> float:
+        """Products and normal numbers."""
+        return self.products + self.normals
+
     def ratios(self, size: Size) -> dict[str, float]:
         """The numbers that count."""
         values = (
-            self.autograd / self.ours,
-            self.ours / (self.products + self.normals),
+            self.plain / self.ours,
+            self.vectorised / self.ours,
+            self.ours / self.floor,
             self.generator / self.normals,
             self.recording / self.ours,
             _operations(size) * self.replicas / self.ours / self.rate,
         )
         return dict(zip(RATIOS, values, strict=True))
-
-
-class AutogradNet(nn.Module):
-    """The network as one would write it down, for the bench alone."""
-
-    def __init__(self, weight: Float[Tensor, "head m d"], bias: Float[Tensor, "head m"]) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(weight.clone())
-        self.register_buffer("bias", bias.clone())
-        self.bias: Tensor
-
-    def forward(self, x: Float[Tensor, "B P d"]) -> Float[Tensor, "B head"]:
-        """F(X)."""
-        pre = torch.einsum("crd,bpd->bcrp", self.weight, x) + self.bias[..., None]
-        return pre.relu().sum((2, 3))
-
-
-class AutogradLoop:
-    """Training as a plain script does it: replica after replica, fresh data by vectorised calls, autograd, SGD.
-
-    Args:
-        config: the model.
-        parameters: where to start.
-        step_size: η.
-    """
-
-    def __init__(self, config: Config, parameters: Parameters, step_size: float) -> None:
-        self.config, self.step_size = config, step_size
-        self.networks = [AutogradNet(w, b) for w, b in zip(parameters.weight, parameters.bias, strict=True)]
-
-    def step(self) -> None:
-        """One step of every replica."""
-        for network in self.networks:
-            x, labels = self._data(network.weight.device)
-            loss = nn.functional.cross_entropy(network(x), labels)
-            network.zero_grad()
-            loss.backward()
-            with torch.no_grad():
-                assert network.weight.grad is not None  # noqa: S101 - backward has just filled it
-                change = -self.step_size * network.weight.grad
-                network.weight.add_(change)
-                network.bias.sub_(self.config.bias_decay * change.norm(dim=-1))
-
-    def _data(self, device: torch.device) -> tuple[Float[Tensor, "B P d"], Int[Tensor, " B"]]:
-        data, tree = self.config.data, self.config.label_tree
-        batch, s = self.config.training.batch, data.feature_patches
-        leaf = torch.randint(tree.n_leaves, (batch,), device=device)
-        path = tree.paths.to(device)[leaf]
-        x = torch.randn(batch, data.patches, data.dim, device=device) * (data.noise / math.sqrt(data.dim))
-        place = torch.rand(batch, data.patches, device=device).argsort(1)
-        rows = torch.arange(batch, device=device)[:, None]
-        low, high = math.sqrt(1 - data.strength_spread), math.sqrt(1 + data.strength_spread)
-        for level in range(tree.depth):
-            alpha = low + (high - low) * torch.rand(batch, s, device=device)
-            x[rows, place[:, level * s : (level + 1) * s], path[:, level, None]] += alpha
-        return x, leaf if tree.n_leaves > tree.n_coarse else path[:, 0]
 
 
 def measure(name: str, replicas: int, device: torch.device, rounds: int = 15, size: Size | None = None) -> Line:
@@ -193,7 +181,10 @@ def measure(name: str, replicas: int, device: torch.device, rounds: int = 15, si
     model, sampler, stream = training.models["fine"], training.sampler, training.stream("training")
     recorder, schedule = Recorder(training), log_spaced_steps(_STEPS, config.record.points)
     engine = model.engine
-    loop = AutogradLoop(config, engine.parameters, config.training.step_size.fine)
+    rivals = {
+        which: rival(config, engine.parameters, config.training.step_size.fine)
+        for which, rival in (("plain", PlainLoop), ("vectorised", VectorisedLoop))
+    }
     rows, columns = size.batch * size.patches, size.classes * size.neurons
     x, w = (torch.randn(replicas, n, size.dim, device=device) for n in (rows, columns))
     pre, normal = torch.empty(replicas, rows, columns, device=device), torch.empty_like(x)
@@ -217,7 +208,7 @@ def measure(name: str, replicas: int, device: torch.device, rounds: int = 15, si
 
     work: dict[str, Callable[[], object]] = {
         "ours": ours,
-        "autograd": loop.step,
+        **{which: torch.enable_grad()(rival.step) for which, rival in rivals.items()},
         "generator": lambda: sampler.sample(stream, size.batch, 0.0),
         "normals": normals,
         "products": products,
@@ -225,12 +216,11 @@ def measure(name: str, replicas: int, device: torch.device, rounds: int = 15, si
     }
     with torch.no_grad():
         error = _error(config, engine.parameters, device)
-        work["autograd"] = _with_gradients(loop.step)
-        seconds = _in_turns(work, device, rounds)
+        seconds = in_turns(work, device, rounds)
     # Both models are recorded, and only one is stepped here.
     recording = seconds["look"] / 2 * len(schedule) / _STEPS
     rate = _operations(size) * replicas / seconds["products"]
-    parts = {key: seconds[key] for key in ("ours", "autograd", "generator", "normals", "products")}
+    parts = {key: value for key, value in seconds.items() if key != "look"}
     return Line(name, replicas, recording=recording, rate=rate, error=error, **parts)
 
 
@@ -252,93 +242,6 @@ def configuration(size: Size, replicas: int) -> Config:
     return load_config(overrides=[f"{key}={value}" for key, value in values.items()])
 
 
-@dataclass(frozen=True)
-class Exponent:
-    """How cost grows with one size: time or memory ∝ size^value.
-
-    Attributes:
-        quantity: ``seconds`` or ``bytes`` of a step with fresh data.
-        of: B, P, d or m.
-        value: slope of a line through the logarithms.
-        sizes: the sizes measured.
-        costs: what they cost.
-    """
-
-    quantity: str
-    of: str
-    value: float
-    sizes: list[int]
-    costs: list[float]
-
-
-_BASE = Size(512, 32, 128, 4, 128, (1,))
-_SIDES = {"B": "batch", "P": "patches", "d": "dim", "m": "neurons"}
-
-
-def scaling(device: torch.device, rounds: int = 9, base: Size = _BASE, factors: Sequence[int] = (1, 2, 4)) -> Iterator[Exponent]:
-    """Exponents of a step's time and, on a CPU, its memory in B, P, d and m."""
-    idle = _peak(None) if _memory_is_told(device) else 0.0
-    for symbol, field in _SIDES.items():
-        sizes = [Size(**{**asdict(base), field: getattr(base, field) * factor}) for factor in factors]
-        steps = {str(i): _stepper(size, device) for i, size in enumerate(sizes)}
-        with torch.no_grad():
-            seconds = _in_turns(steps, device, rounds)
-        values = [getattr(size, field) for size in sizes]
-        yield _exponent("seconds", symbol, values, [seconds[str(i)] for i in range(len(sizes))])
-        if _memory_is_told(device):
-            yield _exponent("bytes", symbol, values, [_peak(size) - idle for size in sizes])
-
-
-def _memory_is_told(device: torch.device) -> bool:
-    return device.type == "cpu" and Path("/proc/self/status").exists()
-
-
-def _exponent(quantity: str, of: str, sizes: list[int], costs: list[float]) -> Exponent:
-    slope = float(np.polyfit(np.log(sizes), np.log(np.maximum(costs, 1e-12)), 1)[0])
-    return Exponent(quantity, of, slope, sizes, costs)
-
-
-def _stepper(size: Size, device: torch.device) -> Callable[[], object]:
-    training = Training(configuration(size, 1), device)
-    model, stream = training.models["fine"], training.stream("training")
-
-    def step() -> None:
-        batch = training.sampler.sample(stream, size.batch, 0.0)
-        model.engine.step(batch, model.labels.assign(batch))
-
-    return step
-
-
-def _peak(size: Size | None) -> float:
-    """Most bytes that a process of its own holds while it makes two steps, or none."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_send_peak, args=(size, theirs))
-    process.start()
-    theirs.close()
-    try:
-        return float(ours.recv())
-    except EOFError:
-        raise InputError("bench: not enough memory for --scaling") from None
-    finally:
-        process.join()
-
-
-def _send_peak(size: Size | None, connection: Any) -> None:
-    torch.set_num_threads(1)
-    if size is not None:
-        step = _stepper(size, torch.device("cpu"))
-        with torch.no_grad():
-            step(), step()
-    connection.send(_most_held())
-
-
-def _most_held() -> float:
-    """Most bytes that this process held. Not of `resource`: its number starts with what the parent held."""
-    status = Path("/proc/self/status").read_text()
-    return 1024.0 * int(status.split("VmHWM:")[1].split()[0])
-
-
 @contextmanager
 def one_core() -> Iterator[None]:
     """PyTorch on one core."""
@@ -350,7 +253,7 @@ def one_core() -> Iterator[None]:
         torch.set_num_threads(cores)
 
 
-def _in_turns(work: dict[str, Callable[[], object]], device: torch.device, rounds: int) -> dict[str, float]:
+def in_turns(work: dict[str, Callable[[], object]], device: torch.device, rounds: int) -> dict[str, float]:
     """Median seconds of each, measured one after the other in every round."""
     taken: dict[str, list[float]] = {name: [] for name in work}
     # As many calls in a round as fill 20 ms: short ones are measured together.
@@ -376,14 +279,6 @@ def _seconds(do: Callable[[], object], calls: int, device: torch.device) -> floa
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _with_gradients(do: Callable[[], object]) -> Callable[[], object]:
-    def inner() -> None:
-        with torch.enable_grad():
-            do()
-
-    return inner
 
 
 def _operations(size: Size) -> int:

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -10,6 +10,9 @@ from rich.table import Table
 
 from theory_sim.cli.program import Device, Json, app, new_console, writable
 from theory_sim.errors import InputError
+
+if TYPE_CHECKING:
+    from theory_sim.bench import Bound
 
 
 @app.command()
@@ -33,34 +36,50 @@ def bench(
 
 
 def _bench_simulator(sizes: str | None, device: str, scaling: bool, rounds: int, json: Path | None) -> int:
-    """Our steps against a plain autograd loop and against this machine's matrix products and normal numbers."""
+    """Our steps against autograd loops and against this machine's matrix products and normal numbers."""
+    import torch
+
     from theory_sim import bench as bench_module
+    from theory_sim import scaling as scaling_module
     from theory_sim.experiment import choose_device
     from theory_sim.storage import write_json
 
     chosen, console = choose_device(device), new_console()
     names = bench_module.choose_sizes(sizes, chosen)
-    table = Table("size", "replicas", "ours", "autograd", "floor", *bench_module.RATIOS)
-    lines, exponents = [], []
+    times = Table("size", "replicas", "ours", "plain", "vectorised", "floor", "generator", "normals", "recording")
+    ratios = Table("size", "replicas", *bench_module.RATIOS)
+    lines, growths = [], []
     with Console(stderr=True).status("measuring"), bench_module.one_core():
         for name in names:
             size = bench_module.SIZES[name]
             for replicas in size.replicas:
                 line = bench_module.measure(name, replicas, chosen, rounds)
-                ratios = line.ratios(size)
-                lines.append({**asdict(line), "ratios": ratios})
-                times = (f"{1e3 * t:.3g} ms" for t in (line.ours, line.autograd, line.products + line.normals))
-                table.add_row(name, str(replicas), *times, *(f"{value:.3g}" for value in ratios.values()))
+                values, bounds = line.ratios(size), bench_module.BOUNDS[name]
+                lines.append({**asdict(line), "ratios": values})
+                seconds = (line.ours, line.plain, line.vectorised, line.floor, line.generator, line.normals, line.recording)
+                times.add_row(name, str(replicas), *(f"{1e3 * t:.3g} ms" for t in seconds))
+                ratios.add_row(name, str(replicas), *(_judged(value, bounds.get(key)) for key, value in values.items()))
         if scaling:
-            exponents = [asdict(exponent) for exponent in bench_module.scaling(chosen)]
-    console.print(table)
-    for exponent in exponents:
-        console.print(f"{exponent['quantity']} of a step ∝ {exponent['of']}^{exponent['value']:.2f}")
+            growths = list(scaling_module.scaling(chosen))
+    console.print(times, ratios)
+    console.print(
+        "plain: an autograd loop whose data are made sample by sample; vectorised: the same with a batch drawn at once, which can"
+        "\nbe surpassed by vectorised ÷ floor at most; floor: both products and the normal numbers. ✗: not within its bound."
+    )
+    for growth in growths:
+        console.print(growth, highlight=False)
     if sizes is None and chosen.type != "cuda":
         console.print("XL is left out: it needs a CUDA device")
     if json is not None:
-        write_json(json, {"device": str(chosen), "sizes": lines, "scaling": exponents})
+        precision = torch.get_float32_matmul_precision()
+        written = {"device": str(chosen), "matmul_precision": precision, "sizes": lines, "scaling": [asdict(g) for g in growths]}
+        write_json(json, written)
     return 0
+
+
+def _judged(value: float, bound: "Bound | None") -> str:
+    """A ratio, and whether it is what it should be."""
+    return f"{value:.3g}" if bound is None else f"{value:.3g} {'✓' if bound.holds(value) else '✗'} {bound}"
 
 
 def _bench_pretrain(images: int, workers: int, rounds: int, json: Path | None) -> int:
