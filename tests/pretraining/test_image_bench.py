@@ -10,7 +10,7 @@ from theory_sim.pretraining import bench
 from theory_sim.pretraining.models import Classifier
 
 
-def test_both_ratios_are_measured_and_printed(monkeypatch, capsys, tmp_path):
+def test_all_ratios_are_measured_and_printed(monkeypatch, capsys, tmp_path):
     read, trained = [], []
     honest_batches, honest_train, honest_jpegs = bench.batches, bench.train, bench._jpegs
     monkeypatch.setattr(bench, "_jpegs", lambda folder, n, side: honest_jpegs(folder, n, 64))
@@ -25,9 +25,9 @@ def test_both_ratios_are_measured_and_printed(monkeypatch, capsys, tmp_path):
     with pytest.raises(SystemExit) as stop:
         cli.main()
     ratios = json.loads((tmp_path / "r.json").read_text())
-    assert [ratio["bound"] for ratio in ratios] == [0.8, 0.95]
+    assert [ratio["bound"] for ratio in ratios] == [0.8, 0.8, 0.95]
     assert stop.value.code == (0 if all(ratio["ratio"] >= ratio["bound"] for ratio in ratios) else 1)
-    assert read == [64, 64]  # once before, once measured
+    assert read == 4 * [64] * bench._PASSES  # two ways to crop, each once before and once measured
     assert trained == [Classifier, Classifier]
     out = capsys.readouterr().out
     for ratio in ratios:

@@ -9,12 +9,14 @@ import pytest
 import torch
 from image_folders import CLASSES, make_folder, save_image
 from PIL import Image
+from scipy import stats
 
 from theory_sim.errors import InputError
 from theory_sim.pretraining import index as index_module
 from theory_sim.pretraining.config import Data
 from theory_sim.pretraining.datasets import load_data
-from theory_sim.pretraining.images import ArrayImages, FileImages, View, mirrored, uniform
+from theory_sim.pretraining.decoding import cut, upper_rows
+from theory_sim.pretraining.images import ArrayImages, FileImages, View, _box, crop_draws, mirrored, uniform
 from theory_sim.pretraining.index import index_folder
 
 
@@ -163,6 +165,84 @@ def test_a_large_jpeg_decoded_small_is_the_same_picture(tmp_path):
     pixels = FileImages(pyarrow.array([str(tmp_path / "a.jpg")])).batch([0], View(32))
     expected = torch.linspace(0, 255, 640)[80:560].reshape(32, 15).mean(1)
     assert (pixels[0, 0, 16].float() - expected).abs().max() < 4
+
+
+def photograph(path, width, height, **options):
+    """Noise at two scales: something in every block."""
+    draw = np.random.default_rng(width)
+    coarse = Image.fromarray(draw.integers(0, 200, (5, 7, 3), dtype=np.uint8)).resize((width, height), Image.Resampling.BICUBIC)
+    fine = draw.integers(0, 55, (height, width, 3))
+    Image.fromarray((np.asarray(coarse) + fine).astype(np.uint8)).save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("options", [{}, {"subsampling": 0}, {"progressive": True}, {"restart_marker_rows": 2}], ids=str)
+def test_upper_rows_of_a_jpeg_are_those_of_the_whole(options, tmp_path):
+    path = photograph(tmp_path / "a.jpg", 90, 70, **options)
+    whole = np.asarray(Image.open(path))
+    for bottom in (1, 8, 33, 69):
+        with Image.open(path) as image:
+            rows = upper_rows(image, bottom)
+        assert rows.size == (90, bottom)
+        assert np.array_equal(np.asarray(rows), whole[:bottom])
+    for bottom in (20, 70):
+        with Image.open(path) as image:
+            assert np.array_equal(cut(image, (3, 5, 80, bottom))[..., :3], whole[5:bottom, 3:80])
+
+
+def test_only_upper_rows_of_colour_jpegs_are_decoded_alone(tmp_path):
+    others = {"whole.jpg": "RGB", "grey.jpg": "L", "print.jpg": "CMYK", "colour.png": "RGB"}
+    for name, mode in others.items():
+        photograph(tmp_path / "a.jpg", 40, 30)
+        Image.open(tmp_path / "a.jpg").convert(mode).save(tmp_path / name)
+        with Image.open(tmp_path / name) as image:
+            assert upper_rows(image, 30 if name == "whole.jpg" else 10) is None
+            expected = np.asarray(Image.open(tmp_path / name).convert("RGB"))
+            assert np.array_equal(cut(image, (0, 0, 40, 10))[..., :3], expected[:10])
+
+
+def test_damage_above_the_last_row_wanted_is_an_error(tmp_path):
+    path = photograph(tmp_path / "a.jpg", 90, 70)
+    expected, content = np.asarray(Image.open(path)), path.read_bytes()
+    path.write_bytes(content[: len(content) * 2 // 3])
+    with Image.open(path) as image, pytest.raises(OSError, match="truncated"):
+        cut(image, (0, 0, 90, 65))
+    with Image.open(path) as image:
+        assert np.array_equal(cut(image, (0, 0, 90, 16))[..., :3], expected[:16])
+
+
+def test_pictures_in_several_pieces_of_memory(tmp_path):
+    path = photograph(tmp_path / "a.jpg", 200, 160)
+    with Image.open(path) as image:
+        expected = cut(image, (10, 20, 150, 120))
+    size = Image.core.get_block_size()
+    try:
+        Image.core.set_block_size(4096 * 8)
+        with Image.open(path) as image:
+            assert np.array_equal(cut(image, (10, 20, 150, 120)), expected[..., :3])
+    finally:
+        Image.core.set_block_size(size)
+
+
+def test_resized_crops_follow_their_law():
+    """Area uniform in [0.08, 1] and the logarithm of the aspect ratio uniform, where every try fits; then a uniform place."""
+    draws = crop_draws([(3, position) for position in range(4000)])
+    boxes = np.array([_box((4000, 3000), View(32, "resized"), row) for row in draws])
+    left, top, right, bottom = boxes.T
+    assert (boxes >= 0).all()
+    assert right.max() <= 4000
+    assert bottom.max() <= 3000
+    area, ratio = (right - left) * (bottom - top) / 12e6, (right - left) / (bottom - top)
+    small = area < 0.5  # all of these fit, whatever their aspect ratio
+    for values, low, high in (
+        (area[small], 0.08, 0.5),
+        (np.log(ratio[small]), np.log(3 / 4), np.log(4 / 3)),
+        ((left / (4000 - right + left))[small], 0, 1),
+        ((top / (3000 - bottom + top))[small], 0, 1),
+    ):
+        assert stats.kstest(values, stats.uniform(low, high - low).cdf).pvalue > 1e-3
+    assert 0.05 < area.min() + 0.01 < 0.1
+    assert area.max() > 0.9
 
 
 def test_random_crops_hang_on_the_key_alone(folder, tmp_path):

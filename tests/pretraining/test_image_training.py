@@ -2,6 +2,9 @@
 
 import json
 import math
+import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +18,7 @@ from theory_sim.errors import DivergedError, InputError
 from theory_sim.pretraining.config import Model, Training
 from theory_sim.pretraining.hierarchies import multi_hot
 from theory_sim.pretraining.images import ArrayImages
-from theory_sim.pretraining.loading import Order, Share, batches
+from theory_sim.pretraining.loading import Batch, Order, Share, batches
 from theory_sim.pretraining.models import Classifier
 from theory_sim.pretraining.training import Task, loss_of, step_size, swap_neighbours, train
 from theory_sim.progress import Progress
@@ -182,6 +185,24 @@ def test_divergence_stops_with_the_step(tmp_path):
         )
 
 
+def kept(read: Iterator[Batch]) -> list[Batch]:
+    """Batches of workers are good until the next is asked for."""
+    return [replace(batch, images=batch.images.clone()) for batch in read]
+
+
+def test_workers_write_over_no_batch_that_is_in_use():
+    """More batches than there is room for, taken slowly and fast."""
+    settings = Training(steps=60, batch=6, crop="shift", flip=True)
+    images = pictures(30, 8)
+    expected = list(batches(images, torch.arange(30), settings, 8, 1, Share()))
+    for pause in (0, 0.005):
+        for place, batch in enumerate(batches(images, torch.arange(30), settings, 8, 1, Share(), workers=2)):
+            time.sleep(pause)
+            assert torch.equal(batch.images, expected[place].images)
+            assert torch.equal(batch.places, expected[place].places)
+        assert place == 59
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_processes_and_parts_share_the_same_batches(workers):
     settings = Training(steps=5, batch=12, crop="shift", flip=True)
@@ -189,7 +210,7 @@ def test_processes_and_parts_share_the_same_batches(workers):
 
     def read(of: int, accumulate: int, first_step: int = 0) -> list[torch.Tensor]:
         streams = [
-            list(batches(images, torch.arange(30), settings, 8, 1, Share(rank, of, accumulate), first_step, workers))
+            kept(batches(images, torch.arange(30), settings, 8, 1, Share(rank, of, accumulate), first_step, workers))
             for rank in range(of)
         ]
         rows = []

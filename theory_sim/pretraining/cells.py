@@ -35,6 +35,7 @@ _MAKES_NUMBERS = (
         f"pretraining/{name}.py"
         for name in (
             "datasets",
+            "decoding",
             "distributed",
             "embedding",
             "evaluation",

@@ -73,6 +73,9 @@ class Model(Section):
     """Channels of the small convolutional net's first block; the others have fixed widths."""
 
 
+Crop = Literal["none", "shift", "resized"]
+
+
 class Training(Section):
     """One training run. Warm-up, then cosine decay to 0."""
 
@@ -96,7 +99,7 @@ class Training(Section):
     """α of mixup's Beta(α, α); 0: none. Neighbours in a batch are mixed."""
     average: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay of the exponential average of the weights, which is then what is evaluated; 0: none."""
-    crop: Literal["none", "shift", "resized"] = "none"
+    crop: Crop = "none"
     """`shift`: by up to an eighth of the side; `resized`: a random part of 8 to 100 % of the area, as for ImageNet."""
     flip: bool = False
     """Mirror half of the images."""

@@ -1,5 +1,6 @@
 """Images by number, always RGB: arrays in memory, and files decoded by Pillow."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from theory_sim.errors import InputError
+from theory_sim.pretraining.decoding import cut
 
 Key = tuple[int, int]
 """A sample's place in the course of training, (seed, step · batch + position): what is random about it hangs on this alone."""
@@ -43,8 +45,14 @@ class ArrayImages:
         """How many there are."""
         return len(self.pixels)
 
-    def batch(self, indices: list[int], view: View, keys: list[Key] | None = None) -> UInt8[Tensor, "n 3 side side"]:
+    def batch(
+        self, indices: list[int], view: View, keys: list[Key] | None = None, out: UInt8[Tensor, "n 3 side side"] | None = None
+    ) -> UInt8[Tensor, "n 3 side side"]:
         """Read images; `keys` decide their random crops. An array has one size already, and is not resized."""
+        read = self._batch(indices, view, keys)
+        return read if out is None else out.copy_(read)
+
+    def _batch(self, indices: list[int], view: View, keys: list[Key] | None) -> UInt8[Tensor, "n 3 side side"]:
         chosen = self.pixels[indices]
         if chosen.shape[-2:] != (view.size, view.size):
             raise InputError(f"model.image_size: these images are {chosen.shape[-1]} wide and not resized, got {view.size}")
@@ -75,58 +83,58 @@ class FileImages:
         """How many there are."""
         return len(self.paths)
 
-    def batch(self, indices: list[int], view: View, keys: list[Key] | None = None) -> UInt8[Tensor, "n 3 side side"]:
+    def batch(
+        self, indices: list[int], view: View, keys: list[Key] | None = None, out: UInt8[Tensor, "n 3 side side"] | None = None
+    ) -> UInt8[Tensor, "n 3 side side"]:
         """Read images; `keys` decide their random crops.
+
+        Args:
+            indices: which.
+            view: how they become squares.
+            keys: one for each; without them the crop is the middle.
+            out: where to put them, such as memory that other processes see; else a tensor of their own.
 
         Raises:
             InputError: a file is gone or can no longer be read.
         """
-        out = torch.empty(len(indices), 3, view.size, view.size, dtype=torch.uint8)
+        if out is None:
+            out = torch.empty(len(indices), 3, view.size, view.size, dtype=torch.uint8)
+        draws = [None] * len(indices) if keys is None or view.crop == "none" else list(crop_draws(keys))
         for place, index in enumerate(indices):
-            out[place] = self.read(index, view, None if keys is None else keys[place])
+            out[place] = self.read(index, view, draws[place])
         return out
 
-    def read(self, index: int, view: View, key: Key | None = None) -> UInt8[Tensor, "3 side side"]:
-        """One image: decoded and cropped by Pillow, resized by PyTorch, whose 8-bit kernels are several times faster."""
+    def read(self, index: int, view: View, draws: Float[np.ndarray, " draw"] | None = None) -> UInt8[Tensor, "3 side side"]:
+        """One image: decoded by Pillow, cropped, and resized by PyTorch, whose 8-bit kernels are several times faster.
+
+        Args:
+            index: which.
+            view: how it becomes a square.
+            draws: what decides its random crop, of `crop_draws`; without them the crop is the middle.
+        """
         from PIL import Image
 
         path = self.paths[index].as_py()
         try:
             with Image.open(path) as image:
-                box: tuple[float, ...] = _box(image.size, view, key)
+                box: tuple[float, ...] = _box(image.size, view, draws)
                 # A JPEG is decoded at half, a quarter or an eighth where that still has all pixels that are wanted.
                 scale = min(box[2] - box[0], box[3] - box[1]) / view.size
                 full = image.size
                 if scale >= 2:
                     image.draft("RGB", (int(full[0] / scale), int(full[1] / scale)))
                 shrunk = image.size[0] / full[0], image.size[1] / full[1]
-                rgb = to_rgb(image)
                 left, top, right, bottom = (round(edge * shrunk[place % 2]) for place, edge in enumerate(box))
-                part = rgb.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
-                pixels = torch.from_numpy(np.array(part)).permute(2, 0, 1)[None]
+                part = cut(image, (left, top, max(right, left + 1), max(bottom, top + 1)))
+                pixels = torch.from_numpy(part).permute(2, 0, 1)[None]
                 side = (view.size, view.size)
-                return functional.interpolate(pixels, side, mode="bilinear", antialias=True)[0]
+                return functional.interpolate(pixels, side, mode="bilinear", antialias=True)[0, :3]
         except (OSError, SyntaxError, ValueError) as error:
             raise InputError(f"cannot read {path}: {' '.join(str(error).split())}") from None
 
 
 Images = ArrayImages | FileImages
 """Images by number."""
-
-
-def to_rgb(image: Any) -> Any:
-    """A Pillow image in RGB: grey, palette and CMYK converted, transparency laid over white, 16 bits brought to 8."""
-    from PIL import Image
-
-    if image.mode == "RGB":
-        image.load()
-        return image
-    if image.mode.startswith("I"):
-        return Image.fromarray((np.asarray(image).astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image.convert("RGB")
 
 
 def uniform(keys: list[Key], stream: int) -> Float[np.ndarray, " n"]:
@@ -151,27 +159,32 @@ def _mixed(z: np.ndarray) -> np.ndarray:
     return mixed
 
 
-def _generator(key: Key) -> np.random.Generator:
-    return np.random.default_rng([*key, 0])
+_TRIES = 10
+"""Of a random area and aspect ratio."""
 
 
-def _box(size: tuple[float, float], view: View, key: Key | None) -> tuple[float, float, float, float]:
+def crop_draws(keys: list[Key]) -> Float[np.ndarray, "n draw"]:
+    """Numbers in [0, 1) that decide each key's random crop: its place, then area and aspect ratio of each try."""
+    return np.stack([uniform(keys, 1 + draw) for draw in range(2 + 2 * _TRIES)], 1)
+
+
+def _box(size: tuple[float, float], view: View, draws: Float[np.ndarray, " draw"] | None) -> tuple[float, float, float, float]:
     """The part of an image that is resized to the square."""
     width, height = size
-    if key is None or view.crop == "none":
+    if draws is None or view.crop == "none":
         side = min(width, height)
         return (width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2
-    draw = _generator(key)
+    across, down, *tries = draws.tolist()
     if view.crop == "shift":
         side = min(width, height) * 7 / 8
-        left, top = draw.random(2) * (width - side, height - side)
+        left, top = across * (width - side), down * (height - side)
         return left, top, left + side, top + side
     # Random area and aspect ratio, as is the custom for ImageNet; the middle where ten tries do not fit.
-    for _ in range(10):
-        area = width * height * draw.uniform(0.08, 1)
-        ratio = np.exp(draw.uniform(np.log(3 / 4), np.log(4 / 3)))
-        w, h = np.sqrt(area * ratio), np.sqrt(area / ratio)
+    for of_area, of_ratio in zip(tries[::2], tries[1::2], strict=True):
+        area = width * height * (0.08 + 0.92 * of_area)
+        ratio = (4 / 3) ** (2 * of_ratio - 1)
+        w, h = math.sqrt(area * ratio), math.sqrt(area / ratio)
         if w <= width and h <= height:
-            left, top = draw.random(2) * (width - w, height - h)
+            left, top = across * (width - w), down * (height - h)
             return left, top, left + w, top + h
     return _box(size, view, None)

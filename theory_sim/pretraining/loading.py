@@ -1,5 +1,6 @@
 """Batches in an order that hangs on the seed and the step alone, so a resumed run, or one of more processes, sees the same."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -90,6 +91,8 @@ def batches(
 ) -> Iterator[Batch]:
     """Batches of this process from `first_step` to the last step, `share.accumulate` of them for each.
 
+    With workers a batch's images are good until the next batch is asked for: their memory is then written again.
+
     Args:
         images: where images are read.
         indices: the training images.
@@ -109,14 +112,26 @@ def batches(
         return
     from torch.utils.data import DataLoader
 
-    yield from DataLoader(
-        _Requests(reader),
-        batch_sampler=_Listed(requests),
+    # As many batches are on their way as workers may read ahead, and one is with the caller. Each has a place in shared
+    # memory, which is used again: fresh memory costs more to touch than the images to write.
+    room = workers * (_AHEAD + 1)
+    shape = (room, len(parts[0]), 3, image_size, image_size)
+    memory = torch.UntypedStorage._new_shared(math.prod(shape))
+    shared = torch.empty(0, dtype=torch.uint8).set_(memory).view(shape)
+    loader = DataLoader(
+        _Requests(reader, shared),
+        batch_sampler=_Listed((number % room, request) for number, request in enumerate(requests)),
         num_workers=workers,
-        collate_fn=_whole,
-        prefetch_factor=4,
-        pin_memory=pin,
+        collate_fn=_as_it_is,
+        prefetch_factor=_AHEAD,
     )
+    for place, flip, places in loader:
+        read = shared[place]
+        yield Batch(read.pin_memory(), flip.pin_memory(), places) if pin else Batch(read, flip, places)
+
+
+_AHEAD = 4
+"""Batches that each worker reads ahead."""
 
 
 @dataclass(frozen=True)
@@ -131,36 +146,41 @@ class _Reader:
     def order(self) -> Order:
         return Order(len(self.indices), self.seed)  # made where it is used: a worker process makes its own
 
-    def read(self, request: tuple[int, range]) -> Batch:
+    def read(self, request: tuple[int, range], out: Tensor | None = None) -> Batch:
         step, part = request
         start = step * self.training.batch + part.start
         places = self.order(start, len(part))
         keys: list[Key] = [(self.seed, position) for position in range(start, start + len(part))]
         flip = torch.from_numpy(mirrored(keys) & self.training.flip)
-        return Batch(self.images.batch(self.indices[places].tolist(), self.view, keys), flip, places)
+        return Batch(self.images.batch(self.indices[places].tolist(), self.view, keys, out), flip, places)
+
+
+_Read = tuple[int, Tensor, Tensor]
+"""A batch's place in shared memory, where its images are, and its `Batch.flip` and `Batch.places`."""
 
 
 class _Requests(torch.utils.data.Dataset[Any]):
-    """A whole batch for one request: the workers have nothing to put together, the main process nothing to do."""
+    """A whole batch for one request: the workers have nothing to put together, the main process nothing but to copy."""
 
-    def __init__(self, reader: _Reader) -> None:
-        self.reader = reader
+    def __init__(self, reader: _Reader, shared: UInt8[Tensor, "room n 3 side side"]) -> None:
+        self.reader, self.shared = reader, shared
 
-    def __getitems__(self, requests: list[tuple[int, range]]) -> list[Tensor]:
-        batch = self.reader.read(requests[0])
-        return [batch.images, batch.flip, batch.places]
+    def __getitems__(self, requests: list[tuple[int, tuple[int, range]]]) -> _Read:
+        place, request = requests[0]
+        batch = self.reader.read(request, self.shared[place])
+        return place, batch.flip, batch.places
 
-    def __getitem__(self, request: tuple[int, range]) -> list[Tensor]:
+    def __getitem__(self, request: tuple[int, tuple[int, range]]) -> _Read:
         return self.__getitems__([request])
 
 
 class _Listed(torch.utils.data.Sampler[Any]):
-    def __init__(self, requests: Iterator[tuple[int, range]]) -> None:
+    def __init__(self, requests: Iterator[Any]) -> None:
         self.requests = requests
 
     def __iter__(self) -> Iterator[Any]:
         return ([request] for request in self.requests)
 
 
-def _whole(parts: list[Tensor]) -> Batch:
-    return Batch(*parts)
+def _as_it_is(read: Any) -> Any:
+    return read
