@@ -104,7 +104,7 @@ def test_growth_is_fitted():
     assert (affine.constant, affine.deviation) == pytest.approx((0.5, 0))
     assert affine.exponent < 0.9
     assert affine.holds
-    assert "exponent 0.66, off a line by 0.0%, of which 50% constant  ✓" in str(affine)
+    assert "exponent 0.66, off a line by 0.0%, constant part 50%  ✓" in str(affine)
 
 
 def test_scaling_measures_time_and_memory(monkeypatch):
@@ -144,15 +144,21 @@ def test_the_command_prints_and_writes_the_ratios(tmp_path, monkeypatch, capsys)
     from theory_sim import cli
 
     monkeypatch.setattr(bench, "SIZES", {"A": TINY, "XL": TINY})
-    monkeypatch.setattr("sys.argv", ["theory-sim", "bench", "--rounds=1", "--device=cpu", f"--json={tmp_path / 'b.json'}"])
+    monkeypatch.setattr(
+        "sys.argv", ["theory-sim", "bench", "--rounds=1", "--device=cpu", "--scaling", f"--json={tmp_path / 'b.json'}"]
+    )
+    growth = Growth.fit("bytes", "d", [10, 20, 40], [20.0, 30.0, 50.0])
+    monkeypatch.setattr(scaling, "scaling", lambda device: iter([growth]))
     with pytest.raises(SystemExit) as done:
         cli.main()
     assert done.value.code == 0
     out = capsys.readouterr().out
     assert "plain ÷ ours" in out
     assert "≥ 40" in out
+    assert str(growth) in out
     assert "XL is left out: it needs a CUDA device" in out
     written = json.loads((tmp_path / "b.json").read_text())
     assert [(line["size"], line["replicas"]) for line in written["sizes"]] == [("A", 1), ("A", 3)]
     assert set(written["sizes"][0]["ratios"]) == set(bench.RATIOS)
+    assert written["scaling"][0]["costs"] == growth.costs
     assert torch.get_num_threads() == 1

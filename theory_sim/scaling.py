@@ -66,7 +66,7 @@ class Growth:
         asked = f"exponent {EXPONENT[0]:g} … {EXPONENT[1]:g}" if self.quantity == "seconds" else f"off by at most {DEVIATION:.0%}"
         return (
             f"{self.quantity} of a step, {self.of} = {', '.join(map(str, self.sizes))}: exponent {self.exponent:.2f}, off a line"
-            f" by {self.deviation:.1%}, of which {self.constant:.0%} constant  {'✓' if self.holds else '✗'} {asked}"
+            f" by {self.deviation:.1%}, constant part {self.constant:.0%}  {'✓' if self.holds else '✗'} {asked}"
         )
 
 

@@ -67,7 +67,7 @@ def _bench_simulator(sizes: str | None, device: str, scaling: bool, rounds: int,
         "\nbe surpassed by vectorised ÷ floor at most; floor: both products and the normal numbers. ✗: not within its bound."
     )
     for growth in growths:
-        console.print(growth, highlight=False)
+        console.print(str(growth), highlight=False)
     if sizes is None and chosen.type != "cuda":
         console.print("XL is left out: it needs a CUDA device")
     if json is not None:
