@@ -37,14 +37,14 @@ class Ratio:
         ours: images per second, the median of the rounds.
         bare: the same of what it is compared with.
         ratio: median over the rounds of ours ÷ bare, each pair measured one right after the other.
-        bound: what it should be at least.
+        bound: what it should be at least; None where the comparison is for information.
     """
 
     what: str
     ours: float
     bare: float
     ratio: float
-    bound: float
+    bound: float | None
 
 
 def bench(
@@ -77,7 +77,9 @@ def bench(
     return [*loaders, _step(name, size, batch, steps, rounds)]
 
 
-def _compare(what: str, n: int, ours: Callable[[], object], bare: Callable[[], object], rounds: int, bound: float) -> Ratio:
+def _compare(
+    what: str, n: int, ours: Callable[[], object], bare: Callable[[], object], rounds: int, bound: float | None
+) -> Ratio:
     ours(), bare()  # what is only slow once is not counted
     pairs = []
     for number in range(rounds):
@@ -130,14 +132,14 @@ def _loader(folder: Path, n: int, side: int, workers: int, rounds: int) -> list[
         for _ in torch.utils.data.DataLoader(decoded, batch, num_workers=workers, prefetch_factor=4):
             pass
 
-    crops: dict[str, Crop] = {"random crops": "resized", "middle crops, all rows decoded": "none"}
+    n_read = steps * batch
     return [
-        _compare(f"loader ÷ bare decoding, {what}", steps * batch, partial(ours, crop), bare, rounds, 0.8)
-        for what, crop in crops.items()
+        _compare("loader ÷ bare decoding, random crops", n_read, partial(ours, "resized"), bare, rounds, 0.8),
+        _compare("loader ÷ bare decoding, middle crops: all rows decoded", n_read, partial(ours, "none"), bare, rounds, None),
     ]
 
 
-_PASSES = 4
+_PASSES = 8
 """Over the JPEGs in each measurement: what starting the workers costs is soon forgotten in training."""
 
 
