@@ -124,9 +124,28 @@ def test_inaturalist_levels_on_generated_folders(tmp_path, command):
     }
     assert (levels["supercategory"].least, levels["supercategory"].mean, levels["supercategory"].most) == (1, 6, 11)
     assert (levels["kingdom"].least, levels["kingdom"].most) == (1, 63)
-    code, out, _ = command("hierarchy", "inat2021", tmp_path / "mini")
+    code, out, _ = command("hierarchy", "inat2021", tmp_path / "mini", "--json", tmp_path / "levels.json")
     assert code == 0
     assert "1 supercategory" in out
+    samples = {level["name"]: level["samples"] for level in json.loads((tmp_path / "levels.json").read_text())}
+    assert samples["supercategory"] == {name: count for count, name in enumerate(SPECIES.values(), start=1)}
+    assert samples["kingdom"] == {"Plantae": 1, "Fungi": 2, "Animalia": 63}
+    assert {name.rsplit("/", 1)[-1]: count for name, count in samples["species"].items()} == dict(
+        zip(SPECIES, range(1, 12), strict=True)
+    )
+
+
+def test_a_tree_of_any_depth_counts_the_files_of_its_folders(tmp_path, command):
+    for place, leaf in enumerate(["a/b/c", "a/b/d", "a/e", "f"], start=1):
+        (tmp_path / "images" / leaf).mkdir(parents=True)
+        for image in range(place):
+            (tmp_path / "images" / leaf / f"{image}.png").touch()
+    assert command("hierarchy", "tree", tmp_path / "images", "--json", tmp_path / "levels.json")[0] == 0
+    assert [level["samples"] for level in json.loads((tmp_path / "levels.json").read_text())] == [
+        {"a": 6, "f": 4},
+        {"a/b": 3, "a/e": 3, "f": 4},
+        {"a/b/c": 1, "a/b/d": 2, "a/e": 3, "f": 4},
+    ]
 
 
 segments = st.lists(st.sampled_from("abc"), min_size=3, max_size=3).map(tuple)

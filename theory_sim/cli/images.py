@@ -36,7 +36,7 @@ def pretrain(
     if len(outcome.results):
         console.print(report.results_for_people(outcome))
         for line in report.verdict(outcome):
-            console.print(line)
+            console.print(line, soft_wrap=True)
     for what, why in outcome.failures.items():
         console.print(f"failed: {what}: {why}", markup=False)
     if outcome.damaged is not None:

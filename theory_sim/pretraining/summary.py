@@ -1,14 +1,14 @@
 """The levels of a label set, with the samples of their classes: what ``theory-sim hierarchy`` prints."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 from theory_sim.errors import InputError
 from theory_sim.pretraining.folders import folder_hierarchy, list_files
-from theory_sim.pretraining.hierarchies import Level, imagenet21k_levels
+from theory_sim.pretraining.hierarchies import Hierarchy, Level, imagenet21k_levels, inat_ranks
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,13 @@ class Counted(Level):
         least: files of the smallest class.
         mean: files per class.
         most: files of the largest class.
+        samples: files of each class, by name; empty where no folder was given.
     """
 
     least: int | None = None
     mean: float | None = None
     most: int | None = None
+    samples: dict[str, int] = field(default_factory=dict)
 
 
 def summarise(source: str, path: Path | None = None) -> list[Counted]:
@@ -49,13 +51,21 @@ def summarise(source: str, path: Path | None = None) -> list[Counted]:
     files = torch.zeros(hierarchy.tree.n_leaves, dtype=torch.long)
     for leaf, names in listing.files.items():
         files[hierarchy.leaf[leaf]] = len(names)
-    labels = [hierarchy.tree.level(depth) for depth in range(1, hierarchy.tree.depth + 1)] + list(hierarchy.groups.values())
     counted = []
-    for level, label in zip(hierarchy.levels, labels, strict=True):
-        total: Counter[int] = Counter()
-        for of, count in zip(label.tolist(), files.tolist(), strict=True):
-            total[of] += count
+    for level, names_of in zip(hierarchy.levels, _class_names(hierarchy), strict=True):
+        total: Counter[str] = Counter()
+        for name, count in zip(names_of, files.tolist(), strict=True):
+            total[name] += count
         counts = total.values()
         mean = sum(counts) / len(counts)
-        counted.append(Counted(level.level, level.classes, 0, level.name, min(counts), mean, max(counts)))
+        samples = dict(sorted(total.items()))
+        counted.append(Counted(level.level, level.classes, 0, level.name, min(counts), mean, max(counts), samples))
     return counted
+
+
+def _class_names(hierarchy: Hierarchy) -> list[list[str]]:
+    """For each of `Hierarchy.levels` the class of every leaf; a leaf above a level is a class of its own there."""
+    tree = hierarchy.tree
+    above = [[hierarchy.names[node] for node in tree.ancestors(leaf)] for leaf in tree.leaves]
+    by_depth = [[names[min(depth, len(names) - 1)] for names in above] for depth in range(tree.depth)]
+    return by_depth + [[inat_ranks(names[-1].rsplit("/", 1)[-1])[rank] for names in above] for rank in hierarchy.groups]
