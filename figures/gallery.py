@@ -5,35 +5,55 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from io import StringIO
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from theory_sim import experiment
 from theory_sim.config import Config
 from theory_sim.errors import InputError
 from theory_sim.figures import (
+    alignment,
+    assumptions,
+    coarse_classes,
     correlations,
     data_model,
+    deep_tree,
     dimension,
+    finetuning,
+    granularity,
+    hard_share,
+    hierarchy,
     imagenet21k_levels,
+    label_noise,
+    long_tail,
     lucky_sets,
+    output_layer,
     phase,
     rare_growth,
     readouts,
     real_granularity,
     responses,
+    shift,
     style,
     theorem_coarse,
     theorem_fine,
     theory_scale,
+)
+from theory_sim.figures.inputs import (
+    NotMadeError,
+    StudyTables,
+    find_study,
+    image_command,
+    image_table,
+    run_small,
+    study_cells,
+    study_command,
 )
 from theory_sim.progress import Progress
 from theory_sim.settings import differences
@@ -51,17 +71,26 @@ _MODULES = (
     lucky_sets,
     readouts,
     imagenet21k_levels,
+    granularity,
+    real_granularity,
+    hierarchy,
+    alignment,
+    coarse_classes,
+    deep_tree,
+    long_tail,
+    assumptions,
+    hard_share,
+    output_layer,
+    finetuning,
+    shift,
+    label_noise,
+    theory_scale,
 )
 GALLERY: dict[str, ModuleType] = {module.NAME: module for module in _MODULES}
 """The figures, in the order of the gallery."""
 
-ON_REQUEST: dict[str, ModuleType] = {module.NAME: module for module in (theory_scale, real_granularity)}
-"""Drawn when named only: the runs take half an hour, or are the image pipeline's."""
-
-WAITING = {
-    "granularity": "a table of errors from the study of label functions (theory-sim study granularity)",
-}
-"""Figures that cannot be drawn yet, and what they wait for."""
+DEAR = {"theory_scale": "half an hour"}
+"""Figures whose runs take long, and how long: unless named they are drawn only when their runs are finished."""
 
 SMOKE = Config().but(
     {
@@ -83,9 +112,6 @@ SMOKE = Config().but(
 )
 """The configuration of ``--smoke``: every figure from nothing within two minutes; it shows that they draw, not what is true."""
 
-TOLERANCE = (0.02, 0.001)
-"""`differing` allows numbers to differ by this share of the largest of their group, and by this much."""
-
 _FEW = 4
 """Figures from which processes of their own are worth starting."""
 
@@ -94,94 +120,139 @@ Show = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Work:
-    """What some figures need, each run and evaluation once.
+    """What some figures need, each once.
 
     Attributes:
         runs: by results folder.
         evaluations: (results folder of the run, configuration), by the file that keeps it.
+        studies: why the tables of each cannot be read, None where they can; those on images too.
     """
 
     runs: dict[Path, Config]
     evaluations: dict[Path, tuple[Path, Config]]
+    studies: dict[str, InputError | None]
 
     def left(self) -> "Work":
         """What is not on disk yet."""
         return Work(
             {folder: run for folder, run in self.runs.items() if not experiment.is_finished(folder)},
             {path: what for path, what in self.evaluations.items() if not path.exists()},
+            {name: why for name, why in self.studies.items() if why is not None},
         )
 
 
 def chosen(names: Sequence[str]) -> list[ModuleType]:
-    """The modules of the figures named, or of all in `GALLERY`.
+    """The modules of the figures named, or of all.
 
     Raises:
-        InputError: there is no such figure, or it cannot be drawn yet.
+        InputError: there is no such figure.
     """
     for name in names:
-        if name in WAITING:
-            raise InputError(f"figure {name} waits for {WAITING[name]}")
-        if name not in GALLERY | ON_REQUEST:
-            raise InputError(f"there is no figure {name}; there are {', '.join([*GALLERY, *ON_REQUEST, *WAITING])}")
-    return [(GALLERY | ON_REQUEST)[name] for name in dict.fromkeys(names or GALLERY)]
+        if name not in GALLERY:
+            raise InputError(f"there is no figure {name}; there are {', '.join(GALLERY)}")
+    return [GALLERY[name] for name in dict.fromkeys(names or GALLERY)]
 
 
-def work(modules: Iterable[ModuleType], config: Config, out: Path, device: str) -> Work:
+@dataclass(frozen=True)
+class Source:
+    """Where figures come from.
+
+    Attributes:
+        config: the configuration that all runs derive from.
+        out: folder of all results.
+        device: see `theory_sim.experiment.choose_device`.
+        smoke: whether studies are those at their small size, which are then run.
+    """
+
+    config: Config
+    out: Path = Path("results")
+    device: str = "auto"
+    smoke: bool = False
+    _found: dict[str, StudyTables] = field(default_factory=dict, compare=False)
+
+    def study(self, name: str) -> StudyTables:
+        """The tables of a study, read once; errors are those of `theory_sim.figures.inputs.find_study`."""
+        if name not in self._found:
+            self._found[name] = find_study(name, self.out, self.device, self.smoke)
+        return self._found[name]
+
+
+def work(modules: Iterable[ModuleType], source: Source) -> Work:
     """All that the figures need."""
-    kind = experiment.choose_device(device)
+    kind = experiment.choose_device(source.device)
     runs: dict[Path, Config] = {}
     evaluations: dict[Path, tuple[Path, Config]] = {}
+    studies: dict[str, InputError | None] = {}
     for module in modules:
-        needs = module.needs(config)
-        folders = [experiment.results_folder(run, out, kind) for run in needs.runs]
+        needs = module.needs(source.config)
+        folders = [experiment.results_folder(run, source.out, kind) for run in needs.runs]
         runs |= zip(folders, needs.runs, strict=True)
         for number, other in needs.evaluations:
             evaluations[experiment.evaluation_path(folders[number], other)] = (folders[number], other)
-    return Work(runs, evaluations)
+        studies |= {name: _why_not(image_table, name, source.out) for name in needs.image_studies}
+        studies |= {name: _why_not(source.study, name) for name in needs.studies}
+    return Work(runs, evaluations, studies)
+
+
+def _why_not(read: Callable[..., Any], *arguments: Any) -> InputError | None:
+    try:
+        read(*arguments)
+    except InputError as error:
+        return error
+    return None
+
+
+def waiting(module: ModuleType, source: Source) -> str | None:
+    """What a figure that is not named waits for; None: it can be drawn."""
+    left, own = work([module], source).left(), module.needs(source.config).studies
+    for name, why in left.studies.items():
+        if not (source.smoke and name in own and isinstance(why, NotMadeError)):
+            return str(why)
+    if module.NAME in DEAR and (left.runs or left.evaluations):
+        return f"its runs take {DEAR[module.NAME]}; theory-sim figures {module.NAME} makes them"
+    return None
 
 
 def tables(
-    modules: Iterable[ModuleType], config: Config, out: Path = Path("results"), device: str = "auto", show: Show = lambda p: None
+    modules: Iterable[ModuleType], source: Source, show: Show = lambda p: None
 ) -> Iterator[tuple[ModuleType, pd.DataFrame]]:
-    """Each figure's module with its table; what is not on disk is run before the first.
+    """Each figure's module with its table; runs that are not on disk are made before the first.
 
     Args:
         modules: of the gallery.
-        config: the configuration that all runs derive from.
-        out: folder of the runs.
-        device: see `theory_sim.experiment.choose_device`.
+        source: where they come from.
         show: told how far all that is left to be run has come.
 
     Raises:
-        InputError: a run on disk is damaged, or the device is absent.
+        InputError: a study is not there, a run on disk is damaged, or the device is absent.
         DivergedError: a run met a NaN or an infinity.
     """
     modules = list(modules)
-    needed = work(modules, config, out, device)
-    make(needed.left(), out, device, show)
+    needed = work(modules, source)
+    make(needed.left(), source, show)
     loaded = {folder: experiment.load_results(folder, run) for folder, run in needed.runs.items()}
-    kind = experiment.choose_device(device)
+    kind = experiment.choose_device(source.device)
     for module in modules:
-        needs = module.needs(config)
-        results = [loaded[experiment.results_folder(run, out, kind)] for run in needs.runs]
-        tested = [experiment.evaluate_on(results[number], other, device) for number, other in needs.evaluations]
-        yield module, module.compute(config, results, tested + [_study(name, out) for name in needs.studies])
+        needs = module.needs(source.config)
+        results = [loaded[experiment.results_folder(run, source.out, kind)] for run in needs.runs]
+        tested = [experiment.evaluate_on(results[number], other, source.device) for number, other in needs.evaluations]
+        images = [image_table(name, source.out) for name in needs.image_studies]
+        studies = [source.study(name) for name in needs.studies]
+        yield module, module.compute(source.config, results, [*tested, *images, *studies])
 
 
-def _study(name: str, out: Path) -> pd.DataFrame:
-    """The newest table of a study on real images."""
-    found = sorted((out / name).glob("*/results.csv"), key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise InputError(f"there is no {out / name}/…/results.csv; theory-sim pretrain configs/{name}.yaml makes it")
-    table = pd.read_csv(found[-1])
-    if missing := {"kind", "transfer", "samples", "classes", "error", "baseline_error"} - set(table):
-        raise InputError(f"{found[-1]} is of another version: it has no column {', '.join(sorted(missing))}")
-    return table
+def make(left: Work, source: Source, show: Show) -> None:
+    """Run and evaluate, with one account of all that is left.
 
-
-def make(left: Work, out: Path, device: str, show: Show) -> None:
-    """Run and evaluate, with one account of all that is left."""
+    Raises:
+        InputError: a study is left: at full size its own command runs it.
+    """
+    for why in left.studies.values():
+        if why is not None and not (source.smoke and isinstance(why, NotMadeError)):
+            raise why
+    studies = {name: sum(max(_cost(cell), _cost(SMOKE)) for cell in study_cells(name, smoke=True)) for name in left.studies}
     total = sum(map(_cost, left.runs.values())) + sum(_test_cost(other) for _, other in left.evaluations.values())
+    total += sum(studies.values())
     done = 0.0
 
     def part(cost: float, what: str, stages: dict[str, tuple[float, float]]) -> Show:
@@ -198,12 +269,16 @@ def make(left: Work, out: Path, device: str, show: Show) -> None:
     for run in left.runs.values():
         cost = _cost(run)
         test = _test_cost(run) / cost
-        experiment.run(run, out, device, part(cost, run.name, {"training": (0, 1 - test), "testing": (1 - test, test)}))
+        stages = {"training": (0.0, 1 - test), "testing": (1 - test, test)}
+        experiment.run(run, source.out, source.device, part(cost, run.name, stages))
         done += cost
     loaded = {folder: experiment.load_results(folder) for folder, _ in left.evaluations.values()}
     for folder, other in left.evaluations.values():
         cost = _test_cost(other)
-        experiment.evaluate_on(loaded[folder], other, device, part(cost, other.name, {"testing": (0, 1)}))
+        experiment.evaluate_on(loaded[folder], other, source.device, part(cost, other.name, {"testing": (0, 1)}))
+        done += cost
+    for name, cost in studies.items():
+        run_small(name, source.out, source.device, part(cost, name, {"cells": (0, 1)}))
         done += cost
 
 
@@ -223,7 +298,7 @@ def draw(made: Iterable[tuple[ModuleType, pd.DataFrame]], folder: Path) -> None:
 
 
 def _save(name: str, table: pd.DataFrame, folder: Path) -> None:
-    save((GALLERY | ON_REQUEST)[name], table, folder)
+    save(GALLERY[name], table, folder)
 
 
 def save(module: ModuleType, table: pd.DataFrame, folder: Path) -> None:
@@ -231,72 +306,53 @@ def save(module: ModuleType, table: pd.DataFrame, folder: Path) -> None:
     path = folder / f"{module.NAME}.csv"
     write_atomically(path, lambda part: table.to_csv(part, index=False))
     figure = style.paint(module, pd.read_csv(path))
+    # Laid out once, for both, by the wider letters of pixels.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     for suffix, metadata in {"pdf": {"CreationDate": None, "Title": module.NAME, "Subject": module.CAPTION}, "png": {}}.items():
         write_atomically(
             folder / f"{module.NAME}.{suffix}",
             lambda part, suffix=suffix, metadata=metadata: figure.savefig(part, format=suffix, metadata=metadata),
         )
-        figure.set_layout_engine("none")  # laid out once, for both
 
 
-def differing(module: ModuleType, table: pd.DataFrame, folder: Path) -> str | None:
-    """How a figure's numbers differ from those in the folder, in one line; None: they do not.
-
-    Texts and whole numbers must be the same, other numbers agree to `TOLERANCE`, their group being the rows with the same
-    texts: training in single precision differs in its last digits between machines, and a few test samples fall on the other
-    side.
-    """
-    path = folder / f"{module.NAME}.csv"
-    if not path.exists():
-        return f"{path} is not there"
-    old = pd.read_csv(path)
-    if list(old.columns) != list(table.columns) or len(old) != len(table):
-        then, now = (f"{len(version)} rows of {', '.join(version.columns)}" for version in (old, table))
-        return f"{path} is of another version: {then}; now {now}"
-    texts = [column for column in old if not pd.api.types.is_numeric_dtype(old[column])]
-    group = old.groupby(texts, sort=False, dropna=False).ngroup() if texts else np.zeros(len(old))
-    for column in table:
-        # Both went through the same text, so that "1" and 1 compare equal.
-        now, then = _as_read(table[column]), old[column]
-        if pd.api.types.is_float_dtype(now) and pd.api.types.is_float_dtype(then):
-            size = then.abs().where(np.isfinite(then), 0).groupby(group).transform("max")
-            allowed = TOLERANCE[0] * size + TOLERANCE[1]
-            wrong = ~np.isclose(now, then, rtol=0, atol=allowed, equal_nan=True)
-        else:
-            wrong = ~((now == then) | (now.isna() & then.isna())).to_numpy()
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            first = f"row {row + 1}, {then[row]}, now {now[row]}"
-            return f"{path}: {wrong.sum()} of {len(table)} values of {column} differ, the first in {first}"
-    return None
-
-
-def _as_read(column: pd.Series) -> pd.Series:
-    """A column as it comes back from a CSV file."""
-    return pd.read_csv(StringIO(column.to_frame().to_csv(index=False, na_rep="nan")), skip_blank_lines=False).iloc[:, 0]
-
-
-def write_page(modules: Iterable[ModuleType], config: Config, command: str, folder: Path) -> None:
+def write_page(modules: Iterable[ModuleType], source: Source, command: str, folder: Path) -> None:
     """The gallery's page, ``README.md``: figures drawn now get new entries, the others keep theirs."""
     path = folder / "README.md"
     entries = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", path.read_text() if path.exists() else "", re.M | re.S))
     for module in modules:
-        entries[module.NAME] = _entry(module, config, command)
+        entries[module.NAME] = _entry(module, source, command)
     text = "# Figures\n\nDrawn by `theory-sim figures`; the CSV files hold exactly the numbers that are drawn.\n\n"
-    text += "".join(f"## {name}\n{entries[name].rstrip()}\n\n" for name in GALLERY | ON_REQUEST if name in entries)
-    if WAITING:
-        text += "## Not drawn yet\n\n" + "".join(f"- **{name}** waits for {why}.\n" for name, why in WAITING.items())
+    text += "".join(f"## {name}\n{entries[name].rstrip()}\n\n" for name in GALLERY if name in entries)
+    absent = [f"- **{name}**: {first}`{command} {name}`\n" for name, first in _first(source).items() if name not in entries]
+    if absent:
+        text += "## Not drawn yet\n\n" + "".join(absent)
     write_text(path, text.rstrip() + "\n")
 
 
-def _entry(module: ModuleType, config: Config, command: str) -> str:
-    name, needs = module.NAME, module.needs(config)
+def _first(source: Source) -> dict[str, str]:
+    """What must be done before a figure is drawn, where that is not done by the way."""
+    found = {}
+    for name, module in GALLERY.items():
+        needs = module.needs(source.config)
+        studies = [] if source.smoke else [study_command(study, source.out) for study in needs.studies]
+        commands = studies + [image_command(study, source.out) for study in needs.image_studies]
+        if commands or name in DEAR:
+            found[name] = "".join(f"`{command}`, then " for command in commands)
+    return found
+
+
+def _entry(module: ModuleType, source: Source, command: str) -> str:
+    name, needs = module.NAME, module.needs(source.config)
+    studies = [study_command(study, source.out, source.smoke) for study in needs.studies]
+    studies += [image_command(study, source.out) for study in needs.image_studies]
+    runs = needs.runs + [cell for study in needs.studies for cell in study_cells(study, source.smoke)]
     lines = [
         f"\n![{name}]({name}.png)\n",
         f"{module.CAPTION}\n",
         f"- files: [{name}.pdf]({name}.pdf), [{name}.csv]({name}.csv)",
-        *[f"- study: `theory-sim pretrain configs/{study}.yaml`" for study in needs.studies],
-        *([] if needs.studies else [f"- configuration: {describe(needs.runs or [config])}"]),
+        *[f"- study: `{study}`" for study in studies],
+        *([] if needs.image_studies else [f"- configuration: {describe(runs or [source.config])}"]),
     ]
     if needs.evaluations:
         lines.append(f"- tested with: {describe([other for _, other in needs.evaluations])}")

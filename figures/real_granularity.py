@@ -22,16 +22,16 @@ LAYOUT: dict[str, Any] = {"mosaic": [["all", "hard-misclassified"]]}
 
 STUDY = "digits"
 _TITLES = {"all": "all test images", "hard-misclassified": "hard test images"}
-_ROLE = {"level": "fine", "leaf": "fine", "mixed": "fine", "cluster-within": "fine", "cluster": "bound"}
-_ROLE |= {"misaligned": "coarse", "group": "coarse"}
-"""Labels inside the coarse classes, of all images, across the classes; all else says nothing of the images."""
+_ROLE = {"level": "fine", "leaf": "fine", "mixed": "fine", "cluster-within": "fine"}
+_ROLE |= {"cluster": "coarse", "misaligned": "coarse", "group": "coarse"}
+"""Labels inside the coarse classes, and such as may lie across them; all else says nothing of the images."""
 _MARKERS = {"level": "o", "leaf": "o", "mixed": "D", "cluster-within": "^", "cluster": "v", "misaligned": "X", "group": "P"}
 _MARKERS |= {"random": "s", "sample-id": "*"}
 
 
 def needs(config: Config) -> Needs:
     """The results of ``theory-sim pretrain configs/digits.yaml``."""
-    return Needs(studies=[STUDY])
+    return Needs(image_studies=[STUDY])
 
 
 def compute(config: Config, results: Sequence[Results], studies: Sequence[pd.DataFrame] = ()) -> pd.DataFrame:
@@ -74,6 +74,7 @@ def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         baseline = table.baseline_error[table.samples == samples].iloc[0]
         ax.axhline(baseline, color=style.PALETTE["coarse"], linestyle=(0, (3, 2)), linewidth=1, zorder=1, label="baseline")
         ax.set_xscale("log")
+        ax.xaxis.set_major_formatter("{x:g}")
         ax.set_ylim(bottom=0)
         ax.set_xlabel("pretraining classes")
         ax.set_title(_TITLES[samples])

@@ -70,9 +70,14 @@ def use() -> None:
 
 def paint(module: ModuleType, table: pd.DataFrame) -> Figure:
     """The figure of a module (see `figures`) from its table. Outside pyplot: no window, nothing to close."""
-    figure = Figure(figsize=module.SIZE, layout="constrained")
-    module.draw(table, figure.subplot_mosaic(**module.LAYOUT))
+    figure = Figure(figsize=of_table(module.SIZE, table), layout="constrained")
+    module.draw(table, figure.subplot_mosaic(**of_table(module.LAYOUT, table)))
     return figure
+
+
+def of_table(what: Any, table: pd.DataFrame) -> Any:
+    """A module's size or layout, which may be a function of the table."""
+    return what(table) if callable(what) else what
 
 
 def band(ax: Axes, table: pd.DataFrame, x: str, color: str, **line: object) -> None:

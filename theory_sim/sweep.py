@@ -138,7 +138,8 @@ def sweep(
         grids: see `make_cells`.
         out: folder of all results. With Dask every worker must see it under this path.
         device: see `theory_sim.experiment.choose_device`; with Dask the workers'.
-        jobs: cells run beside each other on this machine; by default one per core, or one on a GPU.
+        jobs: cells run beside each other on this machine, by default one per core, or one on a GPU; 0: one after another in
+            this process, which is quicker for toy cells than to start others.
         scheduler: address of a Dask scheduler; None runs the cells on this machine.
         progress: told after every cell.
 
@@ -150,14 +151,18 @@ def sweep(
     chosen = torch.device(device) if scheduler and re.fullmatch(r"cpu|cuda(:\d+)?", device) else choose_device(device)
     if chosen.type == "cuda" and (jobs or 1) > 1:
         raise InputError(f"--jobs {jobs}: a GPU runs one cell at a time")
-    jobs = jobs or (1 if chosen.type == "cuda" else cores())
+    if jobs is None:
+        jobs = 1 if chosen.type == "cuda" else cores()
     folder, ids, description = _place(config, cells, out, chosen)
     write_json(folder / "sweep.json", description)
 
     parts = {id_: (folder / "rows" / f"{id_}.json").resolve() for id_ in ids}
     tasks = [(id_, cell.config, parts[id_]) for id_, cell in ids.items() if not _stored(cell, id_, out, parts)]
-    work = partial(_run, out=out.resolve(), device=str(chosen), threads=max(1, cores() // jobs))
-    finished = on_dask(tasks, work, scheduler) if scheduler else locally(tasks, work, jobs)
+    work = partial(_run, out=out.resolve(), device=str(chosen), threads=max(1, cores() // max(1, jobs)))
+    if scheduler:
+        finished = on_dask(tasks, work, scheduler)
+    else:
+        finished = locally(tasks, work, jobs) if jobs else ((task, work(task)) for task in tasks)
     failed: dict[str, str] = {}
     for done, ((id_, _, part), reason) in enumerate(finished, 1 + len(ids) - len(tasks)):
         if reason is not None:

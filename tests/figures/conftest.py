@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import made_up
 import matplotlib
 
 matplotlib.use("Agg")
@@ -32,6 +33,9 @@ TINY = gallery.SMOKE.but(
     }
 )
 """Even smaller than ``--smoke``. Its own run is the middle one of the figure of dimensions."""
+
+DRAWN = {name: module for name, module in gallery.GALLERY.items() if name not in gallery.DEAR}
+"""Figures whose runs are made here; studies have made-up tables."""
 
 _FEWER = {
     (phase, "_FEATURE_NOISE"): (0.0, 1.0, 4.0),
@@ -84,6 +88,11 @@ class Made:
         """For whoever asks the gallery for what was made."""
         return _tiny(self.loaded)
 
+    @property
+    def source(self) -> gallery.Source:
+        """Where the figures come from."""
+        return gallery.Source(self.config, self.folder, "cpu")
+
     def runs(self, name: str) -> list[experiment.Results]:
         """The runs of one figure."""
         with self.at_hand():
@@ -95,12 +104,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder, loaded = tmp_path_factory.mktemp("figures"), {}
     file = folder / "tiny.yaml"
     file.write_text(yaml.safe_dump(TINY.model_dump(mode="json")))
+    source = gallery.Source(TINY, folder / "results", "cpu")
+    made_up.write_images("digits", source.out)
+    for name in {study for module in DRAWN.values() for study in module.needs(TINY).studies}:
+        made_up.write(name, source.out)
     with _tiny(loaded):
-        computed = {
-            module.NAME: table for module, table in gallery.tables(gallery.GALLERY.values(), TINY, folder / "results", "cpu")
-        }
+        computed = {module.NAME: table for module, table in gallery.tables(DRAWN.values(), source)}
     tables = {name: read_back(table) for name, table in computed.items()}
-    return Made(TINY, file, folder / "results", computed, tables, loaded)
+    return Made(TINY, file, source.out, computed, tables, loaded)
 
 
 @pytest.fixture

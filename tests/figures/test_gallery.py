@@ -11,13 +11,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import DRAWN
 from drawn import Outcome, command
 
 import theory_sim.figures
 from theory_sim import experiment
 from theory_sim.config import Config
 from theory_sim.figures import gallery, phase, rare_growth, theorem_coarse
-from theory_sim.figures.gallery import GALLERY, ON_REQUEST, WAITING, describe, differing
+from theory_sim.figures.compare import TOLERANCE, differing
+from theory_sim.figures.gallery import DEAR, GALLERY, describe
 
 Command = Callable[..., Outcome]
 
@@ -67,12 +69,12 @@ def test_finished_runs_are_loaded_and_every_figure_is_written(all_drawn) -> None
     folder, outcome = all_drawn
     assert (outcome.code, outcome.err) == (0, "")
     files = contents(folder)
-    assert files.keys() == {f"{n}.{s}" for n in GALLERY for s in ("csv", "pdf", "png")} | {"README.md"}
+    assert files.keys() == {f"{n}.{s}" for n in DRAWN for s in ("csv", "pdf", "png")} | {"README.md"}
     assert outcome.out.splitlines() == [
-        *(f"{folder / name}: pdf, png, csv" for name in GALLERY),
-        *(f"{name}: not drawn, waits for {why}" for name, why in WAITING.items()),
+        *(f"{folder / name}: pdf, png, csv" for name in DRAWN),
+        *(f"{name}: waits, its runs take {long}; theory-sim figures {name} makes them" for name, long in DEAR.items()),
     ]
-    assert all(files[f"{name}.png"].startswith(b"\x89PNG") and len(files[f"{name}.png"]) < 300_000 for name in GALLERY)
+    assert all(files[f"{name}.png"].startswith(b"\x89PNG") and len(files[f"{name}.png"]) < 300_000 for name in DRAWN)
     assert plt.get_fignums() == []
 
 
@@ -85,7 +87,7 @@ def test_pdf_fonts_are_embedded_and_no_date_is_written(all_drawn) -> None:
         assert b"/FontFile2" in pdf
 
 
-@pytest.mark.parametrize("name", GALLERY)
+@pytest.mark.parametrize("name", DRAWN)
 def test_csv_files_are_the_tables(name: str, made, all_drawn) -> None:
     pd.testing.assert_frame_equal(pd.read_csv(all_drawn[0] / f"{name}.csv"), made.tables[name])
 
@@ -103,19 +105,25 @@ def test_drawing_the_csv_file_gives_the_same_bytes(name: str, all_drawn, tmp_pat
 def test_page_shows_each_picture_with_what_it_was_made_of(made, all_drawn) -> None:
     page = (all_drawn[0] / "README.md").read_text()
     entries = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
-    assert list(entries) == [*GALLERY, "Not drawn yet"]
-    for name, module in GALLERY.items():
+    assert list(entries) == [*DRAWN, "Not drawn yet"]
+    for name, module in DRAWN.items():
         entry = entries[name]
         assert f"![{name}]({name}.png)" in entry
         assert f"[{name}.pdf]({name}.pdf), [{name}.csv]({name}.csv)" in entry
         assert module.CAPTION in entry
-        (configuration,) = re.findall(r"^- configuration: (.+)", entry, re.MULTILINE)
-        assert all(key in configuration for key in ("the default configuration with", "`data.dim`", "`replicas`", "`seed` 0"))
+        needs = module.needs(made.config)
+        for study in needs.studies:
+            assert f"- study: `theory-sim study {study} --out {made.folder}`" in entry
+        if needs.image_studies:
+            assert f"- study: `theory-sim pretrain configs/digits.yaml --out {made.folder}`" in entry
+        else:
+            (configuration,) = re.findall(r"^- configuration: (.+)", entry, re.MULTILINE)
+            assert all(key in configuration for key in ("the default configuration with", "`data.dim`", "`replicas`", "`seed` 0"))
         assert f"`theory-sim figures --config {made.file} {name}`" in entry
         assert f"drawn: {datetime.date.today().isoformat()}" in entry
-        assert ("- tested with: " in entry) == bool(module.needs(made.config).evaluations)
-    for name, why in WAITING.items():
-        assert f"- **{name}** waits for {why}." in entries["Not drawn yet"]
+        assert ("- tested with: " in entry) == bool(needs.evaluations)
+    for name in DEAR:
+        assert f"- **{name}**: `theory-sim figures --config {made.file} {name}`" in entries["Not drawn yet"]
 
 
 def test_drawing_one_figure_keeps_the_entries_of_the_others(call: Command, pictures: Path) -> None:
@@ -164,15 +172,14 @@ def test_smoke_makes_what_is_missing_and_shows_how_far_all_of_it_is() -> None:
 
 def test_figures_share_runs_and_evaluations(tiny, tmp_path: Path) -> None:
     alone = ["correlations", "theorem_coarse", "theorem_fine", "responses", "lucky_sets"]
-    shared = gallery.work([GALLERY[name] for name in alone], tiny.config, tmp_path, "cpu")
+    shared = gallery.work([GALLERY[name] for name in alone], gallery.Source(tiny.config, tmp_path, "cpu"))
     assert list(shared.runs.values()) == [tiny.config]
     assert shared.evaluations == {}
-    whole = gallery.work(GALLERY.values(), tiny.config, tmp_path, "cpu")
+    whole = gallery.work(DRAWN.values(), gallery.Source(tiny.config, tmp_path, "cpu"))
     assert len(whole.runs) == 1 + 2 + 2 + 4, "itself, and for growth, dimensions and phases"
     assert len(whole.evaluations) == 6 + 1
     assert whole.left() == whole
-    done = gallery.work(GALLERY.values(), tiny.config, tiny.folder, "cpu")
-    assert done.left() == gallery.Work({}, {})
+    assert gallery.work(DRAWN.values(), tiny.source).left() == gallery.Work({}, {}, {})
 
 
 def test_costs_grow_with_the_work() -> None:
@@ -192,7 +199,8 @@ def test_check_finds_the_same_numbers_and_draws_nothing(call: Command, pictures:
 
 def test_check_of_all_figures(call: Command) -> None:
     outcome = call("--check")
-    assert outcome == Outcome(0, "".join(f"{name}: the same\n" for name in GALLERY), "")
+    waits = "".join(f"{name}: waits, its runs take {long}; theory-sim figures {name} makes them\n" for name, long in DEAR.items())
+    assert outcome == Outcome(0, "".join(f"{name}: the same\n" for name in DRAWN) + waits, "")
 
 
 def test_check_tells_each_difference_in_a_line(call: Command, pictures: Path) -> None:
@@ -258,7 +266,7 @@ def test_differences_are_found(change, said: str, made, tmp_path: Path) -> None:
 
 def test_numbers_may_differ_by_a_share_of_the_largest_of_their_curve(made, tmp_path: Path) -> None:
     table = made.computed["theorem_coarse"]
-    share, more = gallery.TOLERANCE
+    share, more = TOLERANCE
     allowed = share * table.value.abs().groupby([table.part, table.quantity]).transform("max") + more
 
     def found(times: float) -> str | None:
@@ -274,14 +282,8 @@ def test_numbers_may_differ_by_a_share_of_the_largest_of_their_curve(made, tmp_p
 # --- refusing -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", WAITING)
-def test_figures_that_wait_are_refused(name: str) -> None:
-    assert command("data_model", name, "--smoke").complaint == f"figure {name} waits for {WAITING[name]}"
-    assert list(Path().iterdir()) == []
-
-
 def test_unknown_figures_are_refused() -> None:
-    names = ", ".join([*GALLERY, *ON_REQUEST, *WAITING])
+    names = ", ".join(GALLERY)
     assert command("theorems").complaint == f"there is no figure theorems; there are {names}"
     assert list(Path().iterdir()) == []
 
@@ -336,12 +338,13 @@ def test_list_tells_what_is_there_and_what_is_missing(tiny, tmp_path: Path) -> N
         return found
 
     before, after = cells(tmp_path / "nothing"), cells(tiny.folder)
-    assert list(before) == list(after) == [*GALLERY, *ON_REQUEST, *WAITING]
+    assert list(before) == list(after) == list(GALLERY)
     assert before["data_model"][1:] == ["0", "0", "nothing"]
     assert before["phase"][1:] == ["5", "6", "11"]
     assert before["readouts"][1:] == ["1", "1", "2"]
-    assert {after[name][-1] for name in GALLERY} == {"nothing"}
-    assert all(after[name][0].startswith("waits for") for name in WAITING)
+    assert before["granularity"][-1].startswith("there are no tables in")
+    assert {after[name][-1] for name in DRAWN} == {"nothing"}
+    assert {after[name][-1] for name in DEAR} == {"12"}
     assert list(Path().iterdir()) == []
     assert not (tmp_path / "nothing").exists()
 

@@ -3,35 +3,24 @@
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import IMAGE_KINDS, image_table
 from matplotlib.container import ErrorbarContainer
 
 from theory_sim.config import Config
 from theory_sim.errors import InputError
 from theory_sim.figures import gallery, real_granularity, style
 
-KINDS = {"level(1)": ("level", 2), "leaf": ("leaf", 10), "cluster(10)": ("cluster", 10), "random(10)": ("random", 10)}
-
 
 @pytest.fixture
 def study() -> pd.DataFrame:
-    """As the image pipeline writes it, the columns that are drawn."""
-    rows = [
-        {"label_function": name, "kind": kind, "classes": classes, "transfer": transfer, "transfer_steps": steps, "seeds": "0 1",
-         "samples": samples, "error": (error := 0.01 * (classes + number + steps)), "low": error / 2, "high": 2 * error,
-         "baseline_error": 0.04}
-        for number, (name, (kind, classes)) in enumerate(KINDS.items())
-        for transfer in ("finetune", "linear_probe")
-        for steps in (1, 3)
-        for samples in ("all", "hard-misclassified", "easy-misclassified")
-    ]  # fmt: skip
-    return pd.DataFrame([*rows, rows[0] | {"label_function": "baseline", "kind": "baseline"}])
+    return image_table()
 
 
 def test_the_longest_full_finetuning_is_kept(study):
     table = real_granularity.compute(Config(), [], [study])
-    assert len(table) == len(KINDS) * 2
+    assert len(table) == len(IMAGE_KINDS) * 2
     assert set(table.transfer_steps) == {3}
-    assert set(table.label_function) == set(KINDS)
+    assert set(table.label_function) == set(IMAGE_KINDS)
     assert set(table.samples) == {"all", "hard-misclassified"}
 
 
@@ -53,15 +42,18 @@ def test_every_estimate_is_drawn_with_its_interval(study):
 
 def test_the_newest_table_is_read_and_others_are_refused(study, tmp_path):
     def table():
-        ((_, made),) = gallery.tables([real_granularity], Config(), tmp_path, "cpu")
+        ((_, made),) = gallery.tables([real_granularity], gallery.Source(Config(), tmp_path, "cpu"))
         return made
 
-    with pytest.raises(InputError, match=r"digits/…/results.csv; theory-sim pretrain configs/digits.yaml makes it"):
+    with pytest.raises(InputError, match=r"digits/…/results.csv; theory-sim pretrain configs/digits.yaml --out .* makes it"):
         table()
     folder = tmp_path / "digits" / "0123"
     folder.mkdir(parents=True)
     study.to_csv(folder / "results.csv", index=False)
     pd.testing.assert_frame_equal(table(), real_granularity.compute(Config(), [], [study]))
     study.drop(columns="kind").to_csv(folder / "results.csv", index=False)
-    with pytest.raises(InputError, match="is of another version: it has no column kind"):
+    with pytest.raises(
+        InputError,
+        match=r"is of another version, without the column kind; theory-sim pretrain configs/digits.yaml --out .* makes it anew",
+    ):
         table()

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from theory_sim.cli.program import Device, app, new_console
-from theory_sim.config import Config, load_config
+from theory_sim.config import load_config
 from theory_sim.errors import InputError
 
 
@@ -26,6 +26,7 @@ def figures(
 ) -> int:
     """Draw the figures: PDF, PNG, the numbers as CSV, and a page of all. Exit 1: --check found other numbers."""
     gallery = _gallery()
+    from theory_sim.figures.compare import differing
     from theory_sim.progress import progress_bar
 
     if smoke and config is not None:
@@ -34,28 +35,27 @@ def figures(
     folder = out or Path("figures_smoke" if smoke else "paper_figs")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file, not a folder for pictures")
+    source = gallery.Source(base, results, device, smoke)
     modules = gallery.chosen(names or [])
     if list_:
-        new_console().print(
-            _figures_table(gallery, modules if names else [*modules, *gallery.ON_REQUEST.values()], base, results, device)
-        )
+        new_console().print(_figures_table(gallery, modules, source))
         return 0
+    waiting = {} if names else {m.NAME: why for m in modules if (why := gallery.waiting(m, source)) is not None}
+    modules = [module for module in modules if module.NAME not in waiting]
     with progress_bar() as show:
-        made = gallery.tables(modules, base, results, device, show)
+        made = gallery.tables(modules, source, show)
         if check:
-            found = {module.NAME: gallery.differing(module, table, folder) for module, table in made}
+            found = {module.NAME: differing(module, table, folder) for module, table in made}
         else:
             gallery.draw(made, folder)
     if check:
-        print("\n".join(f"{name}: {difference or 'the same'}" for name, difference in found.items()))
-        return 1 if any(found.values()) else 0
-    print("\n".join(f"{folder / module.NAME}: pdf, png, csv" for module in modules))
-    command = "theory-sim figures" + " --smoke" * smoke + (f" --config {config}" if config else "")
-    gallery.write_page(modules, base, command, folder)
-    if not names:
-        for name, reason in gallery.WAITING.items():
-            print(f"{name}: not drawn, waits for {reason}")
-    return 0
+        lines = [f"{name}: {difference or 'the same'}" for name, difference in found.items()]
+    else:
+        lines = [f"{folder / module.NAME}: pdf, png, csv" for module in modules]
+        command = "theory-sim figures" + " --smoke" * smoke + (f" --config {config}" if config else "")
+        gallery.write_page(modules, source, command, folder)
+    print("\n".join([*lines, *(f"{name}: waits, {reason}" for name, reason in waiting.items())]))
+    return 1 if check and any(found.values()) else 0
 
 
 def _gallery() -> Any:
@@ -68,19 +68,18 @@ def _gallery() -> Any:
     return gallery
 
 
-def _figures_table(gallery: Any, modules: list[Any], config: Config, results: Path, device: str) -> Table:
+def _figures_table(gallery: Any, modules: list[Any], source: Any) -> Table:
     table = Table("figure", "shows", "runs", "evaluations", "to be made")
     for module in modules:
-        needed = gallery.work([module], config, results, device)
+        needed = gallery.work([module], source)
         left = needed.left()
         missing = len(left.runs) + len(left.evaluations)
+        reasons = [str(reason) for reason in left.studies.values()]
         table.add_row(
             module.NAME,
             module.__doc__.splitlines()[0],
             str(len(needed.runs)),
             str(len(needed.evaluations)),
-            str(missing or "nothing"),
+            "; ".join(reasons) or str(missing or "nothing"),
         )
-    for name, reason in gallery.WAITING.items():
-        table.add_row(name, f"waits for {reason}", "", "", "")
     return table

@@ -1,0 +1,104 @@
+"""Tables of studies that were never run: every cell at full size, with numbers that a study could have come to."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from theory_sim import statistics, sweep, tables
+from theory_sim.config import Config
+from theory_sim.labels import label_function
+from theory_sim.studies import load_study
+from theory_sim.sweep import Cell
+
+CLAIMS = {
+    "coarse-training-loss": "≤",
+    "coarse-easy-error": "≤",
+    "coarse-hard-error": "≥",
+    "coarse-rare-growth": "≤",
+    "fine-training-loss": "≤",
+    "fine-easy-error": "≤",
+    "fine-hard-error": "≤",
+    "fine-rare-growth": "≥",
+    "transfer-gain": ">",
+}
+BOUNDS = {"coarse-easy-error": 0.01, "fine-easy-error": 0.01, "coarse-hard-error": 0.25, "transfer-gain": 0.0}
+
+IMAGE_KINDS = {"level(1)": ("level", 2), "leaf": ("leaf", 10), "cluster(10)": ("cluster", 10), "random(10)": ("random", 10)}
+
+
+def image_table() -> pd.DataFrame:
+    """As the image pipeline writes it, the columns that are drawn."""
+    rows = [
+        {"label_function": name, "kind": kind, "classes": classes, "transfer": transfer, "transfer_steps": steps, "seeds": "0 1",
+         "samples": samples, "error": (error := 0.01 * (classes + number + steps)), "low": error / 2, "high": 2 * error,
+         "baseline_error": 0.04}
+        for number, (name, (kind, classes)) in enumerate(IMAGE_KINDS.items())
+        for transfer in ("finetune", "linear_probe")
+        for steps in (1, 3)
+        for samples in ("all", "hard-misclassified", "easy-misclassified")
+    ]  # fmt: skip
+    return pd.DataFrame([*rows, rows[0] | {"label_function": "baseline", "kind": "baseline"}])
+
+
+def write_images(name: str, out: Path) -> None:
+    """The table of a study on images, where the gallery looks for it."""
+    folder = out / name / "0123"
+    folder.mkdir(parents=True)
+    image_table().to_csv(folder / "results.csv", index=False)
+
+
+def write(name: str, out: Path, *, failed: int = 0) -> Path:
+    """A study's tables, where the gallery looks for them.
+
+    Args:
+        name: of the study.
+        out: folder of all results.
+        failed: so many cells, the first ones, have none.
+    """
+    study = load_study(name)
+    config = study.configuration()
+    folder, ids, _ = sweep._place(config, study.cells(), out, sweep.choose_device("cpu"))
+    keys = {key: [cell.values[key] for cell in ids.values()] for key in next(iter(ids.values())).values}
+    whole = [_rows(id_, cell, config, number) for number, (id_, cell) in enumerate(ids.items())]
+    for table in tables.SCHEMAS:
+        parts = [rows[table] for rows in whole[failed:]]
+        if table == "cells":
+            nothing = {"status": "failed", "reason": "it met a NaN"}
+            parts += [[{"cell": id_} | cell.values | nothing] for id_, cell in list(ids.items())[:failed]]
+        folder.mkdir(parents=True, exist_ok=True)
+        tables.write(folder / f"{table}.parquet", table, keys, parts)
+    return folder
+
+
+def _rows(id_: str, cell: Cell, config: Config, seed: int) -> dict[str, list[dict[str, Any]]]:
+    """Errors of a binomial law around a level of the cell's own; what the claims come to follows from them."""
+    rng = np.random.default_rng(seed)
+    n, where = cell.config.test.samples, {"cell": id_} | cell.values
+    coarse, fine = rng.choice([0.1, 0.5, 0.8]), rng.choice([0, 0.04, 0.4])
+    level = {"coarse": {"easy": 0.004, "hard": coarse}, "fine": {"easy": 0.0, "hard": fine}}
+    replicas, claims = [], []
+    for model, labels in (("coarse", "level(1)"), ("fine", cell.config.labels.fine)):
+        classes = label_function(labels, cell.config.label_tree, cell.config.data.training_samples).n_classes
+        for kind, p in level[model].items():
+            share = rng.binomial(n, np.clip(p + rng.normal(0, 0.02 if p else 0, config.replicas), 0, 1)) / n
+            for readout in cell.config.transfer.readouts:
+                replicas += [
+                    where
+                    | {"replica": r, "model": model, "labels": labels, "classes": classes, "kind": kind, "readout": readout}
+                    | {"error": float(e), "training_loss": 0.01, "rare_growth": 0.1}
+                    for r, e in enumerate(share)
+                ]
+            e = statistics.error_rate(np.repeat(1 - share[:, None], n, 1), cell.config.claims.confidence)
+            claims.append((f"{model}-{kind}-error", e))
+    claims += [(claim, statistics.Estimate(0.03, 0.02, 0.04, "t")) for claim in CLAIMS if claim not in dict(claims)]
+    rows = []
+    for claim, e in claims:
+        side, bound = CLAIMS[claim], BOUNDS.get(claim, 0.05)
+        holds = e.high <= bound if side == "≤" else e.low >= bound
+        numbers = {"value": e.value, "low": e.low, "high": e.high, "method": e.method, "side": side, "bound": bound}
+        rows.append(where | {"status": "stored", "quantity": claim, "holds": holds, "folder": "none"} | numbers)
+    assert all(math.isfinite(row["value"]) for row in rows)
+    return {"cells": rows, "replicas": replicas}
