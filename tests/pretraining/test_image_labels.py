@@ -1,6 +1,7 @@
 """Label functions on images: one registry with the simulator, clusters, hypernyms, equal numbers of images, embeddings."""
 
 import json
+import logging
 
 import pytest
 import torch
@@ -173,3 +174,4 @@ def test_pickled_weights_and_absent_models_are_refused(vision_models, folder, tm
     for name in ("pickled", "absent"):
         with pytest.raises(InputError, match=r"labels.embedding: cannot load the vision model .* from safetensors"):
             embed(str(root / name), data.images, [0], 8)
+    assert not logging.getLogger("huggingface_hub").isEnabledFor(logging.WARNING)  # nothing is said twice

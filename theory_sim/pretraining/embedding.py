@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from theory_sim.errors import InputError
+from theory_sim.pretraining.hub import quiet_retries
 from theory_sim.pretraining.images import Images, View
 from theory_sim.progress import Progress
 
@@ -56,6 +57,7 @@ def _pixels(batch: Tensor) -> Tensor:
 def _model(name: str, device: torch.device) -> tuple[View, Callable[[Tensor], Tensor]]:
     import transformers
 
+    quiet_retries()
     model: Any  # transformers' own annotations are partial
     try:
         config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)

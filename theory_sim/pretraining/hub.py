@@ -42,11 +42,19 @@ def stream_to_folder(data: Data, split: str, keep: Path, show: Callable[[Progres
     return folder
 
 
+def quiet_retries() -> None:
+    """Where there is no connection, one error says so, not a warning for each attempt."""
+    from huggingface_hub.utils import logging
+
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+
+
 def _images(data: Data, split: str) -> Iterator[tuple[str, bytes]]:
     """Of each image the folder of its labels, and its encoded bytes."""
     try:
         import datasets
 
+        quiet_retries()
         rows = datasets.load_dataset(data.path, split=split, streaming=True)
         features = rows.features or {}
         for column in (data.image_column, *data.columns):
