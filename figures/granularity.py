@@ -22,7 +22,6 @@ CAPTION = (
     f" label per sample. Read by a linear probe. {study.INTERVALS} Sizes are moved apart a little."
     f" {study.FALLS.format(where='Below')}"
 )
-LAYOUT: dict[str, Any] = {"mosaic": [["hard", "easy"], ["falls", "falls"]]}
 needs = partial(study.needs, NAME)
 
 _SIZE = "data.training_samples"
@@ -45,6 +44,11 @@ _APART = 1.06
 def SIZE(table: pd.DataFrame) -> tuple[float, float]:  # noqa: N802 - the module's size is a function of the table
     """Two panels, and below them the comparisons."""
     return style.PAGE, 2.6 + study.height(table, 1.4)
+
+
+def LAYOUT(table: pd.DataFrame) -> dict[str, Any]:  # noqa: N802 - so is its layout
+    """The panel of comparisons is as high as they need."""
+    return {"mosaic": [["hard", "easy"], ["falls", "falls"]], "height_ratios": [1.6, study.height(table, 1.4) - 0.6]}
 
 
 def compute(config: Config, results: Sequence[Results], inputs: Sequence[StudyTables]) -> pd.DataFrame:
@@ -88,8 +92,8 @@ def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         top = max(_LEAST, float(errors.high[errors.samples == samples].max()))
         ax.set_ylim(-0.03 * top, 1.05 * top)
         ax.set_xlabel("pretraining classes")
-    axes["hard"].set_ylabel("error on hard test samples")
-    axes["easy"].set_ylabel("error on easy test samples")
+    axes["hard"].set_ylabel("hard test error")
+    axes["easy"].set_ylabel("easy test error")
     study.draw_falls(study.of_part(table, "fall"), axes["falls"])
     _legend(axes["hard"], sizes, [kind for kind in _MARKERS if kind in set(errors.kind)])
 
