@@ -35,6 +35,7 @@ from theory_sim.figures import (
     lucky_sets,
     output_layer,
     phase,
+    prediction,
     rare_growth,
     readouts,
     real_granularity,
@@ -62,6 +63,7 @@ from theory_sim.storage import write_atomically, write_text
 _MODULES = (
     data_model,
     correlations,
+    prediction,
     theorem_coarse,
     theorem_fine,
     responses,

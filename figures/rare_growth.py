@@ -8,11 +8,10 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 
-from theory_sim import statistics
 from theory_sim.claims import growth_by_leaf
 from theory_sim.config import Config
 from theory_sim.experiment import Results
-from theory_sim.figures import Needs, style
+from theory_sim.figures import Needs, rates, style
 
 NAME = "rare_growth"
 CAPTION = (
@@ -50,15 +49,9 @@ def compute(config: Config, results: Sequence[Results], evaluations: Sequence[xr
     ks = [result.config.tree.subclasses for result in results]
     rows: list[dict[str, Any]] = []
     for model in ("coarse", "fine"):
-        ratio = []
-        for result in results:
-            rare, common = growth_by_leaf(getattr(result, model), result.config)
-            ratio.append(rare.mean(1) / common.mean(1))
-        for k, by_replica in zip(ks, ratio, strict=True):
-            rows.append({"model": model, "part": "ratio", "k": k} | _estimate(by_replica))
-        fits = [np.polyfit(np.log(ks), np.log(np.maximum(by_k, 1e-12)), 1) for by_k in np.array(ratio).T]
-        slope, intercept = np.array(fits).T
-        rows.append({"model": model, "part": "slope", "k": np.nan, "intercept": intercept.mean()} | _estimate(slope))
+        grown = [growth_by_leaf(getattr(result, model), result.config) for result in results]
+        ratio = np.array([rare.mean(1) / common.mean(1) for rare, common in grown])
+        rows.extend(rates.rows("k", ks, ratio, "ratio", {"model": model}))
     return pd.DataFrame(rows)
 
 
@@ -67,17 +60,13 @@ def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     ax = axes["ratio"]
     ks = np.sort(table.k.dropna().unique())
     for model, own in table.groupby("model"):
-        color, points, (fit,) = style.PALETTE[model], own[own.part == "ratio"], own[own.part == "slope"].itertuples()
-        style.estimates(ax, points, "k", color, label=f"{model} labels")
-        text = f"slope {fit.value:.2f}" + (f" [{fit.low:.2f}, {fit.high:.2f}]" if np.isfinite(fit.low) else "")
-        ax.plot(ks, np.exp(fit.intercept) * ks**fit.value, color=color, linewidth=1, label=text, zorder=2)
+        color = style.PALETTE[model]
+        style.estimates(ax, rates.points(own, "ratio"), "k", color, label=f"{model} labels")
+        rates.line(ax, ks, rates.fit(own), color)
     ax.plot(ks, 1 / ks, label="1/k", **style.BOUND)
     ax.annotate("$1/k$", (ks[-1], 1 / ks[-1]), (4, 0), textcoords="offset points", va="center", fontsize=7.5)
-    ax.set_xscale("log", base=2)
-    ax.set_yscale("log")
-    ax.set_xticks(ks, [f"{k:g}" for k in ks])
-    ax.minorticks_off()
-    shown = table[table.part == "ratio"]
+    rates.axes(ax, ks)
+    shown = rates.points(table, "ratio")
     drawn = np.concatenate([shown.value, shown.high, 1 / shown.k])
     drawn = drawn[drawn > 0]
     points = np.concatenate([shown.value, 1 / shown.k])
@@ -89,8 +78,3 @@ def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     # Legends fill column by column: a row per model.
     order = sorted(shown, key=lambda i: labels[i].startswith("slope"))
     ax.figure.legend([handles[i] for i in order], [labels[i] for i in order], loc="outside lower center", ncols=2)
-
-
-def _estimate(by_replica: np.ndarray) -> dict[str, Any]:
-    estimate = statistics.mean(by_replica)
-    return {"value": by_replica.mean(), "low": estimate.low, "high": estimate.high, "method": estimate.method}

@@ -57,7 +57,20 @@ def test_needs_are_told_from_the_configuration(module: ModuleType, config: Confi
 
 
 def test_every_module_of_the_folder_is_in_the_gallery() -> None:
-    shared = {"__init__", "gallery", "inputs", "compare", "symbols", "groups", "style", "theorem", "study", "labelled", "against"}
+    shared = {
+        "__init__",
+        "gallery",
+        "inputs",
+        "compare",
+        "symbols",
+        "groups",
+        "rates",
+        "style",
+        "theorem",
+        "study",
+        "labelled",
+        "against",
+    }
     assert {path.stem for path in Path(style.__file__).parent.glob("*.py")} - shared == set(GALLERY)
 
 

@@ -130,7 +130,7 @@ def check_data(
 
 
 def _claims_table(decided: list[Any], confidence: float) -> Table:
-    table = Table("claim", "estimate", f"{confidence:.0%} interval", "method", "bound", "")
+    table = Table("claim", "estimate", f"{100 * confidence:.7g}% interval", "method", "bound", "")
     for claim in decided:
         e = claim.estimate
         p = "" if claim.max_p is None else f", p = {'undefined' if e.p is None else f'{e.p:.1e}'}"
