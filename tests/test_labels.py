@@ -88,6 +88,15 @@ def test_probability_of_labels(tree):
         assert (p[torch.arange(tree.n_leaves), f.own] > 0).all()
 
 
+def test_misaligned_groups_stand_for_their_most_frequent_class_and_for_all_classes_in_turn_where_there_is_none():
+    assert label_function("misaligned(4)", LabelTree.of(2, 8)).parent.tolist() == [0, 1, 0, 1]
+    assert label_function("misaligned(3)", LabelTree.of(3, 3)).parent.tolist() == [0, 1, 2]
+    # Subclasses 1 and 3 of the second class join group 1, and 1 alone of the first: 1/4 of its samples against 1/2.
+    unequal = LabelTree((-1, -1, 0, 0, 0, 0, 1, 1))
+    assert label_function("misaligned(2)", unequal).parent.tolist() == [0, 1]
+    assert label_function("misaligned(4)", unequal).parent.tolist() == [1, 1, 0, 0]
+
+
 def test_aligned_groups_are_those_of_misaligned_ones_inside_the_classes():
     tree = LabelTree.of(2, 6)
     aligned, misaligned = label_function("aligned(3)", tree), label_function("misaligned(6)", tree)

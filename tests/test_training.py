@@ -261,6 +261,20 @@ def test_each_replica_clusters_its_own_training_set():
     assert tables[0] != tables[1]
 
 
+@pytest.mark.parametrize(
+    ("labels", "inside", "purity"),
+    [("leaf", 1, 1), ("misaligned(3)", 0, 0.5), ("random(6)", 0, 0.5), ("split(1, 2)", 1, 1), ("cluster-within(3)", 1, 1)],
+)
+def test_alignment_with_the_coarse_target(labels, inside, purity):
+    """Of 2000 samples, whose shares are uncertain by a hundredth; a label's most frequent class has a little over one half."""
+    training = make(f"labels.fine={labels}", "data.training_samples=2000" if "cluster" in labels else "seed=0")
+    found = training.alignment(training.models["fine"])
+    assert (found.n_classes, found.inside) == (training.models["fine"].labels.n_classes, inside)
+    assert found.purity == pytest.approx(purity, abs=0.04)
+    assert found.samples_per_class == 2000 / found.n_classes
+    assert (found.adjusted_mutual_information > 0.1) == (purity == 1)
+
+
 def test_growth_of_clusters_is_no_number(tmp_path):
     config = load_config(
         overrides=[

@@ -181,6 +181,7 @@ def report(results: Results, claims: list[Claim], regime: list[Any]) -> dict[str
         "config": results.config.model_dump(mode="json"),
         "claims": [claim.as_dict() for claim in claims],
         "regime": [asdict(line) for line in regime],
+        "alignment": {data.attrs["model"]: json.loads(data.attrs["alignment"]) for data in (results.coarse, results.fine)},
         "certificate": certificates(results),
         "environment": results.environment,
     }

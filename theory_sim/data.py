@@ -158,6 +158,11 @@ class PatchSampler:
         map_blocks(fill, range(len(generators)))
         return self._patches(normal, truth)
 
+    def truth(self, generators: Sequence[Generator], samples: int, hard_share: float) -> Batch:
+        """The truth about samples whose patches nobody needs: `Batch.x` has no dimension."""
+        truth = self._truth(self._uniform(generators, samples), hard_share)
+        return Batch(truth["strength"].new_empty(*truth["strength"].shape, 0), **truth)
+
     def _uniform(self, generators: Sequence[Generator], samples: int) -> Float[Tensor, "R B column"]:
         uniform = torch.empty(len(generators), samples, self._width, device=self.device, dtype=self.dtype)
         for u, generator in zip(uniform, generators, strict=True):

@@ -20,7 +20,7 @@ One registry serves the simulator and image data. A label function is named in a
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -56,8 +56,8 @@ class LabelFunction:
     Attributes:
         name: the text that made it.
         n_classes: number of labels, and so of heads.
-        parent: coarse class that each label belongs to; for labels that lie in no one class (random, misaligned)
-            the most frequent one, so that every readout has an answer.
+        parent: coarse class that each label belongs to; for labels that lie in no one class the most frequent one,
+            and where there is none (random) one in name only, so that every readout has an answer.
         own: the label that each leaf gets; where chance has a part in it, a nominal one of those that it may get.
         assign: labels of samples.
         nominal: whether `own` (and, where labels cross the coarse classes, `parent`) are names only, each replica having
@@ -263,7 +263,14 @@ def _misaligned(tree: LabelTree, known: Known, arguments: Arguments) -> LabelFun
     n, place = _single(arguments), _place(tree)
     if not 2 <= n <= int(place.max()) + 1:
         raise InputError(f"misaligned({n}): from 2 groups to {int(place.max()) + 1}, the leaves of the largest coarse class")
-    return _by_leaf(f"misaligned({n})", tree, place % n)
+    function = _by_leaf(f"misaligned({n})", tree, place % n)
+    mass = torch.zeros(n, tree.n_coarse, dtype=torch.float64)
+    probability = torch.tensor(tree.leaf_probability, dtype=torch.float64)
+    mass.index_put_((function.own, tree.coarse_of_leaf), probability, accumulate=True)
+    # Where several classes are equally frequent each label stands for another one, so that no class is left without a head.
+    tied = mass > mass.amax(1, keepdim=True) - 1e-9
+    turn = (torch.arange(tree.n_coarse) - torch.arange(n)[:, None]) % tree.n_coarse
+    return replace(function, parent=torch.where(tied, turn, tree.n_coarse).argmin(1))
 
 
 @register("sample-id", "sample-id")

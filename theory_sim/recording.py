@@ -20,7 +20,8 @@ test_error         replica, kind, test_readout                     one minus its
 =================  ==============================================  ====================================================
 
 Steps are those of `theory_sim.training.log_spaced_steps`. Losses are in nats; correlations and responses have the unit
-of the weights times the features' norm, which is 1.
+of the weights times the features' norm, which is 1. Attributes hold as JSON texts the ``config``, the labels' ``alignment``
+with the coarse target (`theory_sim.labels.Alignment`), and the engine's ``certificate``.
 """
 
 import json
@@ -109,7 +110,9 @@ class Recorder:
             self._note(f"{name}/training_loss", loss.mean(-1))
         correct = evaluate(training, progress)
         return {
-            name: _dataset(training.config, self.steps, model, self._model_seen(name), final[name], correct[name])
+            name: _dataset(training.config, self.steps, model, self._model_seen(name), final[name], correct[name]).assign_attrs(
+                alignment=json.dumps(asdict(training.alignment(model)))
+            )
             for name, model in training.models.items()
         }
 

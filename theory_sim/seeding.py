@@ -17,6 +17,7 @@ _STREAMS = (
     "probe",
     "finetuning",
     "check",
+    "alignment",
 )
 
 

@@ -16,7 +16,8 @@ folder            the run's folder, below the folder of results
 ================  =====================================================================================
 
 ``replicas.parquet`` has one row per cell, replica, model, kind of test samples and readout, for paired statistics:
-``labels`` and ``classes`` that the model was trained with, ``error``, and what does not depend on kind and readout:
+``labels`` and ``classes`` that the model was trained with, their alignment with the coarse target (``inside``, ``purity``,
+``adjusted_mutual_information``: `theory_sim.labels.Alignment`), ``error``, and what does not depend on kind and readout:
 ``training_loss`` (nats) and ``rare_growth`` (`theory_sim.claims`; null where the common response did not grow).
 
 Rows are written as they come, so that memory does not grow with their number. The same results give the same bytes.
@@ -64,6 +65,9 @@ _REPLICA = {
     "model": pa.string(),
     "labels": pa.string(),
     "classes": pa.int64(),
+    "inside": pa.float64(),
+    "purity": pa.float64(),
+    "adjusted_mutual_information": pa.float64(),
     "kind": pa.string(),
     "readout": pa.string(),
     "error": pa.float64(),
@@ -88,6 +92,7 @@ def rows(results: Results) -> dict[str, list[Row]]:
 
 def _by_replica(results: Results) -> Iterator[Row]:
     for model, data in (("coarse", results.coarse), ("fine", results.fine)):
+        aligned = {key: value for key, value in json.loads(data.attrs["alignment"]).items() if key in _REPLICA}
         rare, common = (grown.mean(1) if grown.size else np.zeros(len(grown)) for grown in growth_by_leaf(data, results.config))
         for r, of_replica in enumerate(data.test_error.values):
             row = {
@@ -95,6 +100,7 @@ def _by_replica(results: Results) -> Iterator[Row]:
                 "model": model,
                 "labels": data.attrs["labels"],
                 "classes": data.sizes["head"],
+                **aligned,
                 "training_loss": float(data.final_loss[r].mean()),
                 "rare_growth": float(rare[r] / common[r]) if common[r] > 0 else None,
             }

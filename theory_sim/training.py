@@ -17,13 +17,16 @@ from theory_sim.engines.dense import DenseEngine, Group, StepReport, cross_entro
 from theory_sim.engines.lucky import LuckyEngine
 from theory_sim.errors import DivergedError
 from theory_sim.features import Dictionary, canonical_dictionary, rotated_dictionary
-from theory_sim.labels import Known, LabelFunction, label_function
+from theory_sim.labels import Alignment, Known, LabelFunction, alignment, label_function
 from theory_sim.memory import check_fits
 from theory_sim.network import Parameters
 from theory_sim.seeding import generators
 
 ModelName = Literal["coarse", "fine"]
 MODELS: tuple[ModelName, ...] = get_args(ModelName)
+
+_ALIGNED = 2000
+"""Fresh samples that tell a label function's alignment."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,13 @@ class Training:
         return {
             name: cross_entropy(model.engine.logits(batch), model.labels.assign(batch))[0] for name, model in self.models.items()
         }
+
+    def alignment(self, model: Model) -> Alignment:
+        """How a model's labels relate to the coarse target: in replica 0, on the training set or on fresh samples."""
+        own = self._training_set
+        if own is None:
+            own = self.sampler.truth(self.stream("alignment"), _ALIGNED, self.config.data.hard_share)
+        return alignment(model.labels.assign(own)[0], own.coarse[0])
 
     def state(self) -> dict[str, Tensor]:
         """All that a later process needs to go on to the same numbers, bit for bit."""
