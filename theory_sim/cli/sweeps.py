@@ -70,7 +70,7 @@ def study(
     address = _scheduler(backend, scheduler)
     with progress_bar() as show:
         done, answer = studies.run_study(chosen, smoke, out, device, jobs, address, show)
-    code = _show_sweep(done)
+    code = _show_sweep(done, cells=not chosen.one_factor)
     console.print(
         _factors_table(answer.factors, chosen.question) if chosen.one_factor else _verdicts_table(answer, chosen.question)
     )
@@ -103,8 +103,18 @@ def _scheduler(backend: str, scheduler: str | None) -> str | None:
     return scheduler
 
 
-def _show_sweep(done: Any) -> int:
-    """One row per cell; what failed goes to standard error, a line each."""
+def _show_sweep(done: Any, cells: bool = True) -> int:
+    """One row per cell, where they are few enough to be read; what failed goes to standard error, a line each."""
+    console = new_console()
+    if cells:
+        console.print(_cells_table(done))
+    console.print(f"tables: {done.folder}", soft_wrap=True)
+    for id_, reason in done.failed.items():
+        print(f"failed: {done.ids[id_]}: {reason}", file=sys.stderr)
+    return 1 if done.failed else 0
+
+
+def _cells_table(done: Any) -> Table:
     cells = done.read("cells")
     keys = list(cells.columns[1 : cells.columns.get_loc("status")])
     table = Table(*keys, "fine labels", "coarse hard error", "fine hard error", "gain", "claims held")
@@ -115,9 +125,4 @@ def _show_sweep(done: Any) -> int:
         first = rows.iloc[0]
         values = [f"{first[key]}".replace("[", r"\[") for key in keys]
         table.add_row(*values, str(int(first.classes)), *texts, f"{int(claims.holds.sum())}/{len(claims)}")
-    console = new_console()
-    console.print(table)
-    console.print(f"tables: {done.folder}", soft_wrap=True)
-    for id_, reason in done.failed.items():
-        print(f"failed: {done.ids[id_]}: {reason}", file=sys.stderr)
-    return 1 if done.failed else 0
+    return table
