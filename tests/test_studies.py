@@ -184,7 +184,7 @@ ONE_FACTOR: dict[str, Any] = {
     "minutes": 1,
     "config": {"replicas": 8},
     "smoke": {},
-    "grids": [{"data.noise": [0.25, 1.0, 2.0, 4.0]}, {"hard.common": ["weak"]}, {"hard.noise": [0.0, 8.0]}],
+    "grids": [{"data.noise": [4.0, 1.0, 2.0, 0.25]}, {"hard.common": ["weak"]}, {"hard.noise": [0.0, 8.0]}],
     "one_factor": True,
 }
 

@@ -26,7 +26,7 @@ class Factor:
     Attributes:
         key: of the configuration.
         base: its value in all other cells.
-        values: that it took, in their order.
+        values: that it took; numbers from the smallest.
         states: of each claim at each of them.
     """
 
@@ -46,7 +46,7 @@ class Factor:
     def _where(self, claim: str, states: Sequence[State]) -> str:
         failing = [state in states for state in self.states[claim]]
         found = [value for value, fails in zip(self.values, failing, strict=True) if fails]
-        if not found or not all(isinstance(value, int | float) for value in self.values):
+        if not found or not _numbers(self.values):
             return ", ".join(map(str, found))
         n = len(found)
         below, above = failing[:n] == [True] * n, failing[-n:] == [True] * n
@@ -71,10 +71,16 @@ def factors(config: Config, grids: Sequence["Grid"], cells: Mapping[str, "Cell"]
 
     def one(key: str, values: Sequence[Any]) -> Factor:
         taken = [value_at(config.but({key: value}), key) for value in values]
+        if _numbers(taken):
+            taken.sort()
         own = [next(id_ for id_, cell in cells.items() if cell.values == base | {key: value}) for value in taken]
         return Factor(key, base[key], taken, {claim: [_state(by_cell[id_], claim) for id_ in own] for claim in claims})
 
     return [one(*next(iter(grid.items()))) for grid in grids if len(grid) == 1]
+
+
+def _numbers(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, int | float) for value in values)
 
 
 def _state(rows: "pd.DataFrame", claim: str) -> State:
