@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -62,9 +63,10 @@ def compute(
         readouts: that have lines of their own; the deciding one without it.
 
     Returns:
-        Columns ``part`` (error or fall); ``turned`` (the key), ``place`` (its value) or ``word`` (if that is no number),
-        ``series``, ``of_training`` (of a target's key its value in training), ``model``, ``samples``, ``readout``,
-        ``classes``, ``replicas``; ``value``, ``low``, ``high``, ``method``; and those of `theory_sim.figures.study.falls`.
+        Columns ``part`` (error or fall); ``turned`` (the key), ``place`` (its value, of a range the middle) or ``word`` (if
+        that is no number), ``series``, ``of_training`` (of a target's key its value in training), ``model``, ``samples``,
+        ``readout``, ``classes``, ``replicas``; ``value``, ``low``, ``high``, ``method``; and those of
+        `theory_sim.figures.study.falls`.
     """
     (tables,) = inputs
     cells = tables.cells.drop_duplicates("cell").set_index("cell")
@@ -78,7 +80,8 @@ def compute(
                 own = symbols.equals(series, symbols.value(cell[series])) if series else row["readout"]
                 training = _of_training(tables.config, key)
                 at = training if study.text(cell[key]) == "null" else cell[key]
-                where = {"turned": key, "word": study.word(at), "place": study.number(at), "series": own}
+                place = study.number(at)
+                where = {"turned": key, "word": study.word(at) if np.isnan(place) else np.nan, "place": place, "series": own}
                 where["of_training"] = study.number(training)
                 rows.append({"part": "error"} | where | row)
     return pd.DataFrame([*rows, *({"part": "fall"} | row for row in study.falls(tables))])

@@ -57,7 +57,7 @@ from theory_sim.figures.inputs import (
     study_command,
 )
 from theory_sim.progress import Progress
-from theory_sim.settings import differences
+from theory_sim.settings import differences, value_at
 from theory_sim.storage import write_atomically, write_text
 
 _MODULES = (
@@ -370,17 +370,10 @@ def describe(runs: Sequence[Config]) -> str:
     shared: list[str] = []
     varied: list[str] = []
     for key in keys:
-        values = list(dict.fromkeys(_word(run.get(key, _value(base, key))) for run in changed))
+        values = list(dict.fromkeys(_word(run.get(key, value_at(base, key))) for run in changed))
         (shared if len(values) == 1 else varied).append(f"`{key}` {', '.join(values)}")
     number = f"{len(runs)} runs: " if len(runs) > 1 else ""
     return number + "the default configuration with " + "; ".join([*varied, *shared])
-
-
-def _value(config: Config, key: str) -> Any:
-    value: Any = config
-    for part in key.split("."):
-        value = getattr(value, part)
-    return value
 
 
 def _word(value: Any) -> str:
