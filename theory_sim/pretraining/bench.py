@@ -67,7 +67,7 @@ def bench(
     """
     gpu = processes().device.type == "cuda"
     name = model or ("resnet50" if gpu else "resnet18")
-    size, batch, steps = (224, 128, 30) if gpu else (64, 16, 8)
+    size, batch, steps = (224, 128, 30) if gpu else (64, 16, 24)
     if not gpu:
         torch.set_num_threads(1)  # threads that wait for a busy core would be all that is measured
     show(f"loader: {images} JPEGs, {workers} workers")
