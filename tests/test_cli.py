@@ -416,7 +416,7 @@ def test_verify_writes_its_outcome(call: Call, config_file: Path, finished: Path
     arguments = ["verify", config_file, "--out=results", "--device=cpu", "--json=outcome.json", *overrides("claims", bounds)]
     done = call(*arguments)
     outcome = strict((tmp_path / "outcome.json").read_text())
-    assert set(outcome) == {"config", "claims", "regime", "certificate", "environment"}
+    assert set(outcome) == {"config", "claims", "regime", "alignment", "certificate", "environment"}
     config = load_config(config_file, [f"claims.{key}={value}" for key, value in bounds.items()])
     assert Config.model_validate(outcome["config"]) == config
     assert outcome["environment"] == json.loads((finished / "environment.json").read_text())

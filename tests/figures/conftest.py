@@ -137,11 +137,11 @@ def _style() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def panels(made: Made, request: pytest.FixtureRequest) -> dict[str, Axes]:
     """The panels of the figure that the test module is named after."""
-    name = request.module.__name__.removeprefix("test_")
+    name = request.module.__name__.removeprefix("test_").removesuffix("_drawn")
     return panels_of(gallery.GALLERY[name], made.tables[name])
 
 
 @pytest.fixture(scope="module")
 def table(made: Made, request: pytest.FixtureRequest) -> pd.DataFrame:
     """The table of the figure that the test module is named after."""
-    return made.tables[request.module.__name__.removeprefix("test_")]
+    return made.tables[request.module.__name__.removeprefix("test_").removesuffix("_drawn")]

@@ -176,7 +176,7 @@ def test_figures_share_runs_and_evaluations(tiny, tmp_path: Path) -> None:
     assert list(shared.runs.values()) == [tiny.config]
     assert shared.evaluations == {}
     whole = gallery.work(DRAWN.values(), gallery.Source(tiny.config, tmp_path, "cpu"))
-    assert len(whole.runs) == 1 + 2 + 2 + 4, "itself, and for growth, dimensions and phases"
+    assert len(whole.runs) == 1 + 2 + 2 + 4 + 5, "itself, and for growth, dimensions, phases and batches"
     assert len(whole.evaluations) == 6 + 1
     assert whole.left() == whole
     assert gallery.work(DRAWN.values(), tiny.source).left() == gallery.Work({}, {}, {})
