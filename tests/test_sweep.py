@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from theory_sim import dispatch, tables
 from theory_sim.claims import decide
@@ -151,6 +152,13 @@ def test_same_results_give_the_same_bytes_and_no_cell_runs_again(whole: Path, ti
     assert table_bytes(whole) == before
     assert {path: path.stat().st_mtime_ns for path in out.glob("tiny/*/manifest.json")} == manifests
     assert [(p.done, p.total) for p in told] == [(15, 16), (16, 16)]
+
+
+def test_cells_in_this_process_leave_its_threads_alone(whole: Path, tiny: Path, tmp_path: Path) -> None:
+    assert torch.get_num_threads() == 1
+    here = sweep(load_config(tiny), [{"hard.noise": [0, 4]}], tmp_path, "cpu", jobs=0)
+    assert not here.failed
+    assert torch.get_num_threads() == 1
 
 
 def test_memory_does_not_grow_with_cells(tmp_path: Path) -> None:
