@@ -15,7 +15,7 @@ from matplotlib.colors import same_color
 from theory_sim import statistics
 from theory_sim.config import load_config
 from theory_sim.experiment import run
-from theory_sim.figures import style, theory_scale
+from theory_sim.figures import gallery, style, theory_scale
 
 FILE = Path(__file__).parent.parent.parent / "configs" / "theory_scale.yaml"
 TINY = [
@@ -119,3 +119,10 @@ def test_other_numbers_give_another_picture(table):
     drawn = [y for ax in figure.axes for c in ax.containers for y in c[0].get_ydata()]
     assert 0.321 in drawn
     assert isinstance(changed, pd.DataFrame)
+
+
+def test_the_cost_of_its_runs_can_be_told() -> None:
+    """For the progress bar: m is the word `theory`, and grows with the dimension far beyond what is drawn."""
+    costs = [gallery._cost(theory_scale.at(dim, "many")) for dim in theory_scale.DIMS]
+    assert costs == sorted(costs)
+    assert costs[-1] / costs[0] == pytest.approx(4096 / 128, rel=0.5)
