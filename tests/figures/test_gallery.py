@@ -167,6 +167,15 @@ def test_smoke_makes_what_is_missing_and_shows_how_far_all_of_it_is() -> None:
     assert again == Outcome(0, "readouts: the same\n", ""), "nothing was run, nothing differs"
 
 
+def test_smoke_runs_every_study_at_its_small_size_and_draws_it() -> None:
+    """From the studies as they ship: elsewhere their tables are made up."""
+    names = [name for name, module in GALLERY.items() if module.needs(gallery.SMOKE).studies]
+    outcome = command(*names, "--smoke", "--device", "cpu")
+    assert (outcome.code, outcome.out.splitlines()) == (0, [f"figures_smoke/{name}: pdf, png, csv" for name in names])
+    assert len(names) == 12
+    assert all((Path("figures_smoke") / f"{name}.png").exists() for name in names)
+
+
 # --- what is run --------------------------------------------------------------------------------------------------
 
 
