@@ -69,7 +69,7 @@ def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         own = table[table.quantity == quantity]
         for model, of_model in own.groupby("model"):
             color = style.PALETTE[str(model)]
-            style.estimates(ax, rates.points(of_model, "difference"), "batch", color, label=f"{model} labels")
+            style.estimates(ax, of_model[of_model.part == "difference"], "batch", color, label=f"{model} labels")
             rates.line(ax, batches, rates.fit(of_model), color, f"{model} labels: ")
         first = own[(own.part == "difference") & (own.batch == batches[0])].value.max()
         ax.plot(batches, first * (batches / batches[0]) ** -0.5, label="−1/2", **style.BOUND)

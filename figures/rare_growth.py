@@ -61,12 +61,12 @@ def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     ks = np.sort(table.k.dropna().unique())
     for model, own in table.groupby("model"):
         color = style.PALETTE[model]
-        style.estimates(ax, rates.points(own, "ratio"), "k", color, label=f"{model} labels")
+        style.estimates(ax, own[own.part == "ratio"], "k", color, label=f"{model} labels")
         rates.line(ax, ks, rates.fit(own), color)
     ax.plot(ks, 1 / ks, label="1/k", **style.BOUND)
     ax.annotate("$1/k$", (ks[-1], 1 / ks[-1]), (4, 0), textcoords="offset points", va="center", fontsize=7.5)
     rates.axes(ax, ks)
-    shown = rates.points(table, "ratio")
+    shown = table[table.part == "ratio"]
     drawn = np.concatenate([shown.value, shown.high, 1 / shown.k])
     drawn = drawn[drawn > 0]
     points = np.concatenate([shown.value, 1 / shown.k])

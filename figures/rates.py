@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from theory_sim import statistics
+from theory_sim.figures.groups import interval
 
 
 def rows(x: str, xs: Sequence[int], values: np.ndarray, part: str, where: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -45,11 +46,6 @@ def axes(ax: Axes, xs: np.ndarray) -> None:
     ax.minorticks_off()
 
 
-def points(table: pd.DataFrame, part: str) -> pd.DataFrame:
-    """The rows that are no fit."""
-    return table[table.part == part]
-
-
 def fit(table: pd.DataFrame) -> Any:
     """The row of the fit."""
     (row,) = table[table.part == "slope"].itertuples()
@@ -57,5 +53,5 @@ def fit(table: pd.DataFrame) -> Any:
 
 
 def _estimate(by_replica: np.ndarray) -> dict[str, Any]:
-    estimate = statistics.mean(by_replica)
-    return {"value": by_replica.mean(), "low": estimate.low, "high": estimate.high, "method": estimate.method}
+    # One replica has a value, and no interval.
+    return interval(statistics.mean(by_replica)) | {"value": by_replica.mean()}
