@@ -13,10 +13,11 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MultipleLocator
 
 from theory_sim.config import Config, Tree
-from theory_sim.data import DOMINANT_NOISE, Draws, PatchSampler
+from theory_sim.data import Draws, PatchSampler
 from theory_sim.experiment import Results
 from theory_sim.figures import Needs, style
-from theory_sim.seeding import generators
+from theory_sim.seeding import streams
+from theory_sim.slots import DOMINANT_NOISE
 from theory_sim.training import make_dictionary
 from theory_sim.tree import LabelTree
 
@@ -61,7 +62,7 @@ def compute(config: Config, results: Sequence[Results] = (), evaluations: Sequen
     small = Config(tree=Tree(coarse=2, subclasses=3), data=config.data, hard=config.hard, seed=config.seed, seeds=config.seeds)
     tree, dictionary = small.label_tree, make_dictionary(small, torch.device("cpu"))
     sampler = PatchSampler(small, dictionary)
-    draws = sampler.draw(generators(small.seed_of("data"), "test easy", small.replicas), 1)
+    draws = sampler.draw(streams(small.seed_of("data"), "test easy", small.replicas), 1)
     features = sorted(range(tree.n_nodes), key=tree.ancestors)
     rows: list[dict[str, Any]] = []
     for name, hard_share in (("easy", 0.0), ("hard", 1.0)):

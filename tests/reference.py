@@ -42,12 +42,11 @@ def sample(config, vectors, u, z, hard_share):
     settings = hard_settings if hard else data
     has_dominant = hard and hard_settings.noise > 0
 
-    rank = sorted(range(n_patches), key=lambda p: u["order"][p])
-    place = [rank.index(p) for p in range(n_patches)]
+    order = sorted(range(n_patches), key=lambda p: u["order"][p])
     content, strength, x = [], [], []
     for p in range(n_patches):
         # One slot after the other: s for each level, s† of feature noise, one of dominant noise, the rest noise.
-        slot = place[p] if data.patch_law == "fixed" else math.floor(u["content"][p] * n_patches)
+        slot = order[p] if data.patch_law == "fixed" else math.floor(u["content"][p] * n_patches)
         feature, low, high = None, 0.0, 0.0
         for level in range(tree.depth):
             if level * s <= slot < (level + 1) * s and level < len(path):
@@ -61,7 +60,7 @@ def sample(config, vectors, u, z, hard_share):
             feature = others[math.floor(u["other class"][p] * len(others))]
             low, high = settings.feature_noise
         dominant_place = tree.depth * s + hard_settings.feature_noise_patches if data.patch_law == "fixed" else 0
-        dominant = has_dominant and place[p] == dominant_place
+        dominant = has_dominant and order[p] == dominant_place
 
         norm = hard_settings.noise if dominant else data.noise
         patch = [norm / math.sqrt(d) * z[p][i] for i in range(d)]

@@ -7,8 +7,9 @@ import torch
 from hypothesis import given
 
 from theory_sim import testing
+from theory_sim.alignment import alignment
 from theory_sim.errors import InputError
-from theory_sim.labels import alignment, label_function
+from theory_sim.labels import label_function
 from theory_sim.tree import LabelTree
 
 TREE = LabelTree.of(2, [3, [2, 1]])  # leaves 1,1 1,2 1,3 2,1,1 2,1,2 2,2,1

@@ -7,7 +7,6 @@ from scipy import stats
 
 from theory_sim import memory
 from theory_sim.config import load_config
-from theory_sim.data import DOMINANT_NOISE, NOISE
 from theory_sim.engines.candidates import counts, draw, tail
 from theory_sim.engines.certificate import feature_bound, largest_cut, noise_bound
 from theory_sim.engines.dense import DenseEngine
@@ -15,6 +14,8 @@ from theory_sim.errors import InputError
 from theory_sim.experiment import run
 from theory_sim.network import Parameters
 from theory_sim.parallel import cores_share_blocks
+from theory_sim.seeding import streams
+from theory_sim.slots import DOMINANT_NOISE, NOISE
 from theory_sim.training import MODELS, Training
 
 SMALL = [
@@ -86,7 +87,7 @@ def test_its_steps_are_the_dense_engines_on_the_same_neurons(model, variant):
     same(lucky, dense, training)
     moved = (lucky.parameters.weight != start).any(-1)
     assert 0.01 < moved.double().mean() < 0.9
-    hard = training.sampler.sample(training.stream("test hard"), 30, 1.0)
+    hard = training.sampler.sample(training.streams("test hard"), 30, 1.0)
     close(lucky.heads(hard), dense.heads(hard)), close(lucky.activity(hard), dense.activity(hard))
     assert lucky.heads(hard).abs().max() > 0
 
@@ -125,8 +126,8 @@ def test_samples_leave_out_pure_noise_and_nothing_else():
     lucky = make("hard.noise=0.2", "data.feature_noise_patches=1").sampler
     full = Training(load_config(overrides=[*SMALL, "hard.noise=0.2", "data.feature_noise_patches=1", "training.engine=dense"]))
     for hard_share in (0.0, 1.0):
-        a = lucky.sample(full.stream("check"), 40, hard_share)
-        b = full.sampler.sample(full.stream("check"), 40, hard_share)
+        a = lucky.sample(full.streams("check"), 40, hard_share)
+        b = full.sampler.sample(full.streams("check"), 40, hard_share)
         assert (a.content != NOISE).all()
         for name in ("coarse", "leaf", "labelled_leaf", "hard", "tag", "index"):
             assert torch.equal(getattr(a, name), getattr(b, name)), name
@@ -215,10 +216,10 @@ def test_tail_is_the_conditioned_gaussian(cut):
 def test_near_several_features_as_often_as_it_occurs():
     """Against all m neurons drawn one by one, at a cut where a third of the candidates are near two features or more."""
     cut, m, features, heads = 0.8, 4000, 4, 3
-    generator = torch.Generator().manual_seed(5)
+    stream = streams(5, "init fine", 1)
     vectors = torch.eye(features, 8, dtype=torch.float64)
-    drawn = draw(generator, vectors, True, heads, m, cut, 0.1, 1.0)
-    everyone = torch.randn(heads * m, features, generator=generator, dtype=torch.float64) > cut
+    drawn = draw(stream, vectors, True, heads, m, cut, 0.1, 1.0)
+    everyone = stream.normal(heads * m, features, dtype=torch.float64)[0] > cut
     table = [torch.bincount((near * torch.tensor([1, 2, 4, 8])).sum(1), minlength=16)[1:] for near in (drawn.near, everyone)]
     assert stats.chi2_contingency(torch.stack(table).numpy()).pvalue > 0.01
     assert torch.equal(drawn.near, drawn.weight[:, :features] / 0.1 > cut)
@@ -350,7 +351,7 @@ def test_undrawn_neurons_answer_dominant_noise_as_the_dense_engines_do():
     dense = Training(load_config(overrides=[*SMALL, *overrides, "training.engine=dense", "seed=2"]))
     sums = []
     for training in (lucky, dense):
-        batch = training.sampler.sample(training.stream("test hard"), 20, 1.0)
+        batch = training.sampler.sample(training.streams("test hard"), 20, 1.0)
         at = batch.content == DOMINANT_NOISE
         heads = training.models["coarse"].engine.heads(batch)
         # Given the length of its noise, by the exact law; what fires on features is small beside it, and alike.
@@ -364,6 +365,6 @@ def test_undrawn_neurons_answer_dominant_noise_as_the_dense_engines_do():
     assert stats.ks_2samp(sums[0].ravel() + 0.25, sums[1].ravel()).pvalue < 0.01
     assert lucky.models["coarse"].engine.certificate().dominant_error > 0
     # The same sample has the same answer each time.
-    batch = lucky.sampler.sample(lucky.stream("test hard"), 5, 1.0)
+    batch = lucky.sampler.sample(lucky.streams("test hard"), 5, 1.0)
     engine = lucky.models["coarse"].engine
     assert torch.equal(engine.heads(batch), engine.heads(batch))

@@ -39,7 +39,7 @@ def measured(engine, cut, seed, replicas):
     start = {name: c.clone() / config.network.init_std for name, c in start.items()}
     reports = [training.step() for _ in range(config.training.steps)]
     tests = {
-        kind: training.sampler.sample(training.stream(f"test {kind}"), 40, float(kind == "hard")) for kind in ("easy", "hard")
+        kind: training.sampler.sample(training.streams(f"test {kind}"), 40, float(kind == "hard")) for kind in ("easy", "hard")
     }
     final = training.next_losses()
     for name, model in training.models.items():

@@ -40,6 +40,13 @@ def test_threads_are_given_back_even_after_an_error(two_threads):
     assert map_blocks(lambda item: threading.current_thread(), range(3)) == [threading.current_thread()] * 3
 
 
+@pytest.mark.timeout(30)
+def test_blocks_within_blocks_do_not_wait_for_each_other(two_threads):
+    with cores_share_blocks():
+        sums = map_blocks(lambda i: sum(map_blocks(lambda j: i * j, range(4))), range(8))
+    assert sums == [6 * i for i in range(8)]
+
+
 def test_an_error_in_a_block_is_raised(two_threads):
     with cores_share_blocks(), pytest.raises(ZeroDivisionError):
         map_blocks(lambda item: 1 / item, [1, 0])

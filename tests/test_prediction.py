@@ -31,7 +31,7 @@ def test_without_noise_the_recursion_is_gradient_descent(model):
     training = Training(config)
     engine, labels = training.models[model].engine, training.models[model].labels
     tree, s = config.label_tree, config.data.feature_patches
-    batch = training.draw_batch(training.stream("check"), tree.n_leaves)
+    batch = training.draw_batch(training.streams("check"), tree.n_leaves)
     x = torch.zeros_like(batch.x)
     for leaf, node in enumerate(tree.leaves):
         for level, feature in enumerate(tree.ancestors(node)):

@@ -45,8 +45,8 @@ VARIANTS = {
 def test_sampler(variant, hard_share):
     training = Training(load_config(overrides=SMALL + VARIANTS[variant]))
     sampler = training.sampler
-    draws = sampler.draw(training.stream("check"), 8)
-    normal = draws.normal.tolist()
+    draws = sampler.draw(training.streams("check"), 8)
+    normal = (draws.normal / sampler.drawn_std).tolist()
     batch = sampler.assemble(draws, hard_share)
     for r in range(2):
         vectors = training.dictionary.vectors[r].tolist()

@@ -40,21 +40,21 @@ def trained():
 
 
 def test_every_readout_of_a_fine_model_answers_hard_samples(trained):
-    batch, model = trained.sampler.sample(trained.stream("test hard"), 300, 1.0), trained.models["fine"]
+    batch, model = trained.sampler.sample(trained.streams("test hard"), 300, 1.0), trained.models["fine"]
     heads = model.engine.heads(batch)
     for readout, answer in readouts(trained, model).items():
         assert float(correctness(answer(batch, heads), batch.coarse).mean()) > 0.95, readout
 
 
 def test_no_readout_of_a_coarse_model_answers_hard_samples(trained):
-    batch, model = trained.sampler.sample(trained.stream("test hard"), 300, 1.0), trained.models["coarse"]
+    batch, model = trained.sampler.sample(trained.streams("test hard"), 300, 1.0), trained.models["coarse"]
     heads = model.engine.heads(batch)
     for readout, answer in readouts(trained, model).items():
         assert float(correctness(answer(batch, heads), batch.coarse).mean()) < 0.75, readout
 
 
 def test_every_readout_answers_easy_samples(trained):
-    batch = trained.sampler.sample(trained.stream("test easy"), 300, 0.0)
+    batch = trained.sampler.sample(trained.streams("test easy"), 300, 0.0)
     for model in trained.models.values():
         heads = model.engine.heads(batch)
         for readout, answer in readouts(trained, model).items():
@@ -65,7 +65,7 @@ def test_every_readout_answers_easy_samples(trained):
 
 def test_for_a_coarse_model_the_quick_readouts_are_one(trained):
     model = trained.models["coarse"]
-    batch = trained.sampler.sample(trained.stream("test hard"), 100, 1.0)
+    batch = trained.sampler.sample(trained.streams("test hard"), 100, 1.0)
     heads = model.engine.heads(batch)
     first, *rest = (answer(batch, heads) for answer in quick_readouts(trained, model).values())
     for other in rest:

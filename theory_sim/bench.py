@@ -178,7 +178,7 @@ def measure(name: str, replicas: int, device: torch.device, rounds: int = 15, si
     size = SIZES[name] if size is None else size
     config = configuration(size, replicas)
     training = Training(config, device)
-    model, sampler, stream = training.models["fine"], training.sampler, training.stream("training")
+    model, sampler, stream = training.models["fine"], training.sampler, training.streams("training")
     recorder, schedule = Recorder(training), log_spaced_steps(_STEPS, config.record.points)
     engine = model.engine
     rivals = {
@@ -188,7 +188,7 @@ def measure(name: str, replicas: int, device: torch.device, rounds: int = 15, si
     rows, columns = size.batch * size.patches, size.classes * size.neurons
     x, w = (torch.randn(replicas, n, size.dim, device=device) for n in (rows, columns))
     pre, normal = torch.empty(replicas, rows, columns, device=device), torch.empty_like(x)
-    generators = training.stream("check")
+    check = training.streams("check")
 
     def ours() -> None:
         batch = sampler.sample(stream, size.batch, 0.0)
@@ -198,10 +198,6 @@ def measure(name: str, replicas: int, device: torch.device, rounds: int = 15, si
         torch.bmm(x, w.mT, out=pre)
         torch.bmm(pre.mT, x)
 
-    def normals() -> None:
-        for part, generator in zip(normal, generators, strict=True):
-            part.normal_(generator=generator)
-
     def look() -> None:
         recorder.look()
         recorder.restore({})
@@ -210,7 +206,7 @@ def measure(name: str, replicas: int, device: torch.device, rounds: int = 15, si
         "ours": ours,
         **{which: torch.enable_grad()(rival.step) for which, rival in rivals.items()},
         "generator": lambda: sampler.sample(stream, size.batch, 0.0),
-        "normals": normals,
+        "normals": lambda: check.normal_(normal),
         "products": products,
         "look": look,
     }

@@ -165,8 +165,8 @@ class Test(Section):
     """Test samples per replica and kind (easy, hard): at the end, and at each recorded step."""
 
     samples: Count = 2000
-    curve_samples: Count = 50
-    """Few, so that looking costs at most 3 % of training: 100 of each kind would be 1.6 batches for each look."""
+    curve_samples: Count = 32
+    """Few, so that looking costs at most 3 % of training: a look at n of each kind computes heads for 2n samples."""
 
 
 class Record(Section):

@@ -24,18 +24,16 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Generator, Tensor
+from torch import Tensor
+from torch.nn.functional import pad
 
 from theory_sim.config import Config
 from theory_sim.features import Dictionary
 from theory_sim.memory import Reused
 from theory_sim.parallel import map_blocks
+from theory_sim.seeding import Streams
+from theory_sim.slots import DOMINANT_NOISE, NOISE, Slots
 from theory_sim.tree import LabelTree
-
-NOISE = -1
-"""`Batch.content` of a patch that holds ζ alone."""
-DOMINANT_NOISE = -2
-"""`Batch.content` of a patch that holds ζ*."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +67,20 @@ class Batch:
         replica = torch.arange(len(rows), device=rows.device)[:, None]
         return Batch(**{f.name: getattr(self, f.name)[replica, rows] for f in dataclasses.fields(self)})
 
+    @classmethod
+    def joined(cls, batches: Sequence["Batch"]) -> "Batch":
+        """One after the other, those of fewer patches filled up with patches that are 0."""
+        patches = max(batch.x.shape[2] for batch in batches)
+
+        def filled(name: str, value: Tensor) -> Tensor:
+            missing = patches - value.shape[2] if name in ("x", "content", "strength") else 0
+            if not missing:
+                return value
+            return pad(value, (0, 0) * (value.dim() - 3) + (0, missing), value=NOISE if name == "content" else 0)
+
+        names = [f.name for f in dataclasses.fields(cls)]
+        return cls(**{name: torch.cat([filled(name, getattr(batch, name)) for batch in batches], 1) for name in names})
+
     def slice(self, start: int, stop: int) -> "Batch":
         """Samples start … stop − 1 of every replica, as views."""
         return Batch(**{f.name: getattr(self, f.name)[:, start:stop] for f in dataclasses.fields(self)})
@@ -80,7 +92,7 @@ class Draws:
 
     Attributes:
         uniform: U[0, 1); the columns are those of `PatchSampler.columns`.
-        normal: N(0, 1).
+        normal: N(0, σ²), with the σ of `PatchSampler.drawn_std`.
     """
 
     uniform: Float[Tensor, "R B column"]
@@ -104,7 +116,8 @@ class PatchSampler:
         self.dictionary = dictionary
         like = dictionary.vectors
         self.device, self.dtype = like.device, like.dtype
-        self._paths = self.tree.paths.to(self.device)
+        self._slots = Slots(config, like)
+        self._coarse = self.tree.paths[:, 0].to(self.device)
         edges = torch.tensor(self.tree.leaf_probability, dtype=torch.float64).cumsum(0)[:-1]
         self._leaf_edges = edges.to(self.device, self.dtype)
         patches = config.data.patches
@@ -118,18 +131,16 @@ class PatchSampler:
         }
         self._width = starts[-1]
         self._patch_memory = Reused()
+        # Plain noise is drawn as long as it is to be; without any, dominant noise is.
+        self._drawn_norm = self.data.noise or self.hard.noise or 1.0
+        self.drawn_std = self._drawn_norm / math.sqrt(self.data.dim)
 
-    def draw(self, generators: Sequence[Generator], samples: int) -> Draws:
-        """Raw numbers of `samples` samples for each generator."""
+    def draw(self, streams: Streams, samples: int) -> Draws:
+        """Raw numbers of `samples` samples for each stream."""
         shape = (self.data.patches, self.data.dim)
-        uniform = self._uniform(generators, samples)
-        normal = self._patch_memory.empty(len(generators), samples, *shape, device=self.device, dtype=self.dtype)
-
-        def fill(r: int) -> None:
-            normal[r].normal_(generator=generators[r])
-
-        map_blocks(fill, range(len(generators)))  # a generator draws on one core only
-        return Draws(uniform, normal)
+        uniform = self._uniform(streams, samples)
+        normal = self._patch_memory.empty(len(streams), samples, *shape, device=self.device, dtype=self.dtype)
+        return Draws(uniform, streams.normal_(normal, self.drawn_std))
 
     def assemble(self, draws: Draws, hard_share: float) -> Batch:
         """The samples that the raw numbers stand for. Overwrites `draws.normal` with the patches.
@@ -138,13 +149,13 @@ class PatchSampler:
             draws: the raw numbers.
             hard_share: each sample is hard with this probability; 0 gives easy samples only, 1 hard ones only.
         """
-        return self._patches(draws.normal, self._truth(draws.uniform, hard_share))
+        return self._patches(draws.normal, self._truth(draws.uniform, hard_share), hard_share)
 
-    def sample(self, generators: Sequence[Generator], samples: int, hard_share: float) -> Batch:
-        """`samples` samples for each generator; see `assemble`."""
+    def sample(self, streams: Streams, samples: int, hard_share: float) -> Batch:
+        """`samples` samples for each stream; see `assemble`."""
         if self.noise_patches:
-            return self.assemble(self.draw(generators, samples), hard_share)
-        truth = self._truth(self._uniform(generators, samples), hard_share)
+            return self.assemble(self.draw(streams, samples), hard_share)
+        truth = self._truth(self._uniform(streams, samples), hard_share)
         held = truth["content"] != NOISE
         order = (~held).int().argsort(dim=-1, stable=True)[..., : int(held.sum(-1).max())]
         truth |= {name: truth[name].gather(-1, order) for name in ("content", "strength")}
@@ -153,100 +164,71 @@ class PatchSampler:
 
         def fill(r: int) -> None:
             # As many numbers as this replica needs, whatever the others hold.
-            normal[r, held[r]] = torch.empty_like(normal[r, held[r]]).normal_(generator=generators[r])
+            own = torch.empty(1, int(held[r].sum()), self.data.dim, device=self.device, dtype=self.dtype)
+            normal[r, held[r]] = streams.one(r).normal_(own, self.drawn_std)[0]
 
-        map_blocks(fill, range(len(generators)))
-        return self._patches(normal, truth)
+        map_blocks(fill, range(len(streams)))
+        return self._patches(normal, truth, hard_share)
 
-    def truth(self, generators: Sequence[Generator], samples: int, hard_share: float) -> Batch:
+    def truth(self, streams: Streams, samples: int, hard_share: float) -> Batch:
         """The truth about samples whose patches nobody needs: `Batch.x` has no dimension."""
-        truth = self._truth(self._uniform(generators, samples), hard_share)
+        truth = self._truth(self._uniform(streams, samples), hard_share)
         return Batch(truth["strength"].new_empty(*truth["strength"].shape, 0), **truth)
 
-    def _uniform(self, generators: Sequence[Generator], samples: int) -> Float[Tensor, "R B column"]:
-        uniform = torch.empty(len(generators), samples, self._width, device=self.device, dtype=self.dtype)
-        for u, generator in zip(uniform, generators, strict=True):
-            u.uniform_(generator=generator)
-        return uniform
+    def _uniform(self, streams: Streams, samples: int) -> Float[Tensor, "R B column"]:
+        return streams.uniform(samples, self._width, dtype=self.dtype)
 
-    def _patches(self, x: Float[Tensor, "R B P d"], truth: dict[str, Tensor]) -> Batch:
-        """Standard normal numbers become noise of its norm, in place, and features are added."""
-        kind = torch.arange(2, device=self.device, dtype=self.dtype)  # plain and dominant noise
-        plain, dominant = (self.data.noise + (self.hard.noise - self.data.noise) * kind) / math.sqrt(self.data.dim)
-        at = (truth["content"] == DOMINANT_NOISE).nonzero(as_tuple=True)
-        loud = x[at] * dominant
-        x *= plain
-        x[at] = loud
+    def _patches(self, x: Float[Tensor, "R B P d"], truth: dict[str, Tensor], hard_share: float) -> Batch:
+        """Normal numbers become noise of its norm, in place, and features are added."""
+        if self.data.noise == 0:
+            x[truth["content"] != DOMINANT_NOISE] = 0
+        if self.hard.noise > 0 and hard_share > 0:
+            x[truth["content"] == DOMINANT_NOISE] *= self.hard.noise / self._drawn_norm
         self.dictionary.add_to(x, truth["content"], truth["strength"])
         return Batch(x, **truth)
 
     def _truth(self, uniform: Float[Tensor, "R B column"], hard_share: float) -> dict[str, Tensor]:
         """All of a `Batch` but its patches."""
         u = {name: uniform[..., columns] for name, columns in self.columns.items()}
-        one = {name: value[..., 0] for name, value in u.items() if value.shape[-1] == 1}
-        leaf = self._leaf_at(one["leaf"])
-        labelled_leaf = torch.where(one["flip"] < self.data.label_noise, self._leaf_at(one["flipped leaf"]), leaf)
-        hard = one["hard"] < hard_share
-        coarse = self._paths[leaf, 0]
-
-        content, lower, upper = self._layout(u, leaf, coarse, hard)
-        strength = torch.where(content >= 0, lower + (upper - lower) * u["strength"], 0)
+        leaf = labelled_leaf = self._leaf_at(u["leaf"])
+        if self.data.label_noise > 0:
+            labelled_leaf = torch.where(u["flip"] < self.data.label_noise, self._leaf_at(u["flipped leaf"]), leaf)
+        hard = u["hard"] < hard_share
+        coarse = self._coarse.take(leaf)
+        content, strength = self._contents(u, leaf, coarse, hard)
         return {
-            "coarse": coarse,
-            "leaf": leaf,
-            "labelled_leaf": labelled_leaf,
-            "hard": hard,
+            "coarse": coarse[..., 0],
+            "leaf": leaf[..., 0],
+            "labelled_leaf": labelled_leaf[..., 0],
+            "hard": hard[..., 0],
             "content": content,
             "strength": strength,
-            "tag": one["tag"],
-            "index": torch.arange(leaf.shape[1], device=self.device).expand(leaf.shape),
+            "tag": u["tag"][..., 0],
+            "index": torch.arange(leaf.shape[1], device=self.device).expand(leaf.shape[:2]),
         }
 
-    def _leaf_at(self, u: Float[Tensor, "R B"]) -> Int[Tensor, "R B"]:
+    def _leaf_at(self, u: Float[Tensor, "R B 1"]) -> Int[Tensor, "R B 1"]:
         return torch.bucketize(u.contiguous(), self._leaf_edges, right=True)
 
-    def _layout(
-        self, u: dict[str, Tensor], leaf: Int[Tensor, "R B"], coarse: Int[Tensor, "R B"], hard: Bool[Tensor, "R B"]
-    ) -> tuple[Int[Tensor, "R B P"], Float[Tensor, "R B P"], Float[Tensor, "R B P"]]:
-        """What each patch holds, and the range of its strength.
+    def _contents(
+        self, u: dict[str, Tensor], leaf: Int[Tensor, "R B 1"], coarse: Int[Tensor, "R B 1"], hard: Bool[Tensor, "R B 1"]
+    ) -> tuple[Int[Tensor, "R B P"], Float[Tensor, "R B P"]]:
+        """What each patch holds, and how strongly.
 
-        P slots stand in this order: s for each node on the path, s† of feature noise, one of dominant noise, the rest
-        plain noise. Fixed patch counts: a random permutation sends patches to slots. Independent patches: each patch
-        has a uniform slot of its own, so that the counts are binomial with the same means.
+        Each patch has one of the P slots of `Slots`. Fixed patch counts: a random permutation. Independent patches: each a
+        uniform slot of its own, so that the counts are binomial with the same means.
         """
-        s, depth = self.data.feature_patches, self.tree.depth
         order = u["order"].argsort(-1)
-        place = torch.empty_like(order).scatter_(-1, order, torch.arange(order.shape[-1], device=self.device).expand_as(order))
-        slot = place if "content" not in u else (u["content"] * self.data.patches).long()
-        hard_patch, leaf_patch = hard[..., None], leaf[..., None].expand_as(slot)
-
-        own = slot < s * depth
-        level = (slot // s).clamp(max=depth - 1)
-        common = own & (level == 0)
-        feature_noise_patches = torch.where(hard_patch, self.hard.feature_noise_patches, self.data.feature_noise_patches)
-        feature_noise = ~own & (slot < s * depth + feature_noise_patches)
-
-        n = self.tree.n_coarse
-        step = 1 + (u["other class"] * (n - 1)).long().clamp_(max=n - 2)
-        other = (coarse[..., None] + step) % n
-        content = torch.where(own, self._paths[leaf_patch, level], torch.where(feature_noise, other, NOISE))
-
-        spread = self.data.strength_spread
-        ranges = [
-            (own, (math.sqrt(1 - spread), math.sqrt(1 + spread))),
-            (feature_noise & ~hard_patch, self.data.feature_noise),
-            (feature_noise & hard_patch, self.hard.feature_noise),
-        ]
-        if self.hard.common == "missing":
-            content = torch.where(common & hard_patch, NOISE, content)
-        else:
-            ranges.append((common & hard_patch, self.hard.weak_strength))
-        bounds = torch.zeros(2, *slot.shape, device=self.device, dtype=self.dtype)
-        for which, (low, high) in ranges:
-            bounds[0].masked_fill_(which, low)
-            bounds[1].masked_fill_(which, high)
-        if self.hard.noise > 0:
-            # Fixed counts: the slot behind the feature noise. Independent patches: any one patch, the first of the order.
-            at = s * depth + self.hard.feature_noise_patches if "content" not in u else 0
-            content = torch.where(hard_patch & (place == at), DOMINANT_NOISE, content)
-        return content, bounds[0], bounds[1]
+        independent = "content" in u
+        slot = (u["content"] * self.data.patches).long() if independent else order
+        slot = slot + hard * self.data.patches
+        role = self._slots.role.take(slot)
+        content = self._slots.content.take(role + leaf * self._slots.roles)
+        if self._slots.has_feature_noise:
+            n = self.tree.n_coarse
+            step = 1 + (u["other class"] * (n - 1)).long().clamp_(max=n - 2)
+            content = torch.where(role == self._slots.feature_noise, (coarse + step) % n, content)
+        if independent and self.hard.noise > 0:  # any one patch: the first of the order
+            content = torch.where(hard & (order == 0), DOMINANT_NOISE, content)
+        strength = self._slots.low.take(slot).addcmul_(self._slots.width.take(slot), u["strength"])
+        return content, strength.masked_fill_(content < 0, 0)

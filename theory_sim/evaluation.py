@@ -25,7 +25,7 @@ def evaluate(training: Training, progress: Callable[[int], None] = lambda sample
     answers = {name: readouts(training, model) for name, model in training.models.items()}
     correct: dict[ModelName, list[Tensor]] = {name: [] for name in MODELS}
     for kind in KINDS:
-        stream = training.stream(f"test {kind}")
+        stream = training.streams(f"test {kind}")
         parts: dict[ModelName, list[Tensor]] = {name: [] for name in MODELS}
         for start in range(0, training.config.test.samples, _CHUNK):
             size = min(_CHUNK, training.config.test.samples - start)

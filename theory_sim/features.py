@@ -4,12 +4,13 @@ One common feature v_y per coarse class and one rare feature v_{y,c} per subclas
 node [ours].
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from torch import Generator, Tensor
+from torch import Tensor
+
+from theory_sim.seeding import Streams
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,13 @@ class Dictionary:
         return flat.view(*weight.shape[:-1], -1)
 
     def add_to(self, x: Float[Tensor, "R B P d"], content: Int[Tensor, "R B P"], strength: Float[Tensor, "R B P"]) -> None:
-        """x_p ← x_p + α v_content, in place, wherever content ≥ 0."""
-        replica, sample, patch = torch.nonzero(content >= 0, as_tuple=True)
-        feature, alpha = content[replica, sample, patch], strength[replica, sample, patch]
+        """x_p ← x_p + α v_content, in place, wherever content ≥ 0; elsewhere α is 0."""
         if self.canonical:
-            x[replica, sample, patch, feature] += alpha
+            x.scatter_add_(-1, content.clamp(min=0)[..., None], strength[..., None])
         else:
-            x[replica, sample, patch] += alpha[:, None] * self.vectors[replica, feature]
+            replica, sample, patch = torch.nonzero(content >= 0, as_tuple=True)
+            alpha = strength[replica, sample, patch, None]
+            x[replica, sample, patch] += alpha * self.vectors[replica, content[replica, sample, patch]]
 
 
 def canonical_dictionary(replicas: int, features: int, dim: int, device: torch.device, dtype: torch.dtype) -> Dictionary:
@@ -45,15 +46,12 @@ def canonical_dictionary(replicas: int, features: int, dim: int, device: torch.d
     return Dictionary(eye.expand(replicas, -1, -1), canonical=True)
 
 
-def rotated_dictionary(generators: Sequence[Generator], features: int, dim: int, dtype: torch.dtype) -> Dictionary:
-    """A Haar-random orthonormal set for each generator.
+def rotated_dictionary(streams: Streams, features: int, dim: int, dtype: torch.dtype) -> Dictionary:
+    """A Haar-random orthonormal set for each stream.
 
     The Q of a Gaussian matrix's QR decomposition is Haar-distributed once the signs of R's diagonal are made positive
     (Mezzadri, *How to generate random matrices from the classical compact groups*, 2007).
     """
-    vectors = []
-    for generator in generators:
-        normal = torch.randn(dim, features, generator=generator, device=generator.device, dtype=torch.float64)
-        q, r = torch.linalg.qr(normal)
-        vectors.append((q * r.diagonal().sign()).T)
-    return Dictionary(torch.stack(vectors).to(dtype), canonical=False)
+    q, r = torch.linalg.qr(streams.normal(dim, features, dtype=torch.float64))
+    vectors = (q * r.diagonal(dim1=-2, dim2=-1).sign()[:, None]).mT
+    return Dictionary(vectors.contiguous().to(dtype), canonical=False)

@@ -17,9 +17,10 @@ from scipy import stats
 from torch import Tensor
 
 from theory_sim.config import Config
-from theory_sim.data import DOMINANT_NOISE, NOISE, Batch, PatchSampler
+from theory_sim.data import Batch, PatchSampler
 from theory_sim.features import Dictionary
-from theory_sim.seeding import generators
+from theory_sim.seeding import streams
+from theory_sim.slots import DOMINANT_NOISE, NOISE
 from theory_sim.statistics import holm
 from theory_sim.training import make_dictionary
 
@@ -55,9 +56,9 @@ def check_data(config: Config, samples: int = 500, alpha: float = 1e-3, device: 
     """
     dictionary = make_dictionary(config, torch.device(device))
     sampler = PatchSampler(config, dictionary)
-    streams = generators(config.seed_of("data"), "check", config.replicas, device)
-    steps = [sampler.sample(streams, samples, 0.0) for _ in range(2)]
-    hard = sampler.sample(streams, samples, 1.0)
+    own = streams(config.seed_of("data"), "check", config.replicas, device)
+    steps = [sampler.sample(own, samples, 0.0) for _ in range(2)]
+    hard = sampler.sample(own, samples, 1.0)
     return check_batches(config, dictionary, steps, hard, alpha)
 
 

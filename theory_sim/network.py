@@ -3,12 +3,13 @@
 Notation (paper's symbol → name): w `weight`, b `bias`, a `output`; c head, r neuron, p patch.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
+
+from theory_sim.seeding import Streams
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,12 @@ class Parameters:
 
     @classmethod
     def initial(
-        cls, generators: Sequence[Generator], heads: int, neurons: int, dim: int, std: float, threshold: float, dtype: torch.dtype
+        cls, streams: Streams, heads: int, neurons: int, dim: int, std: float, threshold: float, dtype: torch.dtype
     ) -> "Parameters":
-        """W ~ N(0, σ_0² I), b = −σ_0 τ, a = 1; one generator per replica.
+        """W ~ N(0, σ_0² I), b = −σ_0 τ, a = 1; one stream per replica.
 
         Args:
-            generators: their number is R.
+            streams: their number is R.
             heads: number of outputs.
             neurons: m, neurons per head.
             dim: d.
@@ -34,13 +35,9 @@ class Parameters:
             threshold: τ.
             dtype: of all parameters.
         """
-        device = generators[0].device
-        weight = torch.empty(len(generators), heads, neurons, dim, device=device, dtype=dtype)
-        for w, g in zip(weight, generators, strict=True):
-            w.normal_(std=std, generator=g)
-        shape = weight.shape[:-1]
-        bias = torch.full(shape, -std * threshold, device=device, dtype=dtype)
-        return cls(weight, bias, torch.ones(shape, device=device, dtype=dtype))
+        weight = streams.normal_(torch.empty(len(streams), heads, neurons, dim, device=streams.device, dtype=dtype), std)
+        bias = weight.new_full(weight.shape[:-1], -std * threshold)
+        return cls(weight, bias, torch.ones_like(bias))
 
 
 def placed(

@@ -6,6 +6,7 @@ two cores: a quarter faster when idle, several times when not). PyTorch lets go 
 so threads suffice.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import torch
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_NAME = "theory_sim block"
 _pool: ThreadPoolExecutor | None = None
 
 
@@ -27,7 +29,7 @@ def cores_share_blocks() -> Iterator[None]:
     if cores == 1:
         yield
         return
-    with ThreadPoolExecutor(cores, "theory_sim", initializer=torch.set_num_threads, initargs=(1,)) as _pool:
+    with ThreadPoolExecutor(cores, _NAME, initializer=torch.set_num_threads, initargs=(1,)) as _pool:
         torch.set_num_threads(1)
         try:
             yield
@@ -37,5 +39,9 @@ def cores_share_blocks() -> Iterator[None]:
 
 
 def map_blocks(compute: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """``[compute(item) for item in items]``, shared among the cores within `cores_share_blocks`; results keep their order."""
-    return list(map(compute, items) if _pool is None else _pool.map(compute, items))
+    """``[compute(item) for item in items]``, shared among the cores within `cores_share_blocks`; results keep their order.
+
+    A block that has blocks of its own computes them itself: were it to wait for the other cores, all could wait.
+    """
+    pool = None if threading.current_thread().name.startswith(_NAME) else _pool
+    return list(map(compute, items) if pool is None else pool.map(compute, items))

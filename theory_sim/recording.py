@@ -35,6 +35,7 @@ import xarray as xr
 from torch import Tensor
 
 from theory_sim.config import Config
+from theory_sim.data import Batch
 from theory_sim.engines.dense import StepReport
 from theory_sim.evaluation import KINDS, evaluate, score
 from theory_sim.training import Model, ModelName, Training, log_spaced_steps
@@ -52,9 +53,9 @@ class Recorder:
         self.training = training
         self.steps = log_spaced_steps(training.config.training.steps, training.config.record.points)
         samples = training.config.test.curve_samples
-        self._curve_set = {
-            kind: training.test_sampler.sample(training.stream(f"curve {kind}"), samples, float(kind == "hard")) for kind in KINDS
-        }
+        self._curve_set = Batch.joined(
+            [training.test_sampler.sample(training.streams(f"curve {kind}"), samples, float(kind == "hard")) for kind in KINDS]
+        )
         self._seen: dict[str, list[Tensor]] = {}
 
     def losses(self, reports: dict[ModelName, StepReport]) -> None:
@@ -71,9 +72,8 @@ class Recorder:
             bias, output = model.engine.bias, model.engine.output
             correlation = model.engine.correlation(self.training.dictionary)
             response = (output[..., None] * (correlation + bias[..., None]).relu()).sum(2)
-            error = 1 - torch.stack(
-                [score(self._curve_set[kind], model, quick_readouts(self.training, model)).mean(1) for kind in KINDS], 1
-            )
+            right = score(self._curve_set, model, quick_readouts(self.training, model))
+            error = 1 - right.unflatten(1, (len(KINDS), -1)).mean(2)
             for key, value in {
                 "correlation": correlation,
                 "bias": bias,

@@ -96,7 +96,7 @@ def memory_is_told(device: torch.device) -> bool:
 
 def _stepper(size: Size, device: torch.device) -> Callable[[], object]:
     training = Training(configuration(size, 1), device)
-    model, stream = training.models["fine"], training.stream("training")
+    model, stream = training.models["fine"], training.streams("training")
 
     def step() -> None:
         batch = training.sampler.sample(stream, size.batch, 0.0)

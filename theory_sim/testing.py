@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from theory_sim.config import Config
 from theory_sim.data import Batch, PatchSampler
 from theory_sim.features import Dictionary
-from theory_sim.seeding import generators
+from theory_sim.seeding import streams
 from theory_sim.training import make_dictionary
 from theory_sim.tree import LabelTree
 
@@ -120,7 +120,7 @@ def drawn_batches(draw: Callable[..., Any], max_samples: int = 8) -> Drawn:
     """Batches of easy, hard or mixed samples, of any configuration."""
     config = draw(configs())
     dictionary = make_dictionary(config, torch.device("cpu"))
-    streams = generators(config.seed_of("data"), "check", config.replicas)
+    own = streams(config.seed_of("data"), "check", config.replicas)
     hard_share = draw(st.sampled_from([0.0, 0.5, 1.0]))
-    batch = PatchSampler(config, dictionary).sample(streams, draw(st.integers(1, max_samples)), hard_share)
+    batch = PatchSampler(config, dictionary).sample(own, draw(st.integers(1, max_samples)), hard_share)
     return Drawn(config, dictionary, batch)

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from theory_sim.alignment import Alignment, alignment
 from theory_sim.config import Config
 from theory_sim.data import Batch, PatchSampler
 from theory_sim.engines import Engine
@@ -17,10 +18,10 @@ from theory_sim.engines.dense import DenseEngine, Group, StepReport, cross_entro
 from theory_sim.engines.lucky import LuckyEngine
 from theory_sim.errors import DivergedError
 from theory_sim.features import Dictionary, canonical_dictionary, rotated_dictionary
-from theory_sim.labels import Alignment, Known, LabelFunction, alignment, label_function
+from theory_sim.labels import Known, LabelFunction, label_function
 from theory_sim.memory import check_fits
 from theory_sim.network import Parameters
-from theory_sim.seeding import generators
+from theory_sim.seeding import Streams, streams
 
 ModelName = Literal["coarse", "fine"]
 MODELS: tuple[ModelName, ...] = get_args(ModelName)
@@ -63,17 +64,17 @@ class Training:
         self.sampler = PatchSampler(config, self.dictionary, noise_patches)
         self.test_sampler = self.sampler if shifted is config else PatchSampler(shifted, self.dictionary, noise_patches)
         self.target = label_function("level(1)", config.label_tree)
-        self._generators = self.stream("training")
+        self._streams = self.streams("training")
         self._training_set: Batch | None = None
         if config.data.training_samples:
             self._training_set = self.sampler.sample(
-                self.stream("training set"), config.data.training_samples, config.data.hard_share
+                self.streams("training set"), config.data.training_samples, config.data.hard_share
             )
         self.models = {name: self._model(name) for name in MODELS}
 
-    def stream(self, stream: str) -> list[torch.Generator]:
-        """A random stream of the data, at its beginning, for every replica."""
-        return generators(self.config.seed_of("data"), stream, self.config.replicas, self.device)
+    def streams(self, name: str) -> Streams:
+        """Random streams of the data, at their beginning, one for every replica."""
+        return streams(self.config.seed_of("data"), name, self.config.replicas, self.device)
 
     def step(self) -> dict[ModelName, StepReport]:
         """One step of every model on the same batch.
@@ -96,21 +97,20 @@ class Training:
 
     def next_batch(self) -> Batch:
         """The next training batch: fresh samples, or draws with replacement from the finite training set."""
-        return self.draw_batch(self._generators, self.config.training.batch)
+        return self.draw_batch(self._streams, self.config.training.batch)
 
-    def draw_batch(self, generators: list[torch.Generator], samples: int) -> Batch:
+    def draw_batch(self, streams: Streams, samples: int) -> Batch:
         """Training samples from any stream: fresh ones, or of the finite training set."""
         if self._training_set is None:
-            return self.sampler.sample(generators, samples, self.config.data.hard_share)
+            return self.sampler.sample(streams, samples, self.config.data.hard_share)
         size = self.config.data.training_samples
-        rows = [torch.randint(size, (samples,), generator=g, device=self.device) for g in generators]
-        return self._training_set.take(torch.stack(rows))
+        return self._training_set.take(streams.integers(size, samples))
 
-    def draw_target(self, generators: list[torch.Generator], samples: int) -> Batch:
+    def draw_target(self, streams: Streams, samples: int) -> Batch:
         """Samples to fit a readout on: training samples, or fresh ones of the target's distribution where it is shifted."""
         if self.test_sampler is self.sampler:
-            return self.draw_batch(generators, samples)
-        return self.test_sampler.sample(generators, samples, self.config.data.hard_share)
+            return self.draw_batch(streams, samples)
+        return self.test_sampler.sample(streams, samples, self.config.data.hard_share)
 
     def parents(self, model: Model) -> Group:
         """The coarse class of each head."""
@@ -127,13 +127,12 @@ class Training:
         """How a model's labels relate to the coarse target: in replica 0, on the training set or on fresh samples."""
         own = self._training_set
         if own is None:
-            own = self.sampler.truth(self.stream("alignment"), _ALIGNED, self.config.data.hard_share)
+            own = self.sampler.truth(self.streams("alignment"), _ALIGNED, self.config.data.hard_share)
         return alignment(model.labels.assign(own)[0], own.coarse[0])
 
     def state(self) -> dict[str, Tensor]:
         """All that a later process needs to go on to the same numbers, bit for bit."""
-        tensors = {"steps_done": torch.tensor(self.steps_done)}
-        tensors |= {f"generator/{r}": g.get_state() for r, g in enumerate(self._generators)}
+        tensors = {"steps_done": torch.tensor(self.steps_done), "streams": self._streams.state()}
         for name, model in self.models.items():
             tensors |= {f"{name}/{key}": value for key, value in model.engine.state().items()}
         return tensors
@@ -141,8 +140,7 @@ class Training:
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Go on from a `state`."""
         self.steps_done = int(tensors["steps_done"])
-        for r, g in enumerate(self._generators):
-            g.set_state(tensors[f"generator/{r}"])
+        self._streams.restore(tensors["streams"])
         for name, model in self.models.items():
             own = {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
             model.engine.restore(own)
@@ -150,16 +148,16 @@ class Training:
     def _model(self, name: ModelName) -> Model:
         config = self.config
         labels = label_function(getattr(config.labels, name), config.label_tree, known=self._known())
-        streams = generators(config.seed_of("init"), f"init {name}", config.replicas, self.device)
+        own = streams(config.seed_of("init"), f"init {name}", config.replicas, self.device)
         step_size = getattr(config.training.step_size, name)
         if config.training.engine == "lucky":
-            return Model(name, labels, LuckyEngine.initial(config, streams, labels.n_classes, step_size, self.dictionary))
+            return Model(name, labels, LuckyEngine.initial(config, own, labels.n_classes, step_size, self.dictionary))
         dtype = getattr(torch, config.training.dtype)
         weights = config.replicas * labels.n_classes * config.neurons * config.data.dim
         # The weights and their change; other arrays are small beside them where it matters.
         check_fits(2 * weights * dtype.itemsize, self.device, f"network.neurons: {config.neurons} neurons in each head need")
         parameters = Parameters.initial(
-            streams, labels.n_classes, config.neurons, config.data.dim, config.network.init_std, config.threshold, dtype
+            own, labels.n_classes, config.neurons, config.data.dim, config.network.init_std, config.threshold, dtype
         )
         return Model(name, labels, DenseEngine(parameters, step_size, config.bias_decay, config.network.train_output))
 
@@ -177,8 +175,8 @@ def make_dictionary(config: Config, device: torch.device) -> Dictionary:
     features, dtype = config.label_tree.n_nodes, getattr(torch, config.training.dtype)
     if config.data.basis == "canonical":
         return canonical_dictionary(config.replicas, features, config.data.dim, device, dtype)
-    streams = generators(config.seed_of("dictionary"), "dictionary", config.replicas, device)
-    return rotated_dictionary(streams, features, config.data.dim, dtype)
+    own = streams(config.seed_of("dictionary"), "dictionary", config.replicas, device)
+    return rotated_dictionary(own, features, config.data.dim, dtype)
 
 
 def log_spaced_steps(steps: int, points: int) -> list[int]:

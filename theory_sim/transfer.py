@@ -76,7 +76,7 @@ def _linear_probe(training: Training, model: Model) -> Answer:
     """
     from sklearn.linear_model import LogisticRegression
 
-    data = training.draw_target(training.stream("probe"), training.config.transfer.samples)
+    data = training.draw_target(training.streams("probe"), training.config.transfer.samples)
     features = model.engine.activity(data).flatten(2).cpu().numpy()
     scale = np.sqrt(np.mean(np.square(features), (1, 2), keepdims=True)) + np.finfo(features.dtype).tiny
     labels = training.target.assign(data).cpu().numpy()
@@ -92,7 +92,7 @@ def _linear_probe(training: Training, model: Model) -> Answer:
 
 def _finetuning(training: Training, model: Model) -> Answer:
     """A copy of the model takes `transfer.steps` steps on fresh coarse-labelled batches."""
-    config, stream = training.config, training.stream("finetuning")
+    config, stream = training.config, training.streams("finetuning")
     engine = model.engine.regrouped(config.transfer.step_size, training.parents(model))
     for _ in range(config.transfer.steps):
         batch = training.draw_target(stream, config.training.batch)

@@ -11,7 +11,18 @@ import theory_sim.pretraining
 from theory_sim import storage
 from theory_sim.storage import save_checkpoint
 
-GROUND_FLOOR = {"errors", "labels", "pretraining", "progress", "provenance", "settings", "statistics", "storage", "tree"}
+GROUND_FLOOR = {
+    "alignment",
+    "errors",
+    "labels",
+    "pretraining",
+    "progress",
+    "provenance",
+    "settings",
+    "statistics",
+    "storage",
+    "tree",
+}
 
 
 @pytest.mark.parametrize("path", sorted(Path(theory_sim.pretraining.__file__).parent.glob("*.py")), ids=lambda path: path.stem)

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from theory_sim import testing
 from theory_sim.config import Config
-from theory_sim.data import DOMINANT_NOISE, NOISE, PatchSampler
+from theory_sim.data import PatchSampler
 from theory_sim.invariants import check_batches
 from theory_sim.network import Parameters, TwoLayerConvNet
-from theory_sim.seeding import generators
+from theory_sim.seeding import Streams, streams
+from theory_sim.slots import DOMINANT_NOISE, NOISE
 from theory_sim.training import make_dictionary
 
 
@@ -19,8 +20,8 @@ def sampler(config: Config) -> PatchSampler:
     return PatchSampler(config, make_dictionary(config, torch.device("cpu")))
 
 
-def streams(config: Config, stream: str = "check") -> list[torch.Generator]:
-    return generators(config.seed_of("data"), stream, config.replicas)
+def streams_of(config: Config, name: str = "check") -> Streams:
+    return streams(config.seed_of("data"), name, config.replicas)
 
 
 @given(testing.drawn_batches())
@@ -94,8 +95,8 @@ def test_truth_matches_content(drawn):
 
 @given(testing.configs(), st.integers(1, 6), st.sampled_from([0.0, 0.5, 1.0]))
 def test_reproducible_by_seed(config, samples, hard_share):
-    first, again = (sampler(config).sample(streams(config), samples, hard_share) for _ in range(2))
-    other = sampler(config).sample(streams(config.model_copy(update={"seed": config.seed + 1})), samples, hard_share)
+    first, again = (sampler(config).sample(streams_of(config), samples, hard_share) for _ in range(2))
+    other = sampler(config).sample(streams_of(config.model_copy(update={"seed": config.seed + 1})), samples, hard_share)
     for field in dataclasses.fields(first):
         assert torch.equal(getattr(first, field.name), getattr(again, field.name)), field.name
     assert not torch.equal(first.tag, other.tag)
@@ -103,8 +104,8 @@ def test_reproducible_by_seed(config, samples, hard_share):
 
 @given(testing.configs(), st.integers(1, 6), st.integers(1, 6))
 def test_more_samples_grow_the_batch_axis_only(config, samples, more):
-    small = sampler(config).sample(streams(config), samples, 0.5)
-    large = sampler(config).sample(streams(config), samples + more, 0.5)
+    small = sampler(config).sample(streams_of(config), samples, 0.5)
+    large = sampler(config).sample(streams_of(config), samples + more, 0.5)
     for field in dataclasses.fields(small):
         a, b = getattr(small, field.name).shape, getattr(large, field.name).shape
         assert (a[0], *a[2:]) == (b[0], *b[2:])
@@ -114,16 +115,17 @@ def test_more_samples_grow_the_batch_axis_only(config, samples, more):
 @given(testing.configs(), st.integers(1, 5))
 def test_replicas_and_steps_differ(config, samples):
     """Tags are continuous: equal ones would mean a stream used twice."""
-    s, generators_ = sampler(config), streams(config)
-    tags = torch.cat([s.sample(generators_, samples, 0.0).tag.flatten() for _ in range(3)])
+    s, own = sampler(config), streams_of(config)
+    tags = torch.cat([s.sample(own, samples, 0.0).tag.flatten() for _ in range(3)])
     assert len(tags.unique()) == len(tags)
-    train = s.sample(streams(config, "training"), samples, 0.0).tag
+    train = s.sample(streams_of(config, "training"), samples, 0.0).tag
     assert not torch.isin(train, tags).any()
 
 
 def random_network(config: Config, seed: int = 0) -> TwoLayerConvNet:
-    streams = [torch.Generator().manual_seed(seed)]
-    return TwoLayerConvNet.of(Parameters.initial(streams, 3, 4, config.data.dim, 1.0, 0.3, torch.float64), 0)
+    return TwoLayerConvNet.of(
+        Parameters.initial(streams(seed, "init fine", 1), 3, 4, config.data.dim, 1.0, 0.3, torch.float64), 0
+    )
 
 
 @given(testing.drawn_batches(), st.randoms(use_true_random=False))
@@ -150,14 +152,14 @@ def test_rotated_samples_are_rotated_canonical_samples(config, hard_share):
         own = config.model_copy(update={"data": config.data.model_copy(update={"basis": basis, "noise": 0.0})})
         own = own.model_copy(update={"hard": own.hard.model_copy(update={"noise": 0.0})})
         s = sampler(own)
-        both[basis] = s.dictionary.correlation(s.sample(streams(own), 4, hard_share).x)
+        both[basis] = s.dictionary.correlation(s.sample(streams_of(own), 4, hard_share).x)
     torch.testing.assert_close(both["rotated"], both["canonical"], rtol=1e-12, atol=1e-12)
 
 
 @given(testing.configs(), st.integers(0, 2))
 def test_every_invariant_passes(config, round_):
     """The statistical suite, on whole batches; its family-wise error here is 10⁻⁹ an example."""
-    s, generators_ = sampler(config), streams(config.model_copy(update={"seed": config.seed + round_}))
-    steps = [s.sample(generators_, 100, 0.0) for _ in range(2)]
-    checks = check_batches(config, s.dictionary, steps, s.sample(generators_, 100, 1.0), alpha=1e-9)
+    s, own = sampler(config), streams_of(config.model_copy(update={"seed": config.seed + round_}))
+    steps = [s.sample(own, 100, 0.0) for _ in range(2)]
+    checks = check_batches(config, s.dictionary, steps, s.sample(own, 100, 1.0), alpha=1e-9)
     assert [check for check in checks if not check.passed] == []

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from theory_sim.config import load_config
-from theory_sim.data import DOMINANT_NOISE, NOISE
 from theory_sim.features import Dictionary
 from theory_sim.invariants import check_batches
+from theory_sim.slots import DOMINANT_NOISE, NOISE
 from theory_sim.training import Training
 
 CONFIG = load_config(
@@ -248,7 +248,7 @@ BUGS = {
 @pytest.fixture(scope="module")
 def drawn():
     training = Training(CONFIG)
-    streams = training.stream("check")
+    streams = training.streams("check")
     easy = tuple(training.sampler.sample(streams, 1000, 0.0) for _ in range(2))
     return Drawn(training.dictionary, easy, training.sampler.sample(streams, 1000, 1.0))
 

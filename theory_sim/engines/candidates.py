@@ -15,7 +15,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from scipy.special import log_ndtr, ndtri_exp
 from scipy.stats import norm
-from torch import Generator, Tensor
+from torch import Tensor
+
+from theory_sim.seeding import Streams
 
 
 @dataclass
@@ -82,7 +84,7 @@ def counts(rng: np.random.Generator, heads: int, neurons: int, features: int, cu
 
 
 def draw(
-    generator: Generator,
+    stream: Streams,
     vectors: Float[Tensor, "feature d"],
     canonical: bool,
     heads: int,
@@ -94,7 +96,7 @@ def draw(
     """Draw one replica's candidates; a stream of its own gives the same ones in every run.
 
     Args:
-        generator: of the replica's initial weights.
+        stream: of the replica's initial weights.
         vectors: v, orthonormal; their device and dtype are those of the weights.
         canonical: v_j = e_j.
         heads: number of heads.
@@ -104,7 +106,7 @@ def draw(
         threshold: τ.
     """
     features, dim = vectors.shape
-    rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator, device=generator.device)))
+    (rng,) = stream.numpy()
     found = counts(rng, heads, neurons, features, cut)
     by_feature = found.T.ravel()  # feature by feature, within one head by head
     first = np.repeat(np.repeat(np.arange(features), heads), by_feature)
@@ -117,7 +119,7 @@ def draw(
     while (again := earlier & (near > cut)).any():
         near[again] = rng.standard_normal(int(again.sum()))
 
-    weight = torch.empty(n, dim, device=vectors.device, dtype=vectors.dtype).normal_(generator=generator)
+    weight = stream.normal(n, dim, dtype=vectors.dtype)[0]
     g = torch.from_numpy(near).to(weight)
     if canonical:
         weight[:, :features] = g

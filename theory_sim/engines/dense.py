@@ -37,11 +37,11 @@ Block = tuple[slice, slice]
 
 @dataclass(frozen=True)
 class Part:
-    """What some samples contribute to a step: their losses, and derivatives summed over them."""
+    """What some samples contribute to a step: their losses, and derivatives summed over them; None: not trained."""
 
     loss: Float[Tensor, "r b"]
     weight: Float[Tensor, "r head m d"]
-    output: Float[Tensor, "r head m"]
+    output: Float[Tensor, "r head m"] | None
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class DenseEngine:
         out = batch.x.new_empty(*batch.x.shape[:2], self.parameters.bias.shape[1])
 
         def fill(block: Block) -> None:
-            out[block] = self._heads(block[0], self._firing(block[0], batch.x[block]).activity())
+            out[block] = self._firing(block[0], batch.x[block]).heads(self.parameters.output[block[0]])
 
         map_blocks(fill, self._blocks(batch.x, _MOST))
         return out
@@ -186,7 +186,7 @@ class DenseEngine:
         change *= -self.step_size / samples
         self.parameters.weight[replicas] += change
         if self.train_output:
-            output_change = torch.stack([part.output for part in parts]).sum(0)
+            output_change = torch.stack([part.output for part in parts if part.output is not None]).sum(0)
             self.parameters.output[replicas] -= self.step_size / samples * output_change
         length: Tensor = change.norm(dim=-1)
         self.parameters.bias[replicas] -= self.bias_decay * length
@@ -196,14 +196,13 @@ class DenseEngine:
         """Loss and summed derivatives of some samples of some replicas."""
         replicas, output = block[0], self.parameters.output[block[0]]
         fired = self._firing(replicas, x)
-        h = fired.activity()
-        loss, slope = cross_entropy(self._grouped(self._heads(replicas, h)), labels)
+        loss, slope = cross_entropy(self._grouped(fired.heads(output)), labels)
         if self._group is not None:
             slope = slope[..., self._group.of]
-        # ∂L/∂h of each neuron is its head's slope times its output weight.
-        by_weight = fired.gradient((slope[..., None] * output[:, None]).flatten(2), x).unflatten(1, output.shape[1:])
-        by_output = torch.einsum("rbc,rbcm->rcm", slope, h.unflatten(-1, output.shape[1:])) if self.train_output else output
-        return Part(loss, by_weight, by_output)
+        by_weight = fired.gradient(slope, output, x)
+        if not self.train_output:
+            return Part(loss, by_weight, None)
+        return Part(loss, by_weight, torch.einsum("rbc,rbcm->rcm", slope, fired.activity().unflatten(-1, output.shape[1:])))
 
     def _firing(self, block: slice, x: Float[Tensor, "r b P d"]) -> DenseFiring | ListedFiring:
         weight, bias = self.parameters.weight[block].flatten(1, 2), self.parameters.bias[block].flatten(1)
@@ -213,11 +212,6 @@ class DenseEngine:
         else:
             pre = torch.baddbmm(bias[:, None], patches, weight.mT)
         return firing(pre.unflatten(1, x.shape[1:3]))
-
-    def _heads(self, block: slice, h: Float[Tensor, "r b neuron"]) -> Float[Tensor, "r b head"]:
-        output = self.parameters.output[block]
-        heads: Tensor = (h.unflatten(-1, output.shape[1:]) * output[:, None]).sum(-1)
-        return heads
 
     def _grouped(self, heads: Float[Tensor, "r b head"]) -> Float[Tensor, "r b logit"]:
         return heads if self._group is None else self._group.sum(heads)

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from theory_sim.config import Config
-from theory_sim.data import DOMINANT_NOISE, Batch
+from theory_sim.data import Batch
 from theory_sim.engines import candidates
 from theory_sim.engines.candidates import Candidates
 from theory_sim.engines.certificate import Certificate, Ledger
@@ -27,6 +27,8 @@ from theory_sim.features import Dictionary
 from theory_sim.memory import check_fits
 from theory_sim.network import Parameters
 from theory_sim.parallel import map_blocks
+from theory_sim.seeding import Streams
+from theory_sim.slots import DOMINANT_NOISE
 
 _PAIRS = 2**14
 """Firing pairs whose patches are summed at once: enough for a thread of its own."""
@@ -83,25 +85,23 @@ class LuckyEngine:
         self._neurons = max([1, *(int(c.slot.max()) + 1 for c in drawn if len(c.slot))])
 
     @classmethod
-    def initial(
-        cls, config: Config, generators: list[Generator], heads: int, step_size: float, dictionary: Dictionary
-    ) -> "LuckyEngine":
-        """Draw the candidates; one generator per replica.
+    def initial(cls, config: Config, streams: Streams, heads: int, step_size: float, dictionary: Dictionary) -> "LuckyEngine":
+        """Draw the candidates; one stream per replica.
 
         Raises:
             InputError: too much could fire to be drawn, or to be left out; the message names the key to change.
         """
         design, like = Design.of(config, heads), dictionary.vectors
         # Half more, for what is recorded and for the largest copies of parts.
-        needed = 1.5 * len(generators) * design.drawn * config.data.dim * like.dtype.itemsize
+        needed = 1.5 * len(streams) * design.drawn * config.data.dim * like.dtype.itemsize
         check_fits(needed, like.device, f"network.neurons: {design.drawn:.3g} of a replica's neurons can fire; they need")
         std, tau = config.network.init_std, config.threshold
         drawn = [
-            candidates.draw(g, v, dictionary.canonical, heads, config.neurons, design.cut, std, tau)
-            for g, v in zip(generators, dictionary.vectors, strict=True)
+            candidates.draw(streams.one(r), v, dictionary.canonical, heads, config.neurons, design.cut, std, tau)
+            for r, v in enumerate(dictionary.vectors)
         ]
-        directions = torch.stack([like.new_empty(heads, like.shape[-1]).normal_(generator=g) for g in generators])
-        ledger = design.ledger(len(generators))
+        directions = streams.normal(heads, like.shape[-1], dtype=like.dtype)
+        ledger = design.ledger(len(streams))
         return cls(
             drawn, heads, directions, dictionary, design, ledger, step_size, config.bias_decay, config.network.train_output
         )

@@ -31,6 +31,7 @@ SPLITS = ("test", "validation")
 _MAKES_NUMBERS = (
     "tree.py",
     "labels.py",
+    "alignment.py",
     *(
         f"pretraining/{name}.py"
         for name in (

@@ -14,8 +14,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from theory_sim.alignment import Alignment, alignment
 from theory_sim.errors import InputError
-from theory_sim.labels import Alignment, Arguments, Known, LabelFunction, alignment, label_function, register
+from theory_sim.labels import Arguments, Known, LabelFunction, label_function, register
 from theory_sim.pretraining.config import Labels
 from theory_sim.pretraining.datasets import ImageData
 from theory_sim.pretraining.hierarchies import imagenet21k
