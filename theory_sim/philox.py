@@ -168,6 +168,7 @@ def _fill(out, keys, tiles, scale, first, last, transform):
             out[row, start:] = whole[: n - start]
 
 
+# Written out, since Numba keeps on disk what it compiled of functions of a module, but not of those that a function makes.
 @_compiled
 @no_type_check
 def _fill_normal32(out, keys, tiles, scale, first, last):
