@@ -1,11 +1,13 @@
 """Shared by all tests."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from pretended import PRETENDED, pretended_device
 
 # Tests run beside each other on few cores.
 torch.set_num_threads(1)
@@ -17,13 +19,17 @@ settings.load_profile("theory_sim")
 
 
 def devices() -> list[str]:
-    """Everything that this machine can compute on."""
-    return ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    """Everything that this machine can compute on, and a device that only says that it is one."""
+    return ["cpu", *(["cuda"] if torch.cuda.is_available() else []), str(PRETENDED)]
 
 
 @pytest.fixture(params=devices())
-def device(request: pytest.FixtureRequest) -> str:
-    return request.param
+def device(request: pytest.FixtureRequest) -> Iterator[str]:
+    if request.param != str(PRETENDED):
+        yield request.param
+        return
+    with pytest.MonkeyPatch.context() as patch, pretended_device(patch):
+        yield request.param
 
 
 @pytest.fixture(scope="session")

@@ -152,7 +152,7 @@ def evaluate_on(
 
         with torch.no_grad(), cores_share_blocks():
             training = Training(config, chosen)
-            training.restore(tensors)
+            training.restore_networks(tensors)
             correct = torch.stack(list(evaluate(training, testing).values())).numpy()
         dims = ("model", "replica", "kind", "test_sample", "test_readout")
         dataset = xr.Dataset(

@@ -101,7 +101,7 @@ class Streams:
             self._tiles[:] = state.numpy()
         else:
             for generator, own in zip(self._generators, state, strict=True):
-                generator.set_state(own)
+                generator.set_state(own.clone())  # it does not look at where a view begins
 
     def _fill(self, law: philox.Fills, out: Tensor, scale: float) -> None:
         rows = out.view(len(self), -1).numpy()

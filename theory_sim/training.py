@@ -138,9 +138,13 @@ class Training:
         return tensors
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Go on from a `state`."""
+        """Go on from a `state` of the same kind of device, whose random streams go on too."""
         self.steps_done = int(tensors["steps_done"])
         self._streams.restore(tensors["streams"])
+        self.restore_networks(tensors)
+
+    def restore_networks(self, tensors: dict[str, Tensor]) -> None:
+        """The networks of a `state`, from any device, to be tested."""
         for name, model in self.models.items():
             own = {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
             model.engine.restore(own)
