@@ -48,14 +48,10 @@ def test_networks_are_tested_on_another_device(config_file, tmp_path, monkeypatc
 def test_a_pretended_device_refuses_what_a_gpu_does(monkeypatch):
     with pretended_device(monkeypatch):
         there, here = torch.ones(3, device=PRETENDED), torch.ones(3)
-        for mixed in (
-            lambda: there + here,
-            lambda: there.add_(here),
-            lambda: torch.stack([there, here]),
-            lambda: here[there.long()],
-        ):
+        mixed = (lambda: there + here, lambda: there.add_(here), lambda: torch.stack([there, here]), lambda: here[there.long()])
+        for call in mixed:
             with pytest.raises(RuntimeError, match="all tensors on one device"):
-                mixed()
+                call()
         with pytest.raises(RuntimeError, match="numpy"):
             there.numpy()
         assert there.cpu().numpy().sum() == 3
