@@ -1,7 +1,9 @@
-"""What a command came to, whichever way a test calls it."""
+"""What a command came to, whichever way a test calls it, and how to read it."""
 
+import json
 import re
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -18,3 +20,18 @@ class Outcome:
         assert (self.code, self.out) == (2, "")
         assert re.fullmatch(r"error: [^\n]+\n", self.err), self.err
         return self.err
+
+
+def strict(text: str) -> Any:
+    """Parse JSON, without Python's own NaN and Infinity."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def rows(table: str) -> dict[str, list[str]]:
+    """The cells of each printed row, by the first."""
+    lines = ([cell.strip() for cell in line.strip("│").split("│")] for line in table.splitlines() if line.startswith("│"))
+    return {cells[0]: cells for cells in lines}
