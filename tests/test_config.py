@@ -1,4 +1,4 @@
-"""The configuration: defaults, files, overrides, refusals. The command line's wording is tested in test_cli."""
+"""The configuration: defaults, files, overrides, refusals. The command line's wording is tested in tests/cli."""
 
 import math
 from pathlib import Path
