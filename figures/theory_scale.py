@@ -50,8 +50,8 @@ def at(dim: int, luck: str, base: Sequence[str] = ()) -> Config:
         # At most d^0.4, and at least ln d: 9 is both from d = 256 to 4096.
         "tree.subclasses": min(9, math.floor(dim**0.4)),
         "data.strength_spread": _short(1 / math.log(dim)) if many else 0.02,
-        # A neuron alone for its feature grows long, and noise on it strong.
-        "data.noise": _short((0.5 if many else 0.2) / root),
+        # A neuron alone for its feature grows long, and noise on it strong: at 0.2 it may fire one at d = 128.
+        "data.noise": _short((0.5 if many else 0.1) / root),
         "network.init_std": _short(0.09 / root),
         # A tenth of the neurons have to move ten times as far.
         "training.step_size.coarse": _short((0.8 if many else 8) / root),

@@ -15,6 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
+from theory_sim.threads import torch_threads
+
 _NAME = "pretended"
 _setup_privateuseone_for_python_backend(_NAME)
 PRETENDED = torch.device(_NAME, 0)
@@ -92,14 +94,11 @@ def _pretend(x: Any) -> Any:
 @contextmanager
 def pretended_device(patch: pytest.MonkeyPatch) -> Iterator[torch.device]:
     """The device, until it ends."""
-    cores = torch.get_num_threads()
-    torch.set_num_threads(1)
     lifted = torch._C._only_lift_cpu_tensors()  # type: ignore[attr-defined]
     torch._C._set_only_lift_cpu_tensors(True)  # type: ignore[attr-defined]
     patch.setattr("theory_sim.seeding.Generator", lambda device: torch.Generator())
     try:
-        with _Pretence():
+        with torch_threads(1), _Pretence():
             yield PRETENDED
     finally:
         torch._C._set_only_lift_cpu_tensors(lifted)  # type: ignore[attr-defined]
-        torch.set_num_threads(cores)

@@ -1,4 +1,4 @@
-"""What the README says can be done can be done."""
+"""What the README and the findings say can be done can be done."""
 
 import re
 from pathlib import Path
@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 
 from theory_sim.config import Config, load_config
+from theory_sim.figures.gallery import chosen
+from theory_sim.studies import study_files
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+FINDINGS = (ROOT / "paper_figs" / "FINDINGS.md").read_text()
 TINY = '"tree.subclasses=2", "replicas=2", "data.dim=16", "network.neurons=6", "training.steps=10", "test.samples=20"'
 
 
@@ -30,11 +33,19 @@ def test_every_key_in_the_notation_table_is_one():
             value = getattr(value, part)
 
 
-@pytest.mark.parametrize("setting", re.findall(r"^theory-sim verify (--set .*?)(?:  +#.*)?$", README, re.M))
+@pytest.mark.parametrize("setting", re.findall(r"theory-sim verify (--set .*?)(?:  +#.*|`.*)?$", README + FINDINGS, re.M))
 def test_every_setting_shown_loads(setting):
     load_config(overrides=[text.strip('"') for text in re.split(r"\s*--set\s+", setting) if text])
 
 
-def test_every_link_and_picture_is_there():
-    for target in re.findall(r"\]\(([^)]+)\)", README):
-        assert target.startswith("https://") or (ROOT / target).exists(), target
+@pytest.mark.parametrize(("text", "folder"), [(README, ROOT), (FINDINGS, ROOT / "paper_figs")], ids=["README", "FINDINGS"])
+def test_every_link_and_picture_is_there(text, folder):
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        assert target.startswith("https://") or (folder / target.split("#")[0]).exists(), target
+
+
+def test_every_finding_names_what_there_is():
+    studies = set(re.findall(r"theory-sim study (\w+)", FINDINGS))
+    assert studies == {path.stem for path in study_files()}
+    drawn = set(re.findall(r"theory-sim figures (\w+)", FINDINGS))
+    assert len(chosen(sorted(drawn))) == len(drawn) > 0

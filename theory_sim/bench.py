@@ -14,8 +14,7 @@ alike; reported are medians. On a CPU one core computes, so that ratios do not d
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -236,17 +235,6 @@ def configuration(size: Size, replicas: int) -> Config:
         "training.batch": size.batch,
     }
     return load_config(overrides=[f"{key}={value}" for key, value in values.items()])
-
-
-@contextmanager
-def one_core() -> Iterator[None]:
-    """PyTorch on one core."""
-    cores = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(cores)
 
 
 def in_turns(work: dict[str, Callable[[], object]], device: torch.device, rounds: int) -> dict[str, float]:

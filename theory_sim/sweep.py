@@ -30,6 +30,7 @@ from theory_sim.progress import Progress
 from theory_sim.provenance import source_digest
 from theory_sim.settings import parse_yaml, value_at
 from theory_sim.storage import write_json
+from theory_sim.threads import torch_threads
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -210,16 +211,12 @@ def _place(
 def _run(task: tuple[str, Config, Path], out: Path, device: str, threads: int) -> str | None:
     """What a worker does: one cell, and the rows that it gives; returns why it failed, or None."""
     _, config, part = task
-    with _one_at_a_time:
-        before = torch.get_num_threads()
-        torch.set_num_threads(threads)
+    with _one_at_a_time, torch_threads(threads):
         try:
             write_json(part, tables.rows(run(config, out, device)))
         except Exception as error:  # one cell's, whatever it is: the others go on
             kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
             return kind + " ".join(str(error).split())
-        finally:
-            torch.set_num_threads(before)  # the caller's, where the cell ran in its process
     return None
 
 

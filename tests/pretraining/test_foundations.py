@@ -21,6 +21,7 @@ GROUND_FLOOR = {
     "settings",
     "statistics",
     "storage",
+    "threads",
     "tree",
 }
 

@@ -43,13 +43,14 @@ def _bench_simulator(sizes: str | None, device: str, scaling: bool, rounds: int,
     from theory_sim import scaling as scaling_module
     from theory_sim.experiment import choose_device
     from theory_sim.storage import write_json
+    from theory_sim.threads import torch_threads
 
     chosen, console = choose_device(device), new_console()
     names = bench_module.choose_sizes(sizes, chosen)
     times = Table("size", "replicas", "ours", "plain", "vectorised", "floor", "generator", "normals", "recording")
     ratios = Table("size", "replicas", *bench_module.RATIOS)
     lines, growths = [], []
-    with Console(stderr=True).status("measuring"), bench_module.one_core():
+    with Console(stderr=True).status("measuring"), torch_threads(1):
         for name in names:
             size = bench_module.SIZES[name]
             for replicas in size.replicas:

@@ -26,6 +26,7 @@ from theory_sim.pretraining.images import ArrayImages, FileImages, Images
 from theory_sim.pretraining.loading import Share, batches
 from theory_sim.pretraining.models import Classifier
 from theory_sim.pretraining.training import Task, train
+from theory_sim.threads import torch_threads
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,12 @@ def bench(
     gpu = processes().device.type == "cuda"
     name = model or ("resnet50" if gpu else "resnet18")
     size, batch, steps = (224, 128, 30) if gpu else (64, 16, 24)
-    if not gpu:
-        torch.set_num_threads(1)  # threads that wait for a busy core would be all that is measured
-    show(f"loader: {images} JPEGs, {workers} workers")
-    with tempfile.TemporaryDirectory() as folder:
+    # Of several threads on a CPU waiting for a busy core would be all that is measured.
+    with torch_threads(None if gpu else 1), tempfile.TemporaryDirectory() as folder:
+        show(f"loader: {images} JPEGs, {workers} workers")
         loaders = _loader(Path(folder), images, side, workers, rounds)
-    show(f"training step: {name}, {size} pixels, batch {batch}")
-    return [*loaders, _step(name, size, batch, steps, rounds)]
+        show(f"training step: {name}, {size} pixels, batch {batch}")
+        return [*loaders, _step(name, size, batch, steps, rounds)]
 
 
 def _compare(

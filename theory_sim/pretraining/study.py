@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
-import torch
 import yaml
 from jaxtyping import Float
 from torch import Tensor
@@ -30,6 +29,7 @@ from theory_sim.pretraining.labelling import Labelling, labelling, load_labellin
 from theory_sim.progress import Progress
 from theory_sim.provenance import environment
 from theory_sim.storage import load_checkpoint, save_checkpoint, write_json, write_text
+from theory_sim.threads import torch_threads
 from theory_sim.tree import ROOT, LabelTree
 
 Show = Callable[[Progress], None]
@@ -104,10 +104,11 @@ def run_study(study: Study, out: str | Path = "results", show: Show = lambda pro
         loaded = _load(study, place, show)
     processes().wait_for_everyone()  # the other processes then find indexes and streamed images
     data, target = loaded if main else _load(study, place, lambda progress: None)
-    if study.model.name == "convnet" and processes().device.type == "cpu":
-        torch.set_num_threads(1)  # its operations are too small to be shared among cores
-    labellings = _labellings(study, data, place, show)
-    outcome = _cells(study, data, target, labellings, place, show)
+    # The small network's operations are too small to be shared among cores.
+    small = study.model.name == "convnet" and processes().device.type == "cpu"
+    with torch_threads(1 if small else None):
+        labellings = _labellings(study, data, place, show)
+        outcome = _cells(study, data, target, labellings, place, show)
     if main:
         _write_folder(outcome)
     return outcome
