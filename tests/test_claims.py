@@ -35,7 +35,9 @@ def decide(tmp_path_factory):
 
 def test_all_nine_hold(decide):
     # The values of configs/small.yaml: with four subclasses at d = 64 the coarse model's hard error is 0.3, too near its bound.
-    decided = decide("tree.subclasses=6", "data.dim=128", "data.patches=24", "training.batch=96", "test.samples=500")
+    decided = decide(
+        "replicas=6", "tree.subclasses=6", "data.dim=128", "data.patches=24", "training.batch=96", "test.samples=500"
+    )
     assert {key: claim.holds for key, claim in decided.items()} == dict.fromkeys(decided, True)
     assert tuple(decided) == claims.IDS
     assert decided["coarse-rare-growth"].bound == 1 / 6
