@@ -71,7 +71,7 @@ def test_no_number_depends_on_cores_blocks_or_other_replicas(monkeypatch):
 def test_streams_go_on_where_they_stood():
     own, other = streams(0, "check", 2), streams(0, "check", 2)
     own.normal(300, dtype=torch.float32)
-    state = own.state().clone()
+    state = {name: value.clone() for name, value in own.state().items()}
     expected = own.uniform(10, dtype=torch.float64)
     other.restore(state)
     assert torch.equal(other.uniform(10, dtype=torch.float64), expected)

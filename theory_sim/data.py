@@ -91,7 +91,7 @@ class Draws:
     """Raw random numbers of B samples for each of R replicas.
 
     Attributes:
-        uniform: U[0, 1); the columns are those of `PatchSampler.columns`.
+        uniform: U[0, 1), on the CPU; the columns are those of `PatchSampler.columns`.
         normal: N(0, σ²), with the σ of `PatchSampler.drawn_std`.
     """
 
@@ -116,20 +116,8 @@ class PatchSampler:
         self.dictionary = dictionary
         like = dictionary.vectors
         self.device, self.dtype = like.device, like.dtype
-        self._slots = Slots(config, like)
-        self._coarse = self.tree.paths[:, 0].to(self.device)
-        edges = torch.tensor(self.tree.leaf_probability, dtype=torch.float64).cumsum(0)[:-1]
-        self._leaf_edges = edges.to(self.device, self.dtype)
-        patches = config.data.patches
-        sizes = {"leaf": 1, "tag": 1, "hard": 1, "flip": 1, "flipped leaf": 1}
-        sizes |= {"order": patches, "strength": patches, "other class": patches}
-        if config.data.patch_law == "independent":
-            sizes["content"] = patches
-        starts = [0, *torch.tensor(list(sizes.values())).cumsum(0).tolist()]
-        self.columns: dict[str, slice] = {
-            name: slice(start, start + size) for (name, size), start in zip(sizes.items(), starts, strict=False)
-        }
-        self._width = starts[-1]
+        self._slots = Slots(config)
+        self.columns = self._slots.columns
         self._patch_memory = Reused()
         # Plain noise is drawn as long as it is to be; without any, dominant noise is.
         self._drawn_norm = self.data.noise or self.hard.noise or 1.0
@@ -176,7 +164,12 @@ class PatchSampler:
         return Batch(truth["strength"].new_empty(*truth["strength"].shape, 0), **truth)
 
     def _uniform(self, streams: Streams, samples: int) -> Float[Tensor, "R B column"]:
-        return streams.uniform(samples, self._width, dtype=self.dtype)
+        return streams.uniform(samples, self._slots.width, dtype=self.dtype)
+
+    def _truth(self, uniform: Float[Tensor, "R B column"], hard_share: float) -> dict[str, Tensor]:
+        """All of a `Batch` but its patches."""
+        truth = self._slots.truth(uniform, hard_share)
+        return truth if self.device.type == "cpu" else {name: value.to(self.device) for name, value in truth.items()}
 
     def _patches(self, x: Float[Tensor, "R B P d"], truth: dict[str, Tensor], hard_share: float) -> Batch:
         """Normal numbers become noise of its norm, in place, and features are added."""
@@ -186,49 +179,3 @@ class PatchSampler:
             x[truth["content"] == DOMINANT_NOISE] *= self.hard.noise / self._drawn_norm
         self.dictionary.add_to(x, truth["content"], truth["strength"])
         return Batch(x, **truth)
-
-    def _truth(self, uniform: Float[Tensor, "R B column"], hard_share: float) -> dict[str, Tensor]:
-        """All of a `Batch` but its patches."""
-        u = {name: uniform[..., columns] for name, columns in self.columns.items()}
-        leaf = labelled_leaf = self._leaf_at(u["leaf"])
-        if self.data.label_noise > 0:
-            labelled_leaf = torch.where(u["flip"] < self.data.label_noise, self._leaf_at(u["flipped leaf"]), leaf)
-        hard = u["hard"] < hard_share
-        coarse = self._coarse.take(leaf)
-        content, strength = self._contents(u, leaf, coarse, hard)
-        return {
-            "coarse": coarse[..., 0],
-            "leaf": leaf[..., 0],
-            "labelled_leaf": labelled_leaf[..., 0],
-            "hard": hard[..., 0],
-            "content": content,
-            "strength": strength,
-            "tag": u["tag"][..., 0],
-            "index": torch.arange(leaf.shape[1], device=self.device).expand(leaf.shape[:2]),
-        }
-
-    def _leaf_at(self, u: Float[Tensor, "R B 1"]) -> Int[Tensor, "R B 1"]:
-        return torch.bucketize(u.contiguous(), self._leaf_edges, right=True)
-
-    def _contents(
-        self, u: dict[str, Tensor], leaf: Int[Tensor, "R B 1"], coarse: Int[Tensor, "R B 1"], hard: Bool[Tensor, "R B 1"]
-    ) -> tuple[Int[Tensor, "R B P"], Float[Tensor, "R B P"]]:
-        """What each patch holds, and how strongly.
-
-        Each patch has one of the P slots of `Slots`. Fixed patch counts: a random permutation. Independent patches: each a
-        uniform slot of its own, so that the counts are binomial with the same means.
-        """
-        order = u["order"].argsort(-1)
-        independent = "content" in u
-        slot = (u["content"] * self.data.patches).long() if independent else order
-        slot = slot + hard * self.data.patches
-        role = self._slots.role.take(slot)
-        content = self._slots.content.take(role + leaf * self._slots.roles)
-        if self._slots.has_feature_noise:
-            n = self.tree.n_coarse
-            step = 1 + (u["other class"] * (n - 1)).long().clamp_(max=n - 2)
-            content = torch.where(role == self._slots.feature_noise, (coarse + step) % n, content)
-        if independent and self.hard.noise > 0:  # any one patch: the first of the order
-            content = torch.where(hard & (order == 0), DOMINANT_NOISE, content)
-        strength = self._slots.low.take(slot).addcmul_(self._slots.width.take(slot), u["strength"])
-        return content, strength.masked_fill_(content < 0, 0)

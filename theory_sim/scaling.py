@@ -70,7 +70,7 @@ class Growth:
         )
 
 
-_BASE = Size(512, 32, 256, 4, 128, (1,))
+_BASE = Size(1024, 32, 256, 4, 128, (1,))
 _SIDES = {"B": "batch", "P": "patches", "d": "dim", "m": "neurons"}
 
 

@@ -32,12 +32,12 @@ _BLOCK = 2048
 class Streams:
     """One random stream for each of R replicas, drawn from together.
 
-    On a CPU numbers are those of `theory_sim.philox`; each call begins a new tile, and no number depends on how many cores
-    or replicas there are. Elsewhere each stream is a generator of PyTorch on the device.
+    Numbers are those of `theory_sim.philox`; each call begins a new tile, and no number depends on how many cores or replicas
+    there are. Where the device is no CPU, normal numbers are drawn there, by a generator of PyTorch for each stream.
 
     Args:
         keys: 64 bits for each replica.
-        device: where numbers are drawn.
+        device: where normal numbers are drawn.
     """
 
     def __init__(self, keys: UInt64[np.ndarray, " R"], device: torch.device | str = "cpu") -> None:
@@ -72,36 +72,31 @@ class Streams:
         return self.normal_(torch.empty(len(self), *shape, device=self.device, dtype=dtype))
 
     def uniform(self, *shape: int, dtype: torch.dtype) -> Float[Tensor, "R *shape"]:
-        """U[0, 1) of a shape for each replica."""
-        out = torch.empty(len(self), *shape, device=self.device, dtype=dtype)
-        if self._generators is None:
-            self._fill(philox.fill_uniform, out, 1.0)
-        else:
-            for part, generator in zip(out, self._generators, strict=True):
-                part.uniform_(generator=generator)
+        """U[0, 1) of a shape for each replica, on the CPU."""
+        out = torch.empty(len(self), *shape, dtype=dtype)
+        self._fill(philox.fill_uniform, out, 1.0)
         return out
 
     def integers(self, below: int, n: int) -> Int[Tensor, "R n"]:
-        """`n` integers from 0 to `below` − 1 for each replica; their probabilities are equal within 2⁻³²."""
+        """`n` integers from 0 to `below` − 1 for each replica, on the CPU; their probabilities are equal within 2⁻³²."""
         return (self.uniform(n, dtype=torch.float64) * below).long()
 
     def numpy(self) -> list[np.random.Generator]:
         """A generator of NumPy for each replica, for laws that are not drawn here."""
         return [np.random.default_rng(entropy) for entropy in self.integers(2**32, 4).tolist()]
 
-    def state(self) -> Tensor:
+    def state(self) -> dict[str, Tensor]:
         """Where the streams stand."""
-        if self._generators is None:
-            return torch.from_numpy(self._tiles.astype(np.int64))
-        return torch.stack([g.get_state() for g in self._generators])
+        state = {"tiles": torch.from_numpy(self._tiles.astype(np.int64))}
+        if self._generators is not None:
+            state["generators"] = torch.stack([g.get_state() for g in self._generators])
+        return state
 
-    def restore(self, state: Tensor) -> None:
-        """Go on from a `state`."""
-        if self._generators is None:
-            self._tiles[:] = state.numpy()
-        else:
-            for generator, own in zip(self._generators, state, strict=True):
-                generator.set_state(own.clone())  # it does not look at where a view begins
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from a `state` of the same kind of device."""
+        self._tiles[:] = state["tiles"].numpy()
+        for generator, own in zip(self._generators or [], state.get("generators", []), strict=True):
+            generator.set_state(own.clone())  # it does not look at where a view begins
 
     def _fill(self, law: philox.Fills, out: Tensor, scale: float) -> None:
         rows = out.view(len(self), -1).numpy()

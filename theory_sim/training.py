@@ -14,7 +14,8 @@ from theory_sim.alignment import Alignment, alignment
 from theory_sim.config import Config
 from theory_sim.data import Batch, PatchSampler
 from theory_sim.engines import Engine
-from theory_sim.engines.dense import DenseEngine, Group, StepReport, cross_entropy
+from theory_sim.engines.dense import DenseEngine, Group, StepReport
+from theory_sim.engines.loss import cross_entropy
 from theory_sim.engines.lucky import LuckyEngine
 from theory_sim.errors import DivergedError
 from theory_sim.features import Dictionary, canonical_dictionary, rotated_dictionary
@@ -104,7 +105,7 @@ class Training:
         if self._training_set is None:
             return self.sampler.sample(streams, samples, self.config.data.hard_share)
         size = self.config.data.training_samples
-        return self._training_set.take(streams.integers(size, samples))
+        return self._training_set.take(streams.integers(size, samples).to(self.device))
 
     def draw_target(self, streams: Streams, samples: int) -> Batch:
         """Samples to fit a readout on: training samples, or fresh ones of the target's distribution where it is shifted."""
@@ -132,7 +133,8 @@ class Training:
 
     def state(self) -> dict[str, Tensor]:
         """All that a later process needs to go on to the same numbers, bit for bit."""
-        tensors = {"steps_done": torch.tensor(self.steps_done), "streams": self._streams.state()}
+        tensors = {"steps_done": torch.tensor(self.steps_done)}
+        tensors |= {f"streams/{key}": value for key, value in self._streams.state().items()}
         for name, model in self.models.items():
             tensors |= {f"{name}/{key}": value for key, value in model.engine.state().items()}
         return tensors
@@ -140,14 +142,13 @@ class Training:
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Go on from a `state` of the same kind of device, whose random streams go on too."""
         self.steps_done = int(tensors["steps_done"])
-        self._streams.restore(tensors["streams"])
+        self._streams.restore(_below("streams", tensors))
         self.restore_networks(tensors)
 
     def restore_networks(self, tensors: dict[str, Tensor]) -> None:
         """The networks of a `state`, from any device, to be tested."""
         for name, model in self.models.items():
-            own = {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
-            model.engine.restore(own)
+            model.engine.restore(_below(name, tensors))
 
     def _model(self, name: ModelName) -> Model:
         config = self.config
@@ -172,6 +173,11 @@ class Training:
             return Known()
         seed = self.config.seed_of("data")
         return Known(own.index.shape[1], own.labelled_leaf.cpu(), lambda: own.x.mean(2).cpu(), seed=seed)
+
+
+def _below(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a state that stand below a name."""
+    return {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
 
 
 def make_dictionary(config: Config, device: torch.device) -> Dictionary:

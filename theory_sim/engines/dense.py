@@ -15,11 +15,12 @@ from itertools import groupby
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, linalg
 from torch.nn.functional import linear
 
 from theory_sim.data import Batch
 from theory_sim.engines.firing import DenseFiring, ListedFiring, firing
+from theory_sim.engines.loss import cross_entropy
 from theory_sim.features import Dictionary
 from theory_sim.network import Parameters
 from theory_sim.parallel import map_blocks
@@ -164,18 +165,21 @@ class DenseEngine:
     @torch.no_grad()
     def step(self, batch: Batch, labels: Int[Tensor, "R B"]) -> StepReport:
         """One step of SGD on a batch, for every replica."""
-        blocks = list(self._blocks(batch.x))
-        parts = list(zip(blocks, map_blocks(lambda b: self._part(b, batch.x[b], labels[b]), blocks), strict=True))
+        blocks, samples = list(self._blocks(batch.x)), labels.shape[1]
+        parts = map_blocks(lambda b: self._part(b, batch.x[b], labels[b]), blocks)
+        if len(blocks) == 1:
+            return StepReport(parts[0].loss.mean(-1), self._move(blocks[0][0], parts, samples))
         loss, update = batch.x.new_empty(labels.shape), batch.x.new_empty(len(labels))
-        for block, part in parts:
+        for block, part in zip(blocks, parts, strict=True):
             loss[block] = part.loss
 
         def move(same: list[tuple[Block, Part]]) -> None:
             """Some replicas, whose parts these are."""
             replicas = same[0][0][0]
-            update[replicas] = self._move(replicas, [part for _, part in same], labels.shape[1])
+            update[replicas] = self._move(replicas, [part for _, part in same], samples)
 
-        map_blocks(move, [list(same) for _, same in groupby(parts, lambda pair: pair[0][0].start)])
+        of_replicas = groupby(zip(blocks, parts, strict=True), lambda pair: pair[0][0].start)
+        map_blocks(move, [list(same) for _, same in of_replicas])
         return StepReport(loss.mean(-1), update)
 
     def _move(self, replicas: slice, parts: list[Part], samples: int) -> Float[Tensor, " r"]:
@@ -188,9 +192,9 @@ class DenseEngine:
         if self.train_output:
             output_change = torch.stack([part.output for part in parts if part.output is not None]).sum(0)
             self.parameters.output[replicas] -= self.step_size / samples * output_change
-        length: Tensor = change.norm(dim=-1)
-        self.parameters.bias[replicas] -= self.bias_decay * length
-        return length.flatten(1).amax(1)
+        length: Tensor = linalg.vector_norm(change, dim=-1)  # it overflows where steps are absurd
+        self.parameters.bias[replicas].sub_(length, alpha=self.bias_decay)
+        return length.amax((1, 2))
 
     def _part(self, block: Block, x: Float[Tensor, "r b P d"], labels: Int[Tensor, "r b"]) -> Part:
         """Loss and summed derivatives of some samples of some replicas."""
@@ -233,15 +237,3 @@ class DenseEngine:
         for first in range(0, replicas, together):
             for start in range(0, samples, size):
                 yield slice(first, first + together), slice(start, start + size)
-
-
-def cross_entropy(
-    logits: Float[Tensor, "R B logit"], labels: Int[Tensor, "R B"]
-) -> tuple[Float[Tensor, "R B"], Float[Tensor, "R B logit"]]:
-    """Loss −ln p_y of each sample, in nats, and its derivative p − 1{y}."""
-    log_p = logits.log_softmax(-1)
-    at_label = labels[..., None]
-    loss = -log_p.gather(-1, at_label)[..., 0]
-    slope = log_p.exp()
-    slope.scatter_add_(-1, at_label, torch.full_like(slope[..., :1], -1))
-    return loss, slope

@@ -84,31 +84,23 @@ def firing(pre: Float[Tensor, "r B P neuron"]) -> DenseFiring | ListedFiring:
     if pre.device.type != "cpu":
         return DenseFiring(pre.relu_())
     value = pre.numpy()
-    n = _count(value)
-    if n > _FEW * value.size:
+    neuron = np.empty(int(_FEW * value.size) + value.shape[-1], np.int32)
+    first = np.empty(value[..., 0].size + 1, np.int64)
+    n = _list(value, neuron, first)
+    if n < 0:
         return DenseFiring(pre.relu_())
-    neuron, first = np.empty(n + 1, np.int32), np.empty(value[..., 0].size + 1, np.int64)
-    _list(value, neuron, first)
     return ListedFiring(neuron[:n], first, value)
 
 
 @_compiled
 @no_type_check
-def _count(value):
-    """How many fire. NaN does: it must reach the loss."""
-    flat = value.reshape(-1)
-    n = 0
-    for i in range(len(flat)):
-        n += not flat[i] <= 0
-    return n
-
-
-@_compiled
-@no_type_check
 def _list(value, neuron, first):
+    """How many fire, or −1 where they are more than there is room for. NaN fires: it must reach the loss."""
     rows = value.reshape(-1, value.shape[-1])
-    n = np.uint64(0)
+    n, most = np.uint64(0), np.uint64(len(neuron) - rows.shape[1])
     for p in range(len(rows)):
+        if n > most:
+            return -1
         first[p] = n
         row = rows[p]
         for i in range(len(row)):
@@ -116,6 +108,7 @@ def _list(value, neuron, first):
             neuron[n] = i
             n += np.uint64(not row[i] <= 0)
     first[len(rows)] = n
+    return np.int64(n)
 
 
 @_compiled

@@ -21,8 +21,9 @@ from theory_sim.data import Batch
 from theory_sim.engines import candidates
 from theory_sim.engines.candidates import Candidates
 from theory_sim.engines.certificate import Certificate, Ledger
-from theory_sim.engines.dense import Group, StepReport, cross_entropy
+from theory_sim.engines.dense import Group, StepReport
 from theory_sim.engines.design import Design
+from theory_sim.engines.loss import cross_entropy
 from theory_sim.features import Dictionary
 from theory_sim.memory import check_fits
 from theory_sim.network import Parameters
