@@ -96,7 +96,7 @@ def test_unnamed_it_waits_until_its_results_are_there(tmp_path: Path) -> None:
     source = Source(Config(), tmp_path, "cpu")
     assert gallery.waiting(hierarchy, source) == refusal(tmp_path)
     assert gallery.waiting(GALLERY["theory_scale"], source) == (
-        "its runs take three minutes and 3.3 GB; theory-sim figures theory_scale makes them"
+        "its runs take five minutes and 3.5 GB; theory-sim figures theory_scale makes them"
     )
     assert "theory-sim pretrain configs/digits.yaml" in str(gallery.waiting(GALLERY["real_granularity"], source))
     made_up.write("hierarchy", tmp_path)
