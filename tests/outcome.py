@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,10 @@ class Outcome:
         assert (self.code, self.out) == (2, "")
         assert re.fullmatch(r"error: [^\n]+\n", self.err), self.err
         return self.err
+
+
+Call = Callable[..., Outcome]
+"""Runs the program with some arguments."""
 
 
 def strict(text: str) -> Any:

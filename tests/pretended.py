@@ -34,7 +34,7 @@ class PretendedTensor(torch.Tensor):
 
     @staticmethod
     def __new__(cls, held: torch.Tensor) -> "PretendedTensor":
-        tensor: PretendedTensor = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+        tensor: PretendedTensor = torch.Tensor._make_wrapper_subclass(
             cls, held.size(), strides=held.stride(), storage_offset=held.storage_offset(), dtype=held.dtype, device=PRETENDED
         )
         tensor.held = held
@@ -94,11 +94,11 @@ def _pretend(x: Any) -> Any:
 @contextmanager
 def pretended_device(patch: pytest.MonkeyPatch) -> Iterator[torch.device]:
     """The device, until it ends."""
-    lifted = torch._C._only_lift_cpu_tensors()  # type: ignore[attr-defined]
-    torch._C._set_only_lift_cpu_tensors(True)  # type: ignore[attr-defined]
+    lifted = torch._C._only_lift_cpu_tensors()
+    torch._C._set_only_lift_cpu_tensors(True)
     patch.setattr("theory_sim.seeding.Generator", lambda device: torch.Generator())
     try:
         with torch_threads(1), _Pretence():
             yield PRETENDED
     finally:
-        torch._C._set_only_lift_cpu_tensors(lifted)  # type: ignore[attr-defined]
+        torch._C._set_only_lift_cpu_tensors(lifted)

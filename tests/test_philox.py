@@ -11,6 +11,7 @@ from scipy import stats
 from theory_sim import philox, seeding
 from theory_sim.parallel import cores_share_blocks
 from theory_sim.seeding import streams
+from theory_sim.threads import torch_threads
 
 N = 200_000
 
@@ -59,12 +60,8 @@ def test_no_number_depends_on_cores_blocks_or_other_replicas(monkeypatch):
     three = streams(1, "training", 3).normal(1000, dtype=torch.float32)
     assert torch.equal(streams(1, "training", 1).normal(1000, dtype=torch.float32)[0], three[0])
     monkeypatch.setattr(seeding, "_BLOCK", 1)
-    torch.set_num_threads(2)
-    try:
-        with cores_share_blocks():
-            assert torch.equal(streams(1, "training", 3).normal(1000, dtype=torch.float32), three)
-    finally:
-        torch.set_num_threads(1)
+    with torch_threads(2), cores_share_blocks():
+        assert torch.equal(streams(1, "training", 3).normal(1000, dtype=torch.float32), three)
     assert len({*three.flatten().tolist()}) > 2990
 
 

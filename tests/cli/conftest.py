@@ -5,13 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from outcome import Outcome
+from outcome import Call, Outcome
 
 from theory_sim import cli
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Outcome]:
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
     """Run the program in this process, in an empty folder."""
     monkeypatch.chdir(tmp_path)
 
@@ -27,6 +27,6 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
 
 
 @pytest.fixture
-def again(call: Callable[..., Outcome], config_file: Path) -> Callable[[], Outcome]:
+def again(call: Call, config_file: Path) -> Callable[[], Outcome]:
     """Run the finished configuration again."""
     return lambda: call("simulate", config_file, "--out", "results", "--device", "cpu")

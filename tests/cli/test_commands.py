@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from outcome import Outcome, rows, strict
+from outcome import Call, Outcome, rows, strict
 
 from theory_sim import experiment, invariants, regime
 from theory_sim.config import Config, load_config
@@ -47,8 +47,6 @@ LAX = {
     "transfer_gain_p": 1,
 }
 """Bounds that the shared configuration meets, all nine."""
-
-Call = Callable[..., Outcome]
 
 
 def program(*arguments: object, cwd: Path) -> Outcome:

@@ -1,13 +1,10 @@
 """``theory-sim sweep`` and ``study`` as users meet them."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from outcome import Outcome, rows, strict
-
-Call = Callable[..., Outcome]
+from outcome import Call, rows, strict
 
 
 def test_sweep_prints_a_row_per_cell(call: Call, config_file: Path, tmp_path: Path) -> None:

@@ -4,11 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from outcome import Outcome
+from outcome import Call, Outcome
 
 from theory_sim import experiment
-
-Call = Callable[..., Outcome]
 
 
 @pytest.mark.parametrize("done", [True, False], ids=["finished", "unfinished"])

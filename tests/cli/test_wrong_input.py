@@ -1,13 +1,9 @@
 """Wrong values, files and options: each is one line, and nothing is written."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from outcome import Outcome
-
-Call = Callable[..., Outcome]
-
+from outcome import Call
 
 # Wrong values.
 
