@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from theory_sim.config import Config
-from theory_sim.experiment import Results
 from theory_sim.figures import study, style, symbols
 from theory_sim.figures.inputs import StudyTables
-from theory_sim.settings import value_at
+from theory_sim.runs.run import Results
+from theory_sim.runtime.settings import value_at
 
 CAPTION = (
     "{more} Error of the coarse and of the fine model on hard test samples, and, thin and dashed, on easy ones."

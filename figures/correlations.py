@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from theory_sim.config import Config
-from theory_sim.experiment import Results
 from theory_sim.figures import Needs, style
 from theory_sim.figures.groups import FEATURES, of_heads, over_replicas
-from theory_sim.prediction import predict
+from theory_sim.runs.run import Results
+from theory_sim.theories.prediction import predict
 
 NAME = "correlations"
 CAPTION = (

@@ -13,13 +13,13 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MultipleLocator
 
 from theory_sim.config import Config, Tree
-from theory_sim.data import Draws, PatchSampler
-from theory_sim.experiment import Results
+from theory_sim.data.latents import DOMINANT_NOISE
+from theory_sim.data.sampler import Draws, PatchSampler
 from theory_sim.figures import Needs, style
-from theory_sim.seeding import streams
-from theory_sim.slots import DOMINANT_NOISE
-from theory_sim.training import make_dictionary
-from theory_sim.tree import LabelTree
+from theory_sim.labels.tree import LabelTree
+from theory_sim.runs.run import Results
+from theory_sim.runtime.streams import streams
+from theory_sim.training.trainer import make_dictionary
 
 NAME = "data_model"
 CAPTION = (

@@ -8,11 +8,11 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 
-from theory_sim import statistics
+from theory_sim import stats
 from theory_sim.config import Config
-from theory_sim.experiment import Results
 from theory_sim.figures import Needs, style
 from theory_sim.figures.groups import interval
+from theory_sim.runs.run import Results
 
 NAME = "dimension"
 CAPTION = (
@@ -35,7 +35,7 @@ def needs(config: Config) -> Needs:
         k = subclasses(d)
         own = replicas is None and config.tree.subclasses == k
         values = {"name": f"{config.name}-d{d}", "data.dim": d, "tree.subclasses": k}
-        runs.append(config if own else config.but(values | {"replicas": _replicas(config, replicas)}))
+        runs.append(config if own else config.replace(values | {"replicas": _replicas(config, replicas)}))
     return Needs(runs)
 
 
@@ -55,7 +55,7 @@ def compute(config: Config, results: Sequence[Results], evaluations: Sequence[xr
         readout = result.config.transfer.readouts[0]
         for model, data in (("coarse", result.coarse), ("fine", result.fine)):
             for kind in ("easy", "hard"):
-                e = statistics.error_rate(data.test_correct.sel(kind=kind, test_readout=readout).values)
+                e = stats.error_rate(data.test_correct.sel(kind=kind, test_readout=readout).values)
                 rows.append(
                     {
                         "model": model,

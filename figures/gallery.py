@@ -14,9 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from theory_sim import experiment
 from theory_sim.config import Config
-from theory_sim.errors import InputError
 from theory_sim.figures import (
     alignment,
     assumptions,
@@ -56,9 +54,11 @@ from theory_sim.figures.inputs import (
     study_cells,
     study_command,
 )
-from theory_sim.progress import Progress
-from theory_sim.settings import differences, value_at
-from theory_sim.storage import write_atomically, write_text
+from theory_sim.runs import run as experiment
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.progress import Progress
+from theory_sim.runtime.settings import differences, value_at
+from theory_sim.runtime.storage import write_atomically, write_text
 
 _MODULES = (
     data_model,
@@ -94,7 +94,7 @@ GALLERY: dict[str, ModuleType] = {module.NAME: module for module in _MODULES}
 DEAR = {"theory_scale": "five minutes and 3.5 GB"}
 """Figures whose runs take much, and how much: unless named they are drawn only when their runs are finished."""
 
-SMOKE = Config().but(
+SMOKE = Config().replace(
     {
         "name": "smoke",
         "replicas": 2,
@@ -165,7 +165,7 @@ class Source:
     Attributes:
         config: the configuration that all runs derive from.
         out: folder of all results.
-        device: see `theory_sim.experiment.choose_device`.
+        device: see `theory_sim.runs.run.choose_device`.
         smoke: whether studies are those at their small size, which are then run.
     """
 

@@ -11,9 +11,9 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.lines import Line2D
 
 from theory_sim.config import Config
-from theory_sim.experiment import Results
 from theory_sim.figures import labelled, study, style
 from theory_sim.figures.inputs import StudyTables
+from theory_sim.runs.run import Results
 
 NAME = "granularity"
 CAPTION = (

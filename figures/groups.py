@@ -7,8 +7,8 @@ import xarray as xr
 from jaxtyping import Bool, Float
 
 from theory_sim.config import Config
-from theory_sim.labels import label_function
-from theory_sim.statistics import Estimate
+from theory_sim.labels.functions import label_function
+from theory_sim.stats import Estimate
 
 FEATURES = ("common", "own rare", "other")
 """Groups of features, seen from a head."""
@@ -24,7 +24,7 @@ def of_heads(data: xr.Dataset, config: Config) -> dict[str, Bool[np.ndarray, "he
     labels = label_function(data.attrs["labels"], tree, config.data.training_samples)
     common = np.zeros((labels.n_classes, tree.n_nodes), bool)
     rare = common.copy()
-    for leaf, head in enumerate(labels.own.tolist()):
+    for leaf, head in enumerate(labels.leaf_label.tolist()):
         coarse, *below = tree.ancestors(tree.leaves[leaf])
         common[head, coarse] = True
         rare[head, below] = True

@@ -9,9 +9,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from theory_sim.config import Config
-from theory_sim.experiment import Results
 from theory_sim.figures import Needs, style
 from theory_sim.pretraining.hierarchies import imagenet21k_levels
+from theory_sim.runs.run import Results
 
 NAME = "imagenet21k_levels"
 CAPTION = (

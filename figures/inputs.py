@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from theory_sim.config import Config
-from theory_sim.errors import InputError
-from theory_sim.progress import Progress
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.progress import Progress
 
 # Studies need the extra `sweep`; without it their figures wait, and all others are drawn.
 if TYPE_CHECKING:
-    from theory_sim.studies import StudyAnswer
+    from theory_sim.studies.study import StudyAnswer
 
 _IMAGE_COLUMNS = {"kind", "transfer", "samples", "classes", "error", "baseline_error"}
 
@@ -28,7 +28,7 @@ class StudyTables:
 
     Attributes:
         config: what its cells have in common.
-        cells: a row per cell and claim, see `theory_sim.tables`.
+        cells: a row per cell and claim, see `theory_sim.studies.tables`.
         replicas: a row per cell, replica, model, kind of test samples and readout, see there.
         answer: what they come to; decided anew, since bounds and comparisons may change when no table does.
     """
@@ -45,15 +45,15 @@ def find_study(name: str, out: Path, device: str = "auto", smoke: bool = False) 
     Args:
         name: of the study.
         out: folder of all results.
-        device: that it was run on, see `theory_sim.experiment.choose_device`.
+        device: that it was run on, see `theory_sim.runs.run.choose_device`.
         smoke: whether at its small size.
 
     Raises:
         NotMadeError: there are none.
         InputError: there is no such study, or no package to read tables with.
     """
-    from theory_sim.studies import decide_study, load_study
-    from theory_sim.sweep import find_sweep
+    from theory_sim.studies.study import decide_study, load_study
+    from theory_sim.studies.sweep import find_sweep
 
     study = load_study(name)
     config = study.configuration(smoke)
@@ -68,14 +68,14 @@ def find_study(name: str, out: Path, device: str = "auto", smoke: bool = False) 
 
 def run_small(name: str, out: Path, device: str, show: Callable[[Progress], None]) -> None:
     """Run a study at its small size, in this process: its cells take less time than processes to start."""
-    from theory_sim.studies import load_study, run_study
+    from theory_sim.studies.study import load_study, run_study
 
     run_study(load_study(name), True, out, device, jobs=0, progress=show)
 
 
 def study_cells(name: str, smoke: bool) -> list[Config]:
     """The configurations of a study's cells."""
-    from theory_sim.studies import load_study
+    from theory_sim.studies.study import load_study
 
     return [cell.config for cell in load_study(name).cells(smoke)]
 

@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from theory_sim.config import Config
-from theory_sim.experiment import Results
 from theory_sim.figures import study, style
 from theory_sim.figures.inputs import StudyTables
+from theory_sim.runs.run import Results
 
 CAPTION = (
     "{more} Left: error on hard test samples of models trained with each label function, filled, and on easy ones, small and"

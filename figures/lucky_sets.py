@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from theory_sim.config import Config
-from theory_sim.experiment import Results
 from theory_sim.figures import Needs, style
 from theory_sim.figures.groups import FEATURES, of_heads
+from theory_sim.runs.run import Results
 
 NAME = "lucky_sets"
 CAPTION = (

@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 
-from theory_sim import regime
 from theory_sim.config import Config
-from theory_sim.experiment import Results
 from theory_sim.figures import Needs, style
+from theory_sim.runs.run import Results
+from theory_sim.theories import regime
 
 NAME = "phase"
 CAPTION = (
@@ -61,7 +61,7 @@ def _tested(config: Config) -> list[Config]:
     low, high = config.hard.feature_noise
     samples = min(_TEST_SAMPLES, config.test.samples)
     return [
-        config.but(
+        config.replace(
             {
                 "name": f"{config.name}-noise",
                 "hard.feature_noise": [low * feature, high * feature],
@@ -88,7 +88,7 @@ def _trained(config: Config) -> list[Config]:
     }
     largest = int(d**0.4)
     return [
-        config.but(base | {"name": f"{config.name}-k{k}-share{share:g}", "tree.subclasses": k, "data.hard_share": share})
+        config.replace(base | {"name": f"{config.name}-k{k}-share{share:g}", "tree.subclasses": k, "data.hard_share": share})
         for k, share in product(dict.fromkeys(max(1, int(largest * scale)) for scale in _SUBCLASSES), _SHARES)
     ]
 

@@ -9,9 +9,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from theory_sim.config import Config
-from theory_sim.experiment import Results
 from theory_sim.figures import Needs, rates, style
-from theory_sim.prediction import predict
+from theory_sim.runs.run import Results
+from theory_sim.theories.prediction import predict
 
 NAME = "prediction"
 CAPTION = (
@@ -42,7 +42,7 @@ def needs(config: Config) -> Needs:
         "test.curve_samples": 1,
     }
     batches = [int(config.training.batch * scale) for scale in _BATCHES]
-    return Needs([config.but(base | {"name": f"{config.name}-batch{b}", "training.batch": b}) for b in batches])
+    return Needs([config.replace(base | {"name": f"{config.name}-batch{b}", "training.batch": b}) for b in batches])
 
 
 def compute(config: Config, results: Sequence[Results], evaluations: Sequence[xr.Dataset] = ()) -> pd.DataFrame:

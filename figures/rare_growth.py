@@ -8,10 +8,10 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 
-from theory_sim.claims import growth_by_leaf
 from theory_sim.config import Config
-from theory_sim.experiment import Results
 from theory_sim.figures import Needs, rates, style
+from theory_sim.runs.run import Results
+from theory_sim.theories.claims import growth_by_leaf
 
 NAME = "rare_growth"
 CAPTION = (
@@ -33,7 +33,7 @@ def needs(config: Config) -> Needs:
     replicas = min(config.replicas, _REPLICAS)
     return Needs(
         [
-            config.but({"name": f"{config.name}-k{k}", "tree.subclasses": k, "replicas": replicas, "test.samples": 100})
+            config.replace({"name": f"{config.name}-k{k}", "tree.subclasses": k, "replicas": replicas, "test.samples": 100})
             for k in fits
         ]
     )

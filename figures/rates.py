@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from theory_sim import statistics
+from theory_sim import stats
 from theory_sim.figures.groups import interval
 
 
@@ -54,4 +54,4 @@ def fit(table: pd.DataFrame) -> Any:
 
 def _estimate(by_replica: np.ndarray) -> dict[str, Any]:
     # One replica has a value, and no interval.
-    return interval(statistics.mean(by_replica)) | {"value": by_replica.mean()}
+    return interval(stats.mean(by_replica)) | {"value": by_replica.mean()}

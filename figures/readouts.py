@@ -8,11 +8,11 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 
-from theory_sim import statistics
+from theory_sim import stats
 from theory_sim.config import Config, Readout
-from theory_sim.experiment import Results
 from theory_sim.figures import Needs, style
 from theory_sim.figures.groups import interval
+from theory_sim.runs.run import Results
 
 NAME = "readouts"
 CAPTION = (
@@ -29,7 +29,9 @@ _LINEAR_BELOW = 0.01
 
 def needs(config: Config) -> Needs:
     """The configuration, tested with every readout."""
-    return Needs([config], [(0, config.but({"name": f"{config.name}-readouts", "transfer.readouts": list(get_args(Readout))}))])
+    return Needs(
+        [config], [(0, config.replace({"name": f"{config.name}-readouts", "transfer.readouts": list(get_args(Readout))}))]
+    )
 
 
 def compute(config: Config, results: Sequence[Results], evaluations: Sequence[xr.Dataset] = ()) -> pd.DataFrame:
@@ -43,7 +45,7 @@ def compute(config: Config, results: Sequence[Results], evaluations: Sequence[xr
     for model in tested.model.values:
         for kind in tested.kind.values:
             for readout in tested.test_readout.values:
-                e = statistics.error_rate(tested.test_correct.sel(model=model, kind=kind, test_readout=readout).values)
+                e = stats.error_rate(tested.test_correct.sel(model=model, kind=kind, test_readout=readout).values)
                 rows.append(
                     {
                         "model": str(model),

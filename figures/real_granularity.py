@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from theory_sim.config import Config
-from theory_sim.experiment import Results
 from theory_sim.figures import Needs, style
+from theory_sim.runs.run import Results
 
 NAME = "real_granularity"
 CAPTION = (

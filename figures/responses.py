@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from theory_sim.config import Config
-from theory_sim.experiment import Results
 from theory_sim.figures import Needs, style
-from theory_sim.labels import label_function
+from theory_sim.labels.functions import label_function
+from theory_sim.runs.run import Results
 
 NAME = "responses"
 CAPTION = (
@@ -46,7 +46,7 @@ def compute(config: Config, results: Sequence[Results], evaluations: Sequence[xr
         for feature in sorted(range(tree.n_nodes), key=tree.ancestors):
             below = [i for i, leaf in enumerate(tree.leaves) if feature in tree.ancestors(leaf)]
             own = np.zeros(labels.n_classes, bool)
-            own[labels.own[below].numpy()] = True
+            own[labels.leaf_label[below].numpy()] = True
             for heads, which in (("own", own), ("other", ~own)):
                 if which.any():
                     by_replica = final[:, which, feature].mean(1)

@@ -12,13 +12,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from theory_sim import statistics
+from theory_sim import stats
 from theory_sim.figures import Needs, style, symbols
 from theory_sim.figures.groups import interval
 from theory_sim.figures.inputs import StudyTables
 
 if TYPE_CHECKING:
-    from theory_sim.studies import Verdict
+    from theory_sim.studies.study import Verdict
 
 INTERVALS = (
     "Errors are means over replicas, bars 95 % intervals (t over replicas, widened to the Clopper–Pearson interval of all"
@@ -80,7 +80,7 @@ def errors(
                         "samples": kind,
                         "readout": readout,
                         "replicas": len(own),
-                    } | interval(statistics.error_rate(correct, config.claims.confidence))
+                    } | interval(stats.error_rate(correct, config.claims.confidence))
 
 
 def falls(tables: StudyTables) -> Iterator[dict[str, Any]]:

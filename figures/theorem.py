@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.lines import Line2D
 
-from theory_sim.claims import decide
 from theory_sim.config import Config
-from theory_sim.experiment import Results
 from theory_sim.figures import Needs, style
+from theory_sim.runs.run import Results
+from theory_sim.theories.claims import evaluate_claims
 
 CAPTION = (
     "Training on {model} labels, read for the coarse classes: training loss, and error on easy and hard test samples, against the"
@@ -52,7 +52,7 @@ def compute(model: str, config: Config, results: Sequence[Results], evaluations:
     """
     (result,) = results
     rows = list(_curves(model, getattr(result, model), config))
-    for claim in decide(result):
+    for claim in evaluate_claims(result):
         of, _, quantity = claim.id.partition("-")
         if of not in ("coarse", "fine"):
             of, quantity = "fine", claim.id

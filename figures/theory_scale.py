@@ -10,11 +10,11 @@ import xarray as xr
 from matplotlib.axes import Axes
 from scipy.stats import norm
 
-from theory_sim import statistics
+from theory_sim import stats
 from theory_sim.config import Config, load_config
-from theory_sim.experiment import Results
 from theory_sim.figures import Needs, style
 from theory_sim.figures.groups import interval
+from theory_sim.runs.run import Results
 
 NAME = "theory_scale"
 CAPTION = (
@@ -80,7 +80,7 @@ def compute(config: Config, results: Sequence[Results], evaluations: Sequence[xr
         known = {"panel": panel, "dim": own.data.dim, "neurons": own.neurons, "replicas": own.replicas}
         for model, data in zip(MODELS, (result.coarse, result.fine), strict=True):
             correct = data.test_correct.sel(kind="hard", test_readout=readout).values
-            e = statistics.error_rate(correct, own.claims.confidence)
+            e = stats.error_rate(correct, own.claims.confidence)
             rows.append(known | {"model": model} | interval(e))
         share = unlucky(own)
         rows.append({**known, "model": "unlucky", "value": share, "low": share, "high": share, "method": "exp(−m Q(τ/α))"})

@@ -56,7 +56,7 @@ record: {points: 6}
 @pytest.fixture(scope="session")
 def _finished(config_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from theory_sim.config import load_config
-    from theory_sim.experiment import run
+    from theory_sim.runs.run import run
 
     out = tmp_path_factory.mktemp("finished")
     run(load_config(config_file), out, "cpu")

@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
-from theory_sim.threads import torch_threads
+from theory_sim.runtime.threads import torch_threads
 
 _NAME = "pretended"
 _setup_privateuseone_for_python_backend(_NAME)
@@ -96,7 +96,7 @@ def pretended_device(patch: pytest.MonkeyPatch) -> Iterator[torch.device]:
     """The device, until it ends."""
     lifted = torch._C._only_lift_cpu_tensors()
     torch._C._set_only_lift_cpu_tensors(True)
-    patch.setattr("theory_sim.seeding.Generator", lambda device: torch.Generator())
+    patch.setattr("theory_sim.runtime.streams.Generator", lambda device: torch.Generator())
     try:
         with torch_threads(1), _Pretence():
             yield PRETENDED

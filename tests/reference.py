@@ -1,7 +1,8 @@
 """The model in plain loops over float64 numbers: the oracle that the fast code must match.
 
-Written from the definitions (see the docstrings of `theory_sim.data` and `theory_sim.engines.dense`), and slow. The
-generator's part takes the same raw uniform and normal numbers as the fast one; how numbers become a sample is all its own.
+Written from the definitions (see the docstrings of `theory_sim.data.sampler` and
+`theory_sim.training.engines.dense`), and slow. The generator's part takes the same raw uniform and normal numbers as the fast
+one; how numbers become a sample is all its own.
 """
 
 import math

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from theory_sim.config import Config, load_config
-from theory_sim.errors import InputError
-from theory_sim.settings import differences
-from theory_sim.studies import study_files
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.settings import differences
+from theory_sim.studies.study import study_files
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = [
@@ -107,20 +107,20 @@ def test_refusals_name_the_key_and_what_would_be_right(override, message):
 
 
 def test_values_are_replaced_and_told():
-    config = Config().but({"data.dim": 64, "tree.subclasses": [2, 3], "replicas": 2})
+    config = Config().replace({"data.dim": 64, "tree.subclasses": [2, 3], "replicas": 2})
     assert (config.data.dim, config.tree.subclasses, config.replicas) == (64, [2, 3], 2)
     assert config.network == Config().network
     assert differences(config, Config()) == {"replicas": 2, "tree.subclasses": [2, 3], "data.dim": 64}
     assert differences(config, config) == {}
     with pytest.raises(InputError, match=r"unknown key data.dims; did you mean data.dim"):
-        Config().but({"data.dims": 3})
+        Config().replace({"data.dims": 3})
     with pytest.raises(InputError, match=r"need as many dimensions"):
-        Config().but({"data.dim": 3, "tree.subclasses": 2})
+        Config().replace({"data.dim": 3, "tree.subclasses": 2})
 
 
 def test_the_target_differs_where_it_says_so():
-    config = Config().but({"target.noise": 2.0, "target.feature_noise": [0.1, 0.3]})
+    config = Config().replace({"target.noise": 2.0, "target.feature_noise": [0.1, 0.3]})
     assert differences(config.at_target, Config()) == {"data.noise": 2.0, "data.feature_noise": [0.1, 0.3]}
     assert Config().at_target == Config()
     with pytest.raises(InputError, match=r"target: training.engine 'lucky' tests on unshifted samples only"):
-        config.but({"training.engine": "lucky"})
+        config.replace({"training.engine": "lucky"})

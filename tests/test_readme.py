@@ -7,7 +7,7 @@ import pytest
 
 from theory_sim.config import Config, load_config
 from theory_sim.figures.gallery import chosen
-from theory_sim.studies import study_files
+from theory_sim.studies.study import study_files
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

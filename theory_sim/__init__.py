@@ -5,18 +5,18 @@ Label Granularity*. One way only: `tree` → `features` → `data` → `network`
 (`experiment`) → `claims`.
 """
 
-from theory_sim.claims import Claim, decide
 from theory_sim.config import Config, load_config
-from theory_sim.data import Batch, PatchSampler
-from theory_sim.errors import DivergedError, InputError
-from theory_sim.experiment import Results, evaluate_on, load_results, run
-from theory_sim.invariants import check_batches, check_data
-from theory_sim.network import TwoLayerConvNet
-from theory_sim.prediction import predict
-from theory_sim.provenance import package_version
-from theory_sim.regime import check as check_regime
-from theory_sim.training import Training
-from theory_sim.tree import LabelTree
+from theory_sim.data.checks import check_batches, check_data
+from theory_sim.data.sampler import Batch, PatchSampler
+from theory_sim.labels.tree import LabelTree
+from theory_sim.runs.run import Results, evaluate_on, load_results, run
+from theory_sim.runtime.errors import DivergedError, InputError
+from theory_sim.runtime.provenance import package_version
+from theory_sim.theories.claims import Claim, evaluate_claims
+from theory_sim.theories.prediction import predict
+from theory_sim.theories.regime import check as check_regime
+from theory_sim.training.network import TwoLayerConvNet
+from theory_sim.training.trainer import Training
 
 __all__ = [
     "Batch",
@@ -32,7 +32,7 @@ __all__ = [
     "check_batches",
     "check_data",
     "check_regime",
-    "decide",
+    "evaluate_claims",
     "evaluate_on",
     "load_config",
     "load_results",

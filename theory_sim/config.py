@@ -17,10 +17,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from theory_sim.errors import InputError
-from theory_sim.labels import label_function
-from theory_sim.settings import Count, CountOrZero, NonNegative, Positive, Range, Section, Seed, Share, load_settings
-from theory_sim.tree import LabelTree, Subclasses
+from theory_sim.labels.functions import label_function
+from theory_sim.labels.tree import LabelTree, Subclasses
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.settings import Count, CountOrZero, NonNegative, Positive, Range, Section, Seed, Share, load_settings
 
 Width = Annotated[int, Field(ge=1, le=10**15)]
 
@@ -38,7 +38,7 @@ class Tree(Section):
 
 
 class Labels(Section):
-    """Which label function each of the two models is trained with; see `theory_sim.labels`."""
+    """Which label function each of the two models is trained with; see `theory_sim.labels.functions`."""
 
     coarse: str = "level(1)"
     fine: str = "leaf"
@@ -121,7 +121,7 @@ class Training(Section):
     """κ: after each step b ← b − κ‖Δw‖; `theory`: κ = 1/ln⁵ d [recalled]."""
     engine: Literal["dense", "lucky"] = "dense"
     """How a step is computed: all weights, all patches; or only neurons that can ever fire, and patches that hold
-    something, for widths that the theory asks for: see ``theory_sim/engines/lucky.md`` [ours]."""
+    something, for widths that the theory asks for: see ``theory_sim/training/engines/lucky/lucky.md`` [ours]."""
     certificate: Annotated[float, Field(gt=0, lt=1)] = 1e-6
     """Largest probability, over a whole run, that anything the engine `lucky` leaves out should have fired [ours]."""
     dtype: Literal["float32", "float64"] = "float32"
@@ -133,7 +133,7 @@ Readout = Literal["sum_logits", "sum_probabilities", "argmax_parent", "linear_pr
 
 
 class Transfer(Section):
-    """How a model's outputs are read for the coarse target; see `theory_sim.transfer`."""
+    """How a model's outputs are read for the coarse target; see `theory_sim.training.readouts`."""
 
     readouts: Annotated[list[Readout], Field(min_length=1)] = ["sum_logits", "sum_probabilities", "argmax_parent"]
     """The readouts to evaluate; the first one decides the claims."""
@@ -254,7 +254,7 @@ class Config(Section):
     def at_target(self) -> "Config":
         """The same with the target's distribution in place of the training samples'."""
         shift = {f"data.{key}": value for key, value in self.target.model_dump().items() if value is not None}
-        return self.but(shift | {f"target.{key}": None for key in Target.model_fields}) if shift else self
+        return self.replace(shift | {f"target.{key}": None for key in Target.model_fields}) if shift else self
 
     @property
     def neurons(self) -> int:
@@ -284,5 +284,5 @@ class Config(Section):
 
 
 def load_config(path: str | Path | None = None, overrides: Sequence[str] = (), **values: Any) -> Config:
-    """Read and check a configuration; arguments and errors are those of `theory_sim.settings.load_settings`."""
+    """Read and check a configuration; arguments and errors are those of `theory_sim.runtime.settings.load_settings`."""
     return load_settings(Config, path, overrides, **values)

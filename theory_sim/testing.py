@@ -9,7 +9,7 @@
         ...
 
 Needs ``pip install theory-sim[testing]``. To test a generator's laws, not only single samples, hand its batches to
-`theory_sim.invariants.check_batches`.
+`theory_sim.data.checks.check_batches`.
 """
 
 from collections.abc import Callable
@@ -20,11 +20,11 @@ import torch
 from hypothesis import strategies as st
 
 from theory_sim.config import Config
-from theory_sim.data import Batch, PatchSampler
-from theory_sim.features import Dictionary
-from theory_sim.seeding import streams
-from theory_sim.training import make_dictionary
-from theory_sim.tree import LabelTree
+from theory_sim.data.dictionary import Dictionary
+from theory_sim.data.sampler import Batch, PatchSampler
+from theory_sim.labels.tree import LabelTree
+from theory_sim.runtime.streams import streams
+from theory_sim.training.trainer import make_dictionary
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from outcome import Call, Outcome, rows, strict
 
-from theory_sim import experiment, invariants, regime
 from theory_sim.config import Config, load_config
-from theory_sim.errors import InputError
-from theory_sim.studies import study_files
+from theory_sim.data import checks as invariants
+from theory_sim.runs import run as experiment
+from theory_sim.runtime.errors import InputError
+from theory_sim.studies.study import study_files
+from theory_sim.theories import regime
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = [

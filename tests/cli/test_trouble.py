@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from outcome import Call, Outcome
 
-from theory_sim import experiment
+from theory_sim.runs import run as experiment
 
 
 @pytest.mark.parametrize("done", [True, False], ids=["finished", "unfinished"])

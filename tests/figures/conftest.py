@@ -16,11 +16,11 @@ import yaml
 from drawn import panels_of, read_back
 from matplotlib.axes import Axes
 
-from theory_sim import experiment
 from theory_sim.config import Config
 from theory_sim.figures import dimension, gallery, phase, style
+from theory_sim.runs import run as experiment
 
-TINY = gallery.SMOKE.but(
+TINY = gallery.SMOKE.replace(
     {
         "name": "tiny",
         "tree.subclasses": 4,

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from theory_sim import statistics, sweep, tables
+from theory_sim import stats
 from theory_sim.config import Config
-from theory_sim.labels import label_function
-from theory_sim.studies import load_study
-from theory_sim.sweep import Cell
+from theory_sim.labels.functions import label_function
+from theory_sim.studies import sweep, tables
+from theory_sim.studies.study import load_study
+from theory_sim.studies.sweep import Cell
 
 CLAIMS = {
     "coarse-training-loss": "≤",
@@ -91,9 +92,9 @@ def _rows(id_: str, cell: Cell, config: Config, seed: int) -> dict[str, list[dic
                     | {"error": float(e), "training_loss": 0.01, "rare_growth": 0.1}
                     for r, e in enumerate(share)
                 ]
-            e = statistics.error_rate(np.repeat(1 - share[:, None], n, 1), cell.config.claims.confidence)
+            e = stats.error_rate(np.repeat(1 - share[:, None], n, 1), cell.config.claims.confidence)
             claims.append((f"{model}-{kind}-error", e))
-    claims += [(claim, statistics.Estimate(0.03, 0.02, 0.04, "t")) for claim in CLAIMS if claim not in dict(claims)]
+    claims += [(claim, stats.Estimate(0.03, 0.02, 0.04, "t")) for claim in CLAIMS if claim not in dict(claims)]
     rows = []
     for claim, e in claims:
         side, bound = CLAIMS[claim], BOUNDS.get(claim, 0.05)

@@ -9,7 +9,7 @@ from drawn import assert_band, assert_inside, assert_line, assert_readable, band
 from matplotlib.colors import same_color
 
 from theory_sim.figures import correlations, style
-from theory_sim.prediction import predict
+from theory_sim.theories.prediction import predict
 
 MODELS, SOURCES, FEATURES = ("coarse", "fine"), ("simulated", "predicted"), ("common", "own rare", "other")
 COLORS = dict(zip(FEATURES, (style.PALETTE[role] for role in ("common", "rare", "noise")), strict=True))

@@ -15,11 +15,11 @@ from conftest import DRAWN
 from drawn import Outcome, command
 
 import theory_sim.figures
-from theory_sim import experiment
 from theory_sim.config import Config
 from theory_sim.figures import gallery, phase, rare_growth, theorem_coarse
 from theory_sim.figures.compare import TOLERANCE, differing
 from theory_sim.figures.gallery import DEAR, GALLERY, describe
+from theory_sim.runs import run as experiment
 
 Command = Callable[..., Outcome]
 
@@ -192,7 +192,7 @@ def test_figures_share_runs_and_evaluations(tiny, tmp_path: Path) -> None:
 
 
 def test_costs_grow_with_the_work() -> None:
-    costs = [gallery._cost(Config().but({"training.steps": steps, "network.neurons": 60})) for steps in (10, 100)]
+    costs = [gallery._cost(Config().replace({"training.steps": steps, "network.neurons": 60})) for steps in (10, 100)]
     assert 1.5 < costs[1] / costs[0] < 10
     assert gallery._test_cost(Config()) < gallery._cost(Config())
 
@@ -367,10 +367,10 @@ def test_list_of_some_figures_tells_their_first_lines(tiny) -> None:
 def test_configurations_are_described_by_what_differs() -> None:
     base = Config()
     assert describe([base]) == "the default configuration with `replicas` 5; `seed` 0"
-    assert describe([base.but({"name": "x", "data.noise": 0.25, "seed": 3})]) == (
+    assert describe([base.replace({"name": "x", "data.noise": 0.25, "seed": 3})]) == (
         "the default configuration with `seed` 3; `data.noise` 0.25; `replicas` 5"
     )
-    several = [base, base.but({"data.dim": 64, "replicas": 3}), base.but({"data.dim": 128, "replicas": 3})]
+    several = [base, base.replace({"data.dim": 64, "replicas": 3}), base.replace({"data.dim": 128, "replicas": 3})]
     assert describe(several) == "3 runs: the default configuration with `replicas` 5, 3; `data.dim` 256, 64, 128; `seed` 0"
 
 

@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 from drawn import command
 
-from theory_sim import studies, sweep
 from theory_sim.config import Config
-from theory_sim.errors import InputError
 from theory_sim.figures import gallery, hierarchy, inputs
 from theory_sim.figures.gallery import GALLERY, Source
+from theory_sim.runtime.errors import InputError
+from theory_sim.studies import study as studies
+from theory_sim.studies import sweep
 
 STUDIES = sorted({study for module in GALLERY.values() for study in module.needs(Config()).studies})
 COMMAND = "theory-sim study hierarchy --out {}"

@@ -10,9 +10,10 @@ import xarray as xr
 from drawn import assert_readable, legend, mesh, panels_of, read_back, shown_ticks
 from matplotlib.colors import same_color
 
-from theory_sim import experiment, regime
 from theory_sim.config import Config
 from theory_sim.figures import phase, style
+from theory_sim.runs import run as experiment
+from theory_sim.theories import regime
 
 PLANES, QUANTITIES = ("noise", "share"), ("coarse", "fine", "gain")
 PANELS = list(itertools.product(PLANES, QUANTITIES))
@@ -247,7 +248,7 @@ def test_small_losses_are_no_minus_zero(table) -> None:
 
 def test_planes_without_noise_are_drawn() -> None:
     """Multiples of no noise are one column."""
-    config = Config().but({"hard.noise": 0.0})
+    config = Config().replace({"hard.noise": 0.0})
     needs = phase.needs(config)
     panels = panels_of(phase, fake(config, needs.runs, needs.evaluations))
     assert mesh(panels["noise gain"]).get_array().shape == (6, 1)

@@ -6,9 +6,9 @@ import pytest
 from drawn import assert_estimates, assert_inside, assert_readable, estimates, line, panels_of
 from matplotlib.colors import same_color
 
-from theory_sim import prediction as recursion
 from theory_sim.config import Config
 from theory_sim.figures import prediction, style
+from theory_sim.theories import prediction as recursion
 
 MODELS = ("coarse", "fine")
 

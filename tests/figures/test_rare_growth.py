@@ -18,9 +18,9 @@ from drawn import (
 from matplotlib.colors import same_color
 from scipy import stats
 
-from theory_sim.claims import growth_by_leaf
 from theory_sim.config import Config
 from theory_sim.figures import rare_growth, style
+from theory_sim.theories.claims import growth_by_leaf
 
 MODELS, KS = ("coarse", "fine"), [2, 4]
 
@@ -108,7 +108,7 @@ def test_numbers_of_subclasses_fill_at_most_a_third_of_the_dimensions() -> None:
     runs = rare_growth.needs(Config()).runs
     assert [run.tree.subclasses for run in runs] == [2, 4, 8, 16, 32]
     assert {run.replicas for run in runs} == {3}
-    assert [run.tree.subclasses for run in rare_growth.needs(Config().but({"data.dim": 64})).runs] == [2, 4, 8]
+    assert [run.tree.subclasses for run in rare_growth.needs(Config().replace({"data.dim": 64})).runs] == [2, 4, 8]
 
 
 def test_full_size_can_be_read(table) -> None:
@@ -134,7 +134,7 @@ def test_responses_that_shrink_are_drawn(table) -> None:
 
 def test_one_replica_has_no_interval(made) -> None:
     runs = [
-        type(run)(run.config.but({"replicas": 1}), run.folder, run.coarse.isel(replica=[0]), run.fine.isel(replica=[0]), {})
+        type(run)(run.config.replace({"replicas": 1}), run.folder, run.coarse.isel(replica=[0]), run.fine.isel(replica=[0]), {})
         for run in made.runs("rare_growth")
     ]
     table = read_back(rare_growth.compute(made.config, runs))

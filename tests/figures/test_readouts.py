@@ -8,9 +8,10 @@ import pytest
 from drawn import assert_estimates, assert_inside, estimates, legend, panels_of, shown_ticks
 from matplotlib.colors import same_color
 
-from theory_sim import experiment, statistics
+from theory_sim import stats
 from theory_sim.config import Readout
 from theory_sim.figures import readouts, style
+from theory_sim.runs import run as experiment
 
 MODELS, KINDS, READOUTS = ("coarse", "fine"), ("easy", "hard"), list(get_args(Readout))
 
@@ -27,7 +28,7 @@ def test_values_and_intervals_are_those_of_the_evaluation(model, kind, table, ti
     rows = rows_of(table, model, kind)
     assert list(rows.readout) == READOUTS
     for row in rows.itertuples():
-        e = statistics.error_rate(tested.test_correct.sel(test_readout=row.readout).values)
+        e = stats.error_rate(tested.test_correct.sel(test_readout=row.readout).values)
         assert row.value == pytest.approx(float(tested.test_error.sel(test_readout=row.readout).mean()), abs=1e-6)
         assert (row.value, row.low, row.high, row.method) == (
             *(pytest.approx(x, abs=1e-12) for x in (e.value, e.low, e.high)),

@@ -7,8 +7,8 @@ from made_up import IMAGE_KINDS, image_table
 from matplotlib.container import ErrorbarContainer
 
 from theory_sim.config import Config
-from theory_sim.errors import InputError
 from theory_sim.figures import gallery, real_granularity, style
+from theory_sim.runtime.errors import InputError
 
 
 @pytest.fixture

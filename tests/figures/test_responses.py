@@ -9,8 +9,8 @@ from drawn import assert_estimates, assert_inside, assert_readable, estimates, l
 from matplotlib.colors import same_color
 
 from theory_sim.config import Config
-from theory_sim.experiment import Results
 from theory_sim.figures import responses, style
+from theory_sim.runs.run import Results
 
 MODELS = ("coarse", "fine")
 

@@ -7,9 +7,9 @@ from drawn import assert_band, assert_inside, assert_line, bands, estimates, leg
 from matplotlib.axes import Axes
 from matplotlib.colors import same_color
 
-from theory_sim.claims import decide
 from theory_sim.figures import style, theorem
 from theory_sim.figures.gallery import GALLERY
+from theory_sim.theories.claims import evaluate_claims
 
 MODELS, KINDS = ("coarse", "fine"), ("easy", "hard")
 
@@ -47,7 +47,7 @@ def own_claims(result, model: str) -> dict:
     """The claim on both models belongs to the fine one."""
     return {
         c.id.removeprefix(f"{model}-"): c
-        for c in decide(result)
+        for c in evaluate_claims(result)
         if c.id.startswith(model) or (model == "fine" and c.id == "transfer-gain")
     }
 

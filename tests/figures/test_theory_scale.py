@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from matplotlib.colors import same_color
 
-from theory_sim import statistics
+from theory_sim import stats
 from theory_sim.config import load_config
-from theory_sim.experiment import run
 from theory_sim.figures import gallery, style, theory_scale
+from theory_sim.runs.run import run
 
 FILE = Path(__file__).parent.parent.parent / "configs" / "theory_scale.yaml"
 TINY = [
@@ -75,7 +75,7 @@ def test_numbers_are_the_results(table, results):
     for result, panel in zip(results, ("many", "many", "few", "few"), strict=True):
         own = table[(table.panel == panel) & (table.dim == result.config.data.dim)].set_index("model")
         for model, data in (("coarse", result.coarse), ("fine", result.fine)):
-            e = statistics.error_rate(data.test_correct.sel(kind="hard", test_readout="sum_logits").values)
+            e = stats.error_rate(data.test_correct.sel(kind="hard", test_readout="sum_logits").values)
             assert tuple(own.loc[model, ["value", "low", "high"]]) == (e.value, e.low, e.high)
         assert own.neurons.unique() == [result.config.data.dim**3]
 

@@ -8,22 +8,10 @@ import torch
 from safetensors import SafetensorError
 
 import theory_sim.pretraining
-from theory_sim import storage
-from theory_sim.storage import save_checkpoint
+from theory_sim.runtime import storage
+from theory_sim.runtime.storage import save_checkpoint
 
-GROUND_FLOOR = {
-    "alignment",
-    "errors",
-    "labels",
-    "pretraining",
-    "progress",
-    "provenance",
-    "settings",
-    "statistics",
-    "storage",
-    "threads",
-    "tree",
-}
+GROUND_FLOOR = {"labels", "pretraining", "runtime", "stats"}
 
 
 @pytest.mark.parametrize("path", sorted(Path(theory_sim.pretraining.__file__).parent.glob("*.py")), ids=lambda path: path.stem)

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from theory_sim import cli
-from theory_sim.errors import InputError
 from theory_sim.pretraining import derive_edges, hierarchies, summary
 from theory_sim.pretraining.hierarchies import Hierarchy
+from theory_sim.runtime.errors import InputError
 
 CLASSES = [21843, 5995, 2281, 1038, 519, 285, 160, 92, 58, 38]
 SEVERAL = [0, 453, 1560, 2676, 3999, 4914, 5324, 5226, 4584, 3361]

@@ -11,13 +11,13 @@ from image_folders import CLASSES, make_folder, save_image
 from PIL import Image
 from scipy import stats
 
-from theory_sim.errors import InputError
 from theory_sim.pretraining import index as index_module
 from theory_sim.pretraining.config import Data
 from theory_sim.pretraining.datasets import load_data
 from theory_sim.pretraining.decoding import cut, upper_rows
 from theory_sim.pretraining.images import ArrayImages, FileImages, View, _box, crop_draws, mirrored, uniform
 from theory_sim.pretraining.index import index_folder
+from theory_sim.runtime.errors import InputError
 
 
 def load(folder, keep, **keys):

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from image_folders import make_folder
 from sklearn.metrics import adjusted_rand_score
 
-from theory_sim import labels as registry
-from theory_sim.errors import InputError
-from theory_sim.labels import label_function, most_frequent
+from theory_sim.labels import functions as registry
+from theory_sim.labels.functions import label_function, most_frequent
+from theory_sim.labels.tree import LabelTree
 from theory_sim.pretraining.config import Data, Labels
 from theory_sim.pretraining.datasets import load_data
 from theory_sim.pretraining.embedding import embed
 from theory_sim.pretraining.hierarchies import imagenet21k
 from theory_sim.pretraining.labelling import _share_out, labelling
-from theory_sim.tree import LabelTree
+from theory_sim.runtime.errors import InputError
 
 
 @pytest.fixture(scope="module")

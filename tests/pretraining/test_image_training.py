@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from theory_sim.errors import DivergedError, InputError
 from theory_sim.pretraining.config import Model, Training
 from theory_sim.pretraining.hierarchies import multi_hot
 from theory_sim.pretraining.images import ArrayImages
 from theory_sim.pretraining.loading import Batch, Order, Share, batches
 from theory_sim.pretraining.models import Classifier
 from theory_sim.pretraining.training import Task, loss_of, step_size, swap_neighbours, train
-from theory_sim.progress import Progress
+from theory_sim.runtime.errors import DivergedError, InputError
+from theory_sim.runtime.progress import Progress
 
 SIZES = {"convnet": 8, "resnet18": 16, "resnet34": 16, "resnet50": 16, "vit_ti16": 16, "vit_s16": 16, "vit_b16": 16}
 PARAMETERS = {"resnet18": 11_689_512, "resnet34": 21_797_672, "resnet50": 25_557_032}

@@ -15,13 +15,13 @@ from image_folders import CLASSES, make_folder, save_image
 from scipy import stats
 
 from theory_sim import cli, pretraining
-from theory_sim.errors import DivergedError
 from theory_sim.pretraining import cells as cells_module
 from theory_sim.pretraining import report, study
 from theory_sim.pretraining.config import Study, load_study
 from theory_sim.pretraining.difficulty import error_within, gain_within, hard_images
 from theory_sim.pretraining.evaluation import readouts
-from theory_sim.statistics import mcnemar
+from theory_sim.runtime.errors import DivergedError
+from theory_sim.stats import mcnemar
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ["level(1)", "leaf", "random(3)", "cluster-within(2)"]
@@ -172,7 +172,7 @@ def test_the_test_split_plays_no_part(settings, tmp_path, folder):
     """Other test images, but the same training images: the same networks."""
 
     def weights(out: Path) -> dict[str, torch.Tensor]:
-        from theory_sim.storage import load_checkpoint
+        from theory_sim.runtime.storage import load_checkpoint
 
         run(own, out)
         found = {}

@@ -6,7 +6,7 @@ import typer
 
 from theory_sim.cli import simulator, figures, sweeps, images, bench
 from theory_sim.cli.program import app
-from theory_sim.errors import DivergedError, InputError
+from theory_sim.runtime.errors import DivergedError, InputError
 
 
 def main() -> None:

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from theory_sim.cli.program import Device, Json, app, new_console, writable
-from theory_sim.errors import InputError
+from theory_sim.runtime.errors import InputError
 
 if TYPE_CHECKING:
-    from theory_sim.bench import Bound
+    from theory_sim.bench.simulator import Bound
 
 
 @app.command()
@@ -39,11 +39,11 @@ def _bench_simulator(sizes: str | None, device: str, scaling: bool, rounds: int,
     """Our steps against autograd loops and against this machine's matrix products and normal numbers."""
     import torch
 
-    from theory_sim import bench as bench_module
-    from theory_sim import scaling as scaling_module
-    from theory_sim.experiment import choose_device
-    from theory_sim.storage import write_json
-    from theory_sim.threads import torch_threads
+    from theory_sim.bench import scaling as scaling_module
+    from theory_sim.bench import simulator as bench_module
+    from theory_sim.runs.run import choose_device
+    from theory_sim.runtime.storage import write_json
+    from theory_sim.runtime.threads import torch_threads
 
     chosen, console = choose_device(device), new_console()
     names = bench_module.choose_sizes(sizes, chosen)
@@ -88,8 +88,8 @@ def _bench_pretrain(images: int, workers: int, rounds: int, json: Path | None) -
     from theory_sim.pretraining import need_extra
 
     need_extra()
-    from theory_sim.pretraining.bench import bench as measure
-    from theory_sim.storage import write_json
+    from theory_sim.bench.images import bench as measure
+    from theory_sim.runtime.storage import write_json
 
     with Console(stderr=True).status("measuring") as status:
         ratios = measure(images, workers=workers, rounds=rounds, show=status.update)

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from theory_sim.cli.program import Device, app, new_console
 from theory_sim.config import load_config
-from theory_sim.errors import InputError
+from theory_sim.runtime.errors import InputError
 
 
 @app.command()
@@ -27,7 +27,7 @@ def figures(
     """Draw the figures: PDF, PNG, the numbers as CSV, and a page of all. Exit 1: --check found other numbers."""
     gallery = _gallery()
     from theory_sim.figures.compare import differing
-    from theory_sim.progress import progress_bar
+    from theory_sim.runtime.progress import progress_bar
 
     if smoke and config is not None:
         raise InputError("--smoke has a configuration of its own: leave --config out")

@@ -24,7 +24,7 @@ def pretrain(
     from theory_sim.pretraining import report, study
     from theory_sim.pretraining.config import load_study
     from theory_sim.pretraining.distributed import processes
-    from theory_sim.progress import progress_bar
+    from theory_sim.runtime.progress import progress_bar
 
     checked = load_study(config, set_ or (), seeds=seeds)
     with progress_bar() as show:
@@ -53,7 +53,7 @@ def hierarchy(
 ) -> int:
     """Show the levels of a label set: classes, and samples per class where there is a folder of images."""
     from theory_sim.pretraining import summary
-    from theory_sim.storage import write_json
+    from theory_sim.runtime.storage import write_json
 
     writable(json)
     levels = summary.summarise(source, path)

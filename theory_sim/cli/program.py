@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from theory_sim.config import Config
-from theory_sim.errors import InputError
+from theory_sim.runtime.errors import InputError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -36,8 +36,8 @@ def new_console() -> Console:
 
 def run_shown(config: Config, out: Path, device: str) -> Any:
     """Run, resume or load an experiment, with a progress bar."""
-    from theory_sim.experiment import run
-    from theory_sim.progress import progress_bar
+    from theory_sim.runs.run import run
+    from theory_sim.runtime.progress import progress_bar
 
     with progress_bar() as show:
         return run(config, out, device, show)

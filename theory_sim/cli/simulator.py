@@ -36,13 +36,13 @@ def verify(
     json: Json = None,
 ) -> int:
     """Train a coarse and a fine model and decide both theorems, claim by claim."""
-    from theory_sim import claims, regime
-    from theory_sim.storage import write_json
+    from theory_sim.runtime.storage import write_json
+    from theory_sim.theories import claims, regime
 
     checked = load_config(config, set_ or (), replicas=replicas, seed=seed)
     writable(json)
     results = run_shown(checked, out, device)
-    decided, lines = claims.decide(results), regime.check(checked)
+    decided, lines = claims.evaluate_claims(results), regime.check(checked)
     if json is not None:
         write_json(json, claims.report(results, decided, lines))
     console = new_console()
@@ -81,8 +81,8 @@ def simulate(
 @app.command()
 def regime(config: ConfigFile, set_: Set = None, json: Json = None) -> int:
     """Compare a configuration with the theory's assumptions."""
-    from theory_sim import regime as regime_module
-    from theory_sim.storage import write_json
+    from theory_sim.runtime.storage import write_json
+    from theory_sim.theories import regime as regime_module
 
     lines = regime_module.check(load_config(config, set_ or ()))
     writable(json)
@@ -108,9 +108,9 @@ def check_data(
     json: Json = None,
 ) -> int:
     """Test the data generator's invariants on a configuration. Exit 1: some are broken."""
-    from theory_sim import invariants
-    from theory_sim.experiment import choose_device
-    from theory_sim.storage import write_json
+    from theory_sim.data import checks as invariants
+    from theory_sim.runs.run import choose_device
+    from theory_sim.runtime.storage import write_json
 
     checked = load_config(config, set_ or (), replicas=replicas, seed=seed)
     writable(json)

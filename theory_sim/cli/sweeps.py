@@ -9,7 +9,7 @@ from rich.table import Table
 
 from theory_sim.cli.program import ConfigFile, Device, Out, Replicas, Seed, Set, app, new_console
 from theory_sim.config import load_config
-from theory_sim.errors import InputError
+from theory_sim.runtime.errors import InputError
 
 Grid = Annotated[list[str], typer.Option("--grid", metavar="KEY=A,B,...", help="A key and its values; may be repeated.")]
 Backend = Annotated[Literal["local", "dask"], typer.Option(help="Processes on this machine, or an existing Dask cluster.")]
@@ -31,8 +31,8 @@ def sweep(
     out: Out = Path("results"),
 ) -> int:
     """Run every combination of the grids' values; what is finished is not run again. Exit 1: some cells failed."""
-    from theory_sim import sweep as sweep_module
-    from theory_sim.progress import progress_bar
+    from theory_sim.runtime.progress import progress_bar
+    from theory_sim.studies import sweep as sweep_module
 
     axes = [sweep_module.parse_axis(text) for text in grid]
     if len(dict(axes)) < len(axes):
@@ -56,8 +56,8 @@ def study(
     out: Out = Path("results"),
 ) -> int:
     """Run a sweep that asks a question, and let its numbers answer. Exit 0 whatever the answer; 1: some cells failed."""
-    from theory_sim import studies
-    from theory_sim.progress import progress_bar
+    from theory_sim.runtime.progress import progress_bar
+    from theory_sim.studies import study as studies
 
     console = new_console()
     if list_ or name is None:
@@ -89,7 +89,7 @@ def _verdicts_table(answer: Any, question: str) -> Table:
 
 
 def _factors_table(found: Any, question: str) -> Table:
-    from theory_sim.factors import lines
+    from theory_sim.studies.sensitivity import lines
 
     table = Table("key", "base", "values", "claim", "fails at", "not sure to hold at", title=question)
     for line in lines(found):

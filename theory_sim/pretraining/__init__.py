@@ -6,7 +6,7 @@ on the simulator. One way only: `hierarchies` → `datasets` → `labelling` →
 
 import importlib.util
 
-from theory_sim.errors import InputError
+from theory_sim.runtime.errors import InputError
 
 _PARTS = ("accelerate", "datasets", "pandas", "PIL", "pyarrow", "transformers")
 

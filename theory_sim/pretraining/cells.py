@@ -23,15 +23,13 @@ from theory_sim.pretraining.evaluation import Answers, Readout, answer, readouts
 from theory_sim.pretraining.labelling import Labelling
 from theory_sim.pretraining.models import Classifier
 from theory_sim.pretraining.training import Task, train
-from theory_sim.progress import Progress
-from theory_sim.provenance import code_version
-from theory_sim.storage import load_checkpoint, save_checkpoint, write_json
+from theory_sim.runtime.progress import Progress
+from theory_sim.runtime.provenance import code_version
+from theory_sim.runtime.storage import load_checkpoint, save_checkpoint, write_json
 
 SPLITS = ("test", "validation")
 _MAKES_NUMBERS = (
-    "tree.py",
-    "labels.py",
-    "alignment.py",
+    "labels",
     *(
         f"pretraining/{name}.py"
         for name in (

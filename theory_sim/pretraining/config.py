@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from theory_sim.settings import Count, CountOrZero, NonNegative, Positive, Section, Seed, Share, load_settings
+from theory_sim.runtime.settings import Count, CountOrZero, NonNegative, Positive, Section, Seed, Share, load_settings
 
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
 
@@ -44,7 +44,7 @@ class Data(Section):
 
 
 class Labels(Section):
-    """The label functions of the study; see `theory_sim.labels` and `theory_sim.pretraining.labelling`."""
+    """The label functions of the study; see `theory_sim.labels.functions` and `theory_sim.pretraining.labelling`."""
 
     functions: Annotated[list[str], Field(min_length=1)] = ["level(1)", "leaf"]
     embedding: str = "pixels"
@@ -156,5 +156,5 @@ class Study(Section):
 
 
 def load_study(path: str | Path | None = None, overrides: list[str] | tuple[str, ...] = (), **values: Any) -> Study:
-    """Read and check a study; arguments and errors are those of `theory_sim.settings.load_settings`."""
+    """Read and check a study; arguments and errors are those of `theory_sim.runtime.settings.load_settings`."""
     return load_settings(Study, path, overrides, **values)

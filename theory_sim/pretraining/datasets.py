@@ -21,13 +21,13 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from theory_sim.errors import InputError
 from theory_sim.pretraining.config import Data
 from theory_sim.pretraining.folders import folder_hierarchy
 from theory_sim.pretraining.hierarchies import Hierarchy
 from theory_sim.pretraining.images import ArrayImages, FileImages, Images
 from theory_sim.pretraining.index import Index, index_folder
-from theory_sim.progress import Progress
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.progress import Progress
 
 Show = Callable[[Progress], None]
 

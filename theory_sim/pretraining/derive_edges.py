@@ -12,8 +12,8 @@ import gzip
 import sys
 from pathlib import Path
 
-from theory_sim.errors import InputError
-from theory_sim.storage import write_atomically
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.storage import write_atomically
 
 TABLE = Path(__file__).parent / "data" / "imagenet21k_edges.txt.gz"
 """One line for each class and each ancestor of one: its synset (``+`` before a class, ``-`` before another), then its

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import stats
 
-from theory_sim.statistics import Estimate, bootstrap, mcnemar, mean, undefined
+from theory_sim.stats import Estimate, bootstrap, mcnemar, mean, undefined
 
 DIFFICULTIES = ("misclassified", "unconfident")
 _RESAMPLES = 1999

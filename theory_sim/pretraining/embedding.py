@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from theory_sim.errors import InputError
 from theory_sim.pretraining.hub import quiet_retries
 from theory_sim.pretraining.images import Images, View
-from theory_sim.progress import Progress
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.progress import Progress
 
 _BATCH = 64
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from theory_sim.errors import InputError
 from theory_sim.pretraining.hierarchies import RANKS, Hierarchy, imagenet21k, inat_hierarchy, inat_path
+from theory_sim.runtime.errors import InputError
 
 _ONLY_1K = "n04399382"
 """The one class of ImageNet-1k that is none of ImageNet-21k."""

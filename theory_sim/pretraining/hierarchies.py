@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from theory_sim.errors import InputError
-from theory_sim.tree import ROOT, LabelTree
+from theory_sim.labels.tree import ROOT, LabelTree
+from theory_sim.runtime.errors import InputError
 
 
 @dataclass(frozen=True)

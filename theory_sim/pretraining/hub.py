@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from theory_sim.errors import InputError
 from theory_sim.pretraining.config import Data
-from theory_sim.progress import Progress
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.progress import Progress
 
 
 def stream_to_folder(data: Data, split: str, keep: Path, show: Callable[[Progress], None]) -> Path:

@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from theory_sim.errors import InputError
 from theory_sim.pretraining.decoding import cut
+from theory_sim.runtime.errors import InputError
 
 Key = tuple[int, int]
 """A sample's place in the course of training, (seed, step · batch + position): what is random about it hangs on this alone."""

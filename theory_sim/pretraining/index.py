@@ -15,10 +15,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from theory_sim.errors import InputError
 from theory_sim.pretraining.folders import Listing, list_files
-from theory_sim.progress import Progress
-from theory_sim.storage import write_atomically, write_text
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.progress import Progress
+from theory_sim.runtime.storage import write_atomically, write_text
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -1,6 +1,7 @@
 """The label functions of a study, on its training images: targets, class counts, alignment, and which images are used.
 
-The functions are those of `theory_sim.labels`, the same registry as the simulator's, and one more that only images have:
+The functions are those of `theory_sim.labels.functions`, the same registry as the simulator's, and one more that only images
+have:
 ``hypernym(k)``, the synsets k direct-hypernym steps above a class of ImageNet-21k, of which a class may have several.
 """
 
@@ -14,18 +15,18 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from theory_sim.alignment import Alignment, alignment
-from theory_sim.errors import InputError
-from theory_sim.labels import Arguments, Known, LabelFunction, label_function, register
+from theory_sim.labels.alignment import Alignment, alignment
+from theory_sim.labels.functions import Arguments, LabelContext, LabelFunction, label_function, register
+from theory_sim.labels.tree import LabelTree
 from theory_sim.pretraining.config import Labels
 from theory_sim.pretraining.datasets import ImageData
 from theory_sim.pretraining.hierarchies import imagenet21k
-from theory_sim.storage import load_checkpoint, save_checkpoint
-from theory_sim.tree import LabelTree
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.storage import load_checkpoint, save_checkpoint
 
 
 @register("hypernym", "hypernym(steps)")
-def _hypernym(tree: LabelTree, known: Known, arguments: Arguments) -> LabelFunction:
+def _hypernym(tree: LabelTree, known: LabelContext, arguments: Arguments) -> LabelFunction:
     if len(arguments) != 1 or not isinstance(arguments[0], int):
         raise TypeError
     level = arguments[0]
@@ -39,13 +40,13 @@ def _hypernym(tree: LabelTree, known: Known, arguments: Arguments) -> LabelFunct
         torch.zeros(n, dtype=torch.long),
         own,
         lambda samples: own[samples.labelled_leaf],
-        several=several,
+        multi_labels=several,
     )
 
 
 @dataclass(frozen=True)
 class TrainingSamples:
-    """What label functions look at: see `theory_sim.labels.Samples`."""
+    """What label functions look at: see `theory_sim.labels.functions.Samples`."""
 
     labelled_leaf: Int[Tensor, " n"]
     tag: Float[Tensor, " n"]
@@ -99,7 +100,7 @@ def labelling(
     n = len(leaf)
     tree, hierarchy = data.hierarchy.tree, data.hierarchy
     names = tuple(hierarchy.names[node] for node in tree.leaves)
-    known = Known(n, leaf, embedding, hierarchy.groups, names, labels.seed)
+    known = LabelContext(n, leaf, embedding, hierarchy.groups, names, labels.seed)
     function = label_function(text, tree, known=known)
     draw = np.random.default_rng([labels.seed, 0])
     samples = TrainingSamples(leaf, torch.from_numpy(draw.random(n)), torch.arange(n))
@@ -108,7 +109,7 @@ def labelling(
     counts = torch.bincount(single[used])
     counts = counts[counts > 0]
     aligned = alignment(single[used], tree.coarse_of_leaf[leaf[used]]) if to_itself else None
-    targets = single if function.several is None else function.several[leaf]
+    targets = single if function.multi_labels is None else function.multi_labels[leaf]
     kind = function.name.split("(")[0]
     least, most = int(counts.min()), int(counts.max())
     return Labelling(function.name, function.n_classes, function.parent, kind, targets, used, aligned, least, most)

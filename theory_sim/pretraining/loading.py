@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
 
-from theory_sim.errors import InputError
 from theory_sim.pretraining.config import Training
 from theory_sim.pretraining.images import Images, Key, View, mirrored
+from theory_sim.runtime.errors import InputError
 
 
 @dataclass(frozen=True)

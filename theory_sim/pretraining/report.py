@@ -8,7 +8,8 @@ column                                     meaning
 =========================================  =================================================================================
 label_function, kind                       such as ``cluster(20)``, ``cluster``; both ``baseline`` for the baselines
 classes, images                            labels, and images that are pretrained on
-inside, purity,                            alignment with the coarse target (`theory_sim.labels.Alignment`); empty where the
+inside, purity,                            alignment with the coarse target (`theory_sim.labels.functions.Alignment`); empty
+where the
 adjusted_mutual_information                target is another data set
 transfer                                   ``finetune``, ``last_block``, ``linear_probe``, or a readout of the network as it is:
                                            ``sum_logits``, ``sum_probabilities``, ``argmax_parent``
@@ -36,7 +37,7 @@ from rich.table import Table
 from theory_sim.pretraining.difficulty import DIFFICULTIES, error_within, gain_within, hard_images
 from theory_sim.pretraining.evaluation import Answers
 from theory_sim.pretraining.study import Outcome, Transferred
-from theory_sim.statistics import Estimate, error_rate, holm, paired_gain
+from theory_sim.stats import Estimate, error_rate, holm, paired_gain
 
 
 def labels_table(outcome: Outcome) -> pd.DataFrame:

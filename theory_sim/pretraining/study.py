@@ -17,7 +17,7 @@ import yaml
 from jaxtyping import Float
 from torch import Tensor
 
-from theory_sim.errors import InputError
+from theory_sim.labels.tree import ROOT, LabelTree
 from theory_sim.pretraining.cells import Cells, pipeline_version
 from theory_sim.pretraining.config import Mode, Study
 from theory_sim.pretraining.datasets import ImageData, load_data
@@ -26,11 +26,11 @@ from theory_sim.pretraining.embedding import embed
 from theory_sim.pretraining.evaluation import Answers
 from theory_sim.pretraining.hierarchies import Hierarchy
 from theory_sim.pretraining.labelling import Labelling, labelling, load_labelling, save_labelling
-from theory_sim.progress import Progress
-from theory_sim.provenance import environment
-from theory_sim.storage import load_checkpoint, save_checkpoint, write_json, write_text
-from theory_sim.threads import torch_threads
-from theory_sim.tree import ROOT, LabelTree
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.progress import Progress
+from theory_sim.runtime.provenance import environment
+from theory_sim.runtime.storage import load_checkpoint, save_checkpoint, write_json, write_text
+from theory_sim.runtime.threads import torch_threads
 
 Show = Callable[[Progress], None]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from theory_sim.errors import InputError
 from theory_sim.pretraining.folders import folder_hierarchy, list_files
 from theory_sim.pretraining.hierarchies import Hierarchy, Level, imagenet21k_levels, inat_ranks
+from theory_sim.runtime.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -19,15 +19,15 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from theory_sim.errors import DivergedError, InputError
 from theory_sim.pretraining.config import Training
 from theory_sim.pretraining.distributed import processes, with_global_batch_norm
 from theory_sim.pretraining.hierarchies import multi_hot
 from theory_sim.pretraining.images import Images
 from theory_sim.pretraining.loading import Batch, Share, batches
 from theory_sim.pretraining.models import Classifier
-from theory_sim.progress import Progress
-from theory_sim.storage import load_checkpoint, save_checkpoint, write_text
+from theory_sim.runtime.errors import DivergedError, InputError
+from theory_sim.runtime.progress import Progress
+from theory_sim.runtime.storage import load_checkpoint, save_checkpoint, write_text
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,43 @@
+"""Memory that is used again holds one tensor at a time."""
+
+import torch
+
+from theory_sim.config import load_config
+from theory_sim.runtime.memory import ReusableBuffer
+from theory_sim.training.trainer import Training
+
+_CPU = {"device": torch.device("cpu"), "dtype": torch.float32}
+
+
+def test_memory_is_used_again_only_when_nobody_holds_it():
+    memory = ReusableBuffer()
+    first = memory.empty(3, 4, **_CPU)
+    place = first.data_ptr()
+    view = first[1]
+    second = memory.empty(3, 4, **_CPU)
+    assert second.data_ptr() != place
+    del first, second
+    assert memory.empty(3, 4, **_CPU).data_ptr() != view.data_ptr() - 16
+    view.fill_(7)
+    third = memory.empty(2, 2, device=torch.device("cpu"), dtype=torch.float64)
+    place = third.data_ptr()
+    del third
+    assert memory.empty(2, 3, **_CPU).data_ptr() == place  # smaller, and of another type
+    assert (view == 7).all()
+
+
+def test_a_view_alone_keeps_its_memory():
+    memory = ReusableBuffer()
+    array = memory.empty(8, **_CPU).fill_(1)[2:].numpy()
+    memory.empty(8, **_CPU).fill_(2)
+    assert (array == 1).all()
+
+
+def test_a_batch_is_not_overwritten_by_the_next():
+    training = Training(load_config(overrides=["replicas=2", "data.dim=32"]))
+    batch = training.next_batch()
+    half, kept = batch.slice(0, 8), batch.x[:, :8].clone()
+    del batch
+    for _ in range(3):
+        training.next_batch()
+    assert torch.equal(half.x, kept)

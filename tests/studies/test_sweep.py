@@ -1,0 +1,320 @@
+"""Sweeps: grids, tables, cells that fail, processes that are killed, and a Dask cluster.
+
+Run as a program, ``python tests/test_sweep.py FOLDER``, it does the items of `test_no_worker_outlives_its_parent`.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from theory_sim.config import Config, load_config
+from theory_sim.runs.run import load_results
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.progress import Progress
+from theory_sim.studies import backends as dispatch
+from theory_sim.studies import tables
+from theory_sim.studies.backends import locally, on_dask
+from theory_sim.studies.sweep import make_cells, parse_axis, sweep
+from theory_sim.theories.claims import evaluate_claims
+
+TINY = """
+name: tiny
+replicas: 2
+tree: {subclasses: 2}
+data: {dim: 16, patches: 8, feature_patches: 2}
+network: {neurons: 3}
+training: {batch: 8, steps: 4, checkpoint_every: 1}
+transfer: {readouts: [sum_logits]}
+test: {samples: 20, curve_samples: 5}
+record: {points: 2}
+"""
+GRIDS = ["tree.subclasses=1,2", "hard.noise=0,4", "hard.feature_noise=[0.2, 0.4],[0.4, 0.8]", "labels.fine=leaf,split(1, 2)"]
+ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tiny") / "tiny.yaml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope="session")
+def whole(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a sweep of sixteen cells that nothing interrupted."""
+    out = tmp_path_factory.mktemp("whole")
+    grid = dict(parse_axis(text) for text in GRIDS)
+    return sweep(load_config(tiny), [grid], out, "cpu", jobs=2).folder
+
+
+def command(config: Path, out: Path) -> list[str]:
+    grids = [f"--grid={text}" for text in GRIDS]
+    return [sys.executable, "-m", "theory_sim", "sweep", str(config), *grids, "--out", str(out), "--device=cpu", "--jobs=1"]
+
+
+def table_bytes(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / f"{name}.parquet").read_bytes() for name in tables.SCHEMAS}
+
+
+# Grids.
+
+
+def test_axes() -> None:
+    assert parse_axis("tree.subclasses=4,8,16") == ("tree.subclasses", [4, 8, 16])
+    assert parse_axis("hard.noise = 0, 1e-3") == ("hard.noise", [0, 0.001])
+    assert parse_axis("hard.feature_noise=[0.2, 0.4],[0.4, 0.8]") == ("hard.feature_noise", [[0.2, 0.4], [0.4, 0.8]])
+    labels = ["leaf", "split(1, 9)", "sample-id", "level(1)"]
+    assert parse_axis('labels.fine=leaf,split(1, 9),sample-id,"level(1)"') == ("labels.fine", labels)
+    assert parse_axis("training.bias_decay=theory,0.1") == ("training.bias_decay", ["theory", 0.1])
+
+
+@pytest.mark.parametrize("text", ["", "=1", "data.dim", "data.dim=", "data.dim=[1", "data.dim=1,}"])
+def test_wrong_axes(text: str) -> None:
+    with pytest.raises(InputError, match=r"^--grid "):
+        parse_axis(text)
+
+
+def test_cells_are_all_combinations_and_stand_once() -> None:
+    grids = [{"tree.subclasses": [2, 3], "hard.noise": [0, 4.0]}, {"hard.noise": [4], "replicas": [5, 6]}]
+    cells = make_cells(Config().replace({"tree.subclasses": 3}), grids)
+    values = [tuple(cell.values[key] for key in ("tree.subclasses", "hard.noise", "replicas")) for cell in cells]
+    # (3, 4, 5) is a cell of both grids.
+    assert values == [(2, 0, 5), (2, 4, 5), (3, 0, 5), (3, 4, 5), (3, 4, 6)]
+    for cell, (subclasses, noise, replicas) in zip(cells, values, strict=True):
+        assert (cell.config.tree.subclasses, cell.config.hard.noise, cell.config.replicas) == (subclasses, noise, replicas)
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ({"data.nois": [1]}, "cell data.nois=1: unknown key data.nois; did you mean data.noise?"),
+        ({"dta.noise": [1]}, "cell dta.noise=1: unknown key dta; did you mean data?"),
+        ({"data.dim.x": [1]}, "cell data.dim.x=1: data.dim.x: dim is a value, not a section"),
+        ({"data.noise": [1, -1]}, "cell data.noise=-1: data.noise: .* greater than or equal to 0, got -1"),
+        ({"data.dim": [64, 8], "seed": [3]}, "cell data.dim=8 seed=3: tree.subclasses: 9 do not fit into data.dim = 8"),
+        ({"claims.confidence": [0.5]}, "claims.confidence: bounds of claims are no part of a run"),
+        ({"seed": []}, "seed: the grid has no values"),
+        ({"seed": range(1000), "data.noise": range(1000)}, "the grid has 1000000 cells; 100000 are the most"),
+    ],
+)
+def test_wrong_grids(grid: dict[str, list[object]], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make_cells(Config(), [grid])
+
+
+# Tables.
+
+
+def test_tables_hold_what_the_results_hold(whole: Path) -> None:
+    cells, replicas = (pd.read_parquet(whole / f"{name}.parquet") for name in ("cells", "replicas"))
+    keys = [text.partition("=")[0] for text in GRIDS]
+    assert list(cells.columns) == ["cell", *keys, *tables.SCHEMAS["cells"]]
+    assert list(replicas.columns) == ["cell", *keys, *tables.SCHEMAS["replicas"]]
+    # tree.subclasses = 1 has no feature that is not common to a class, but split(1, 2) has its labels.
+    assert cells.cell.nunique() == 16
+    assert cells["hard.feature_noise"].unique().tolist() == ["[0.2, 0.4]", "[0.4, 0.8]"]
+    assert (len(cells), len(replicas)) == (16 * 9, 16 * 2 * 2 * 2)
+    for id_, rows in list(cells.groupby("cell"))[:3]:
+        results = load_results(whole.parents[1] / rows.folder.iloc[0])
+        decided = {claim.id: claim for claim in evaluate_claims(results)}
+        assert rows.quantity.tolist() == list(decided)
+        for row in rows.itertuples():
+            claim = decided[row.quantity]
+            np.testing.assert_equal(
+                [row.value, row.low, row.high], [getattr(claim.estimate, e) for e in ("value", "low", "high")]
+            )
+            assert (row.holds, row.bound, row.method) == (claim.holds, claim.bound, claim.estimate.method)
+        assert results.config.hard.noise == rows["hard.noise"].iloc[0]
+        own = replicas[(replicas.cell == id_) & (replicas.model == "fine") & (replicas.kind == "hard")]
+        assert own.error.tolist() == results.fine.test_error.sel(kind="hard", test_readout="sum_logits").values.tolist()
+        assert own.labels.unique().tolist() == [results.config.labels.fine]
+
+
+def test_same_results_give_the_same_bytes_and_no_cell_runs_again(whole: Path, tiny: Path) -> None:
+    out, before = whole.parents[1], table_bytes(whole)
+    manifests = {path: path.stat().st_mtime_ns for path in out.glob("tiny/*/manifest.json")}
+    for rows in list((whole / "rows").iterdir())[:2]:
+        rows.unlink()
+    told: list[Progress] = []
+    again = sweep(load_config(tiny), [dict(parse_axis(text) for text in GRIDS)], out, "cpu", jobs=1, progress=told.append)
+    assert again.folder == whole
+    assert table_bytes(whole) == before
+    assert {path: path.stat().st_mtime_ns for path in out.glob("tiny/*/manifest.json")} == manifests
+    assert [(p.done, p.total) for p in told] == [(15, 16), (16, 16)]
+
+
+def test_cells_in_this_process_leave_its_threads_alone(whole: Path, tiny: Path, tmp_path: Path) -> None:
+    assert torch.get_num_threads() == 1
+    here = sweep(load_config(tiny), [{"hard.noise": [0, 4]}], tmp_path, "cpu", jobs=0)
+    assert not here.failed
+    assert torch.get_num_threads() == 1
+
+
+def test_memory_does_not_grow_with_cells(tmp_path: Path) -> None:
+    def peak(cells: int) -> int:
+        rows = [{"status": "stored", "quantity": f"q{i}", "value": float(i), "holds": True} for i in range(50)]
+        parts = ([{"cell": f"{cell:016}", "seed": cell} | row for row in rows] for cell in range(cells))
+        tracemalloc.start()
+        tables.write(tmp_path / "cells.parquet", "cells", {"seed": [1]}, parts)
+        reached = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert len(pd.read_parquet(tmp_path / "cells.parquet")) == 50 * cells
+        return reached
+
+    assert peak(800) < 1.2 * peak(200)
+
+
+# Interrupted sweeps.
+
+
+def test_killed_sweep_goes_on_to_the_same_table(whole: Path, tiny: Path, tmp_path: Path) -> None:
+    stored: dict[Path, int] = {}
+    reached = []
+
+    def look() -> int:
+        found = {path: path.stat().st_mtime_ns for path in tmp_path.glob("tiny/*/manifest.json")}
+        assert stored.items() <= found.items(), "a stored cell ran again"
+        stored.update(found)
+        return len(stored)
+
+    for goal in (2, 4, 7, 9, 12):
+        process = subprocess.Popen(command(tiny, tmp_path), start_new_session=True, env=ONE_THREAD, stderr=subprocess.PIPE)
+        while look() < goal:
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.005)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        reached.append(look())
+    assert len(set(reached)) == 5
+    assert reached[-1] < 16, "the last kill came too late"
+    done = subprocess.run(command(tiny, tmp_path), env=ONE_THREAD, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert look() == 16
+    assert table_bytes(next(tmp_path.glob("tiny-sweep/*"))) == table_bytes(whole)
+
+
+def note(folder: Path, item: str) -> int:
+    """Count the begun runs of an item."""
+    with open(folder / item, "a") as file:
+        file.write(f"{os.getpid()}\n")
+    return len((folder / item).read_text().splitlines())
+
+
+def work(item: str, folder: Path) -> str | None:
+    """`victim` is killed once, `killer` each time; `bystander` outlasts what happens to them."""
+    runs = note(folder, item)
+    if item == "bystander":
+        wait_until(lambda: (folder / "killer").exists() and len((folder / "killer").read_text().splitlines()) == 2)
+    if item == "killer" or (item == "victim" and runs == 1):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "it is wrong" if item == "wrong" else None
+
+
+def wait_until(reached) -> None:
+    end = time.monotonic() + 60
+    while not reached():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_killed_worker_costs_its_own_item_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "KILLS", 2)
+    items = ["bystander", "victim", "wrong", "killer", "last"]
+    outcome = dict(locally(items, partial(work, folder=tmp_path), jobs=2))
+    reasons = {"wrong": "it is wrong", "killer": "its process was killed 2 times"}
+    assert outcome == {item: reasons.get(item) for item in items}
+    runs = {item: len((tmp_path / item).read_text().splitlines()) for item in items}
+    assert runs == {"bystander": 1, "victim": 2, "wrong": 1, "killer": 2, "last": 1}
+
+
+def test_no_worker_outlives_its_parent(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, __file__, str(tmp_path)], env=ONE_THREAD)
+    wait_until(lambda: (tmp_path / "bystander").exists() and (tmp_path / "bystander").read_text().endswith("\n"))
+    process.kill()
+    process.wait()
+    worker = int((tmp_path / "bystander").read_text())
+    wait_until(lambda: not Path(f"/proc/{worker}").exists() or " Z " in Path(f"/proc/{worker}/stat").read_text())
+
+
+def test_failing_cells_are_recorded_and_the_others_go_on(tiny: Path, tmp_path: Path) -> None:
+    config = load_config(tiny)
+    grid = {"training.step_size.fine": [1e30, 0.1], "network.neurons": [10**9, 3]}
+    told: list[Progress] = []
+    done = sweep(config, [grid], tmp_path, "cpu", jobs=1, progress=told.append)
+    assert [p.note for p in told][-1] == "3 failed"
+    cells = done.read("cells").drop_duplicates("cell").set_index(["training.step_size.fine", "network.neurons"])
+    assert cells.status.tolist() == ["failed", "failed", "failed", "stored"]
+    assert cells.reason[1e30, 3].startswith("DivergedError: step ")
+    assert "memory" in cells.reason[0.1, 10**9]
+    assert cells.value.isna().tolist() == [True, True, True, False]
+    assert len(done.read("cells")) == 3 + 9
+    assert {str(done.ids[id_]) for id_ in done.failed} == {
+        f"training.step_size.fine={eta} network.neurons={m}" for eta, m in ((1e30, 10**9), (1e30, 3), (0.1, 10**9))
+    }
+
+
+# Dask.
+
+
+@contextlib.contextmanager
+def cluster(folder: Path) -> Iterator[str]:
+    """A scheduler and two workers, each a process of its own, on loopback."""
+    file = folder / "scheduler.json"
+    begin = [sys.executable, "-m", "distributed.cli.dask_"]
+    options = ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file)]
+    args = {"cwd": folder, "env": ONE_THREAD | {"PYTHONPATH": str(Path(__file__).parent)}, "stderr": subprocess.DEVNULL}
+    commands = [["scheduler", "--port", "0", *options]]
+    worker = ["worker", *options, "--nthreads", "1", "--no-nanny", "--local-directory", str(folder)]
+    commands += [[*worker, "--name", "one"], [*worker, "--name", "two"]]
+    processes = [subprocess.Popen([*begin[:2], begin[2] + name, *rest], **args) for name, *rest in commands]
+    try:
+        wait_until(file.exists)
+        from distributed import Client
+
+        with Client(scheduler_file=str(file), set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
+            address = client.scheduler.address
+        yield address
+    finally:
+        # Not terminated: a worker whose scheduler goes first may wait for it for ever (distributed 2026.8).
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.wait()
+
+
+def test_dask_gives_the_same_tables(whole: Path, tiny: Path, tmp_path: Path) -> None:
+    grid = {"tree.subclasses": [1, 2], "network.neurons": [3, 10**9]}
+    with cluster(tmp_path) as address:
+        done = sweep(load_config(tiny), [grid], tmp_path / "dask", "cpu", scheduler=address)
+        items = ["a", "wrong", "victim", "b"]
+        outcome = dict(on_dask(items, partial(work, folder=tmp_path), address))
+    local = sweep(load_config(tiny), [grid], tmp_path / "local", "cpu", jobs=1)
+    assert len(done.failed) == 2
+    assert table_bytes(done.folder) == table_bytes(local.folder)
+    # One of the two workers was killed, and has no nanny to start it again: the other one did its item.
+    assert outcome == {"a": None, "wrong": "it is wrong", "victim": None, "b": None}
+    assert len((tmp_path / "victim").read_text().split()) == 2
+
+
+def test_no_scheduler(monkeypatch: pytest.MonkeyPatch, tiny: Path, tmp_path: Path) -> None:
+    monkeypatch.setattr(dispatch, "_ANSWER_SECONDS", 1)
+    for address in ("tcp://127.0.0.1:1", "nowhere"):
+        with pytest.raises(InputError, match=f"no Dask scheduler answers at {address}"):
+            sweep(load_config(tiny), [{"seed": [0, 1]}], tmp_path, "cpu", scheduler=address)
+
+
+if __name__ == "__main__":
+    list(locally(["bystander"], partial(work, folder=Path(sys.argv[1])), jobs=1))

@@ -1,0 +1,80 @@
+"""Readouts of a model for the coarse target."""
+
+import pytest
+import torch
+
+from theory_sim.config import load_config
+from theory_sim.training.engines.dense import HeadGroups
+from theory_sim.training.readouts import _of_heads, choose, correctness, quick_readouts, readouts
+from theory_sim.training.trainer import Training
+
+ALL = ["sum_logits", "sum_probabilities", "argmax_parent", "linear_probe", "finetuning"]
+
+
+def test_choose_shares_exact_ties():
+    assert choose(torch.tensor([[1.0, 3.0, 2.0], [2.0, 2.0, 1.0], [0.0, 0.0, 0.0]])).tolist() == [
+        [0, 1, 0],
+        [0.5, 0.5, 0],
+        pytest.approx([1 / 3] * 3),
+    ]
+
+
+def test_readouts_by_hand():
+    """Four heads, two a class: the sum of logits, of probabilities and the highest head disagree."""
+    parent = HeadGroups(torch.tensor([0, 0, 1, 1]), 2)
+    heads = torch.tensor([[3.0, -9.0, 2.9, 2.8], [5.0, -9.0, 2.0, 2.0], [1.0, 1.0, 1.0, -3.0]])
+    answers = {name: answer(heads, parent).tolist() for name, answer in _of_heads.items()}
+    assert answers["sum_logits"] == [[0, 1], [0, 1], [1, 0]]
+    assert answers["sum_probabilities"] == [[0, 1], [1, 0], [1, 0]]
+    assert answers["argmax_parent"] == [[1, 0], [1, 0], [pytest.approx(2 / 3), pytest.approx(1 / 3)]]
+
+
+@pytest.fixture(scope="module")
+def trained():
+    changes = ["tree.subclasses=4", "data.dim=64", "data.patches=20", "network.neurons=40", "training.batch=64", "replicas=2"]
+    with torch.no_grad():
+        training = Training(load_config(overrides=[*changes, f"transfer.readouts={ALL}", "transfer.samples=400"]))
+        for _ in range(150):
+            training.step()
+    return training
+
+
+def test_every_readout_of_a_fine_model_answers_hard_samples(trained):
+    batch, model = trained.sampler.sample(trained.streams("test hard"), 300, 1.0), trained.models["fine"]
+    heads = model.engine.heads(batch)
+    for readout, answer in readouts(trained, model).items():
+        assert float(correctness(answer(batch, heads), batch.coarse).mean()) > 0.95, readout
+
+
+def test_no_readout_of_a_coarse_model_answers_hard_samples(trained):
+    batch, model = trained.sampler.sample(trained.streams("test hard"), 300, 1.0), trained.models["coarse"]
+    heads = model.engine.heads(batch)
+    for readout, answer in readouts(trained, model).items():
+        assert float(correctness(answer(batch, heads), batch.coarse).mean()) < 0.75, readout
+
+
+def test_every_readout_answers_easy_samples(trained):
+    batch = trained.sampler.sample(trained.streams("test easy"), 300, 0.0)
+    for model in trained.models.values():
+        heads = model.engine.heads(batch)
+        for readout, answer in readouts(trained, model).items():
+            given = answer(batch, heads)
+            torch.testing.assert_close(given.sum(-1), torch.ones(2, 300))
+            assert float(correctness(given, batch.coarse).mean()) > 0.99, (model.name, readout)
+
+
+def test_for_a_coarse_model_the_quick_readouts_are_one(trained):
+    model = trained.models["coarse"]
+    batch = trained.sampler.sample(trained.streams("test hard"), 100, 1.0)
+    heads = model.engine.heads(batch)
+    first, *rest = (answer(batch, heads) for answer in quick_readouts(trained, model).values())
+    for other in rest:
+        torch.testing.assert_close(first, other)
+
+
+def test_readouts_leave_the_model_as_it_is(trained):
+    model = trained.models["fine"]
+    before = {key: value.clone() for key, value in trained.state().items()}
+    readouts(trained, model)
+    for key, value in trained.state().items():
+        assert torch.equal(value, before[key]), key

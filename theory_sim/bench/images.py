@@ -1,0 +1,198 @@
+"""How fast the pipeline is, as ratios against the least that could do the same, measured in turns in one run.
+
+* the loader, against bare Pillow decoding of the same JPEGs to RGB in as many worker processes, to which its own work (crop,
+  resize, batch) is added. With random crops, as in training, it decodes a JPEG only down to the crop's last row, on average
+  86 % of the rows; with the middle crop of images that are wider than high, as these are, it decodes them whole. No JPEG is
+  decoded at half its size here, for none of the crops is as large as twice the 224 pixels wanted;
+* a training step, against a minimal loop with the same `transformers` network on the same device.
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from theory_sim.pretraining.config import Crop, Model, Training
+from theory_sim.pretraining.distributed import processes
+from theory_sim.pretraining.images import ArrayImages, FileImages, Images
+from theory_sim.pretraining.loading import Share, batches
+from theory_sim.pretraining.models import Classifier
+from theory_sim.pretraining.training import Task, train
+from theory_sim.runtime.threads import torch_threads
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """One comparison.
+
+    Attributes:
+        what: what is measured.
+        ours: images per second, the median of the rounds.
+        bare: the same of what it is compared with.
+        ratio: median over the rounds of ours ÷ bare, each pair measured one right after the other.
+        bound: what it should be at least; None where the comparison is for information.
+    """
+
+    what: str
+    ours: float
+    bare: float
+    ratio: float
+    bound: float | None
+
+
+def bench(
+    images: int = 512,
+    side: int = 500,
+    workers: int = 2,
+    model: str = "",
+    rounds: int = 5,
+    show: Callable[[str], None] = lambda text: None,
+) -> list[Ratio]:
+    """Measure all.
+
+    Args:
+        images: number of JPEGs, made for this.
+        side: their longer side; 500 is ImageNet's.
+        workers: processes that read.
+        model: network of the training step; by default ResNet-50 on a GPU, ResNet-18 at 64 pixels elsewhere.
+        rounds: how often each is measured, in turns.
+        show: called with what is being measured.
+    """
+    gpu = processes().device.type == "cuda"
+    name = model or ("resnet50" if gpu else "resnet18")
+    size, batch, steps = (224, 128, 30) if gpu else (64, 16, 24)
+    # Of several threads on a CPU waiting for a busy core would be all that is measured.
+    with torch_threads(None if gpu else 1), tempfile.TemporaryDirectory() as folder:
+        show(f"loader: {images} JPEGs, {workers} workers")
+        loaders = _loader(Path(folder), images, side, workers, rounds)
+        show(f"training step: {name}, {size} pixels, batch {batch}")
+        return [*loaders, _step(name, size, batch, steps, rounds)]
+
+
+def _compare(
+    what: str, n: int, ours: Callable[[], object], bare: Callable[[], object], rounds: int, bound: float | None
+) -> Ratio:
+    ours(), bare()  # what is only slow once is not counted
+    pairs = []
+    for number in range(rounds):
+        # Each is first in turn, so that a machine that slows down favours none.
+        first, second = (ours, bare) if number % 2 else (bare, ours)
+        seconds = {first: _seconds(first), second: _seconds(second)}
+        pairs.append((n / seconds[ours], n / seconds[bare]))
+    ratio = statistics.median(a / b for a, b in pairs)
+    return Ratio(what, statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs), ratio, bound)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+class _Decoded(torch.utils.data.Dataset[Any]):
+    """Bare decoding: nothing is cropped, resized, put together or sent back."""
+
+    def __init__(self, paths: list[str]) -> None:
+        self.paths = paths
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> int:
+        from PIL import Image
+
+        with Image.open(self.paths[index]) as image:
+            return image.convert("RGB").size[0]
+
+
+def _loader(folder: Path, n: int, side: int, workers: int, rounds: int) -> list[Ratio]:
+    """With random crops and with the middle."""
+    import pyarrow
+
+    paths = [str(path) for path in _jpegs(folder, n, side)]
+    source = FileImages(pyarrow.array(paths))
+    batch = min(64, n)
+    steps = _PASSES * n // batch
+
+    def ours(crop: Crop) -> None:
+        training = Training(steps=steps, batch=batch, crop=crop, flip=True)
+        for _ in batches(source, torch.arange(n), training, 224, 0, Share(), workers=workers):
+            pass
+
+    def bare() -> None:
+        decoded = _Decoded((paths * _PASSES)[: steps * batch])
+        for _ in torch.utils.data.DataLoader(decoded, batch, num_workers=workers, prefetch_factor=4):
+            pass
+
+    n_read = steps * batch
+    return [
+        _compare("loader ÷ bare decoding, random crops", n_read, partial(ours, "resized"), bare, rounds, 0.8),
+        _compare("loader ÷ bare decoding, middle crops: all rows decoded", n_read, partial(ours, "none"), bare, rounds, None),
+    ]
+
+
+_PASSES = 8
+"""Over the JPEGs in each measurement: what starting the workers costs is soon forgotten in training."""
+
+
+def _jpegs(folder: Path, n: int, side: int) -> list[Path]:
+    """Pictures with structure at every scale, so that decoding costs what it costs for photographs."""
+    from PIL import Image
+
+    draw = np.random.default_rng(0)
+    paths = []
+    for number in range(n):
+        picture = np.zeros((side * 3 // 4, side, 3))
+        for scale in (4, 16, 64, side):
+            noise = Image.fromarray(draw.integers(0, 256, (scale * 3 // 4, scale, 3), dtype=np.uint8))
+            picture += np.asarray(noise.resize((side, side * 3 // 4), Image.Resampling.BICUBIC), dtype=float) / 4
+        paths.append(folder / f"{number}.jpg")
+        Image.fromarray(picture.astype(np.uint8)).save(paths[-1], quality=90)
+    return paths
+
+
+def _step(name: str, size: int, batch: int, steps: int, rounds: int) -> Ratio:
+    device = processes().device
+    pixels = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8)
+    labels = torch.arange(batch) % 100
+    training = Training(
+        steps=steps, batch=batch, warmup=0.0, step_size=0.01, flip=True, precision="bf16" if device.type == "cuda" else "float32"
+    )
+    source: Images = ArrayImages(pixels)
+    task = Task(source, torch.arange(batch), labels, size)
+    shape = Model.model_construct(name=name, image_size=size, width=16)
+
+    def ours() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            train(Classifier(shape, 100, 0), task, training, 0, Path(folder), "bench")
+        _wait(device)
+
+    def bare() -> None:
+        model: Any = Classifier(shape, 100, 0).to(device)
+        if device.type == "cuda":
+            model = model.to(memory_format=torch.channels_last)
+        model.train()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
+        for _ in range(steps):
+            images = pixels.to(device)
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                logits = model(images)
+            functional.cross_entropy(logits.float(), labels.to(device)).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        _wait(device)
+
+    return _compare(f"training step ÷ minimal loop, {name} on {device.type}", batch * steps, ours, bare, rounds, 0.95)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

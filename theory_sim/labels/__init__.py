@@ -1,0 +1,1 @@
+"""Label trees, and label functions over them."""

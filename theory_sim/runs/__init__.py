@@ -1,0 +1,1 @@
+"""One run: a configuration becomes a results folder."""

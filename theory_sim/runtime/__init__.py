@@ -1,0 +1,1 @@
+"""What any simulator needs: random numbers, threads, memory, files, provenance, settings, progress, errors."""

@@ -1,0 +1,104 @@
+"""Files that are whole or absent: written beside their place, then moved there in one step.
+
+Checkpoints are safetensors with their digest in the header, so that a damaged one is told from a whole one.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from theory_sim.runtime.errors import InputError
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a file beside `path`, then put it in place; a reader sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        write(part)
+        with open(part, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file atomically; NaN and infinity become null, which every JSON reader takes."""
+    write_text(path, json.dumps(without_nan(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def without_nan(value: Any) -> Any:
+    """The same value with null for every NaN and infinity."""
+    if isinstance(value, float):
+        return value if abs(value) < float("inf") else None
+    if isinstance(value, dict):
+        return {key: without_nan(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(v) for v in value]
+    return value
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def save_checkpoint(path: Path, tensors: dict[str, Tensor], **values: Any) -> None:
+    """Save tensors and JSON values.
+
+    Args:
+        path: a .safetensors file.
+        tensors: the tensors; they may live on any device.
+        values: anything that JSON can say.
+
+    Raises:
+        OSError: it cannot be written, as when no room is left.
+    """
+    tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    text = json.dumps(values)
+    metadata = {"values": text, "digest": _digest(tensors, text)}
+    try:
+        write_atomically(path, lambda part: save_file(tensors, part, metadata))
+    except SafetensorError as error:  # what safetensors makes of a full disk
+        raise OSError(f"cannot write {path}: {str(error).splitlines()[0]}") from None
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors, on the CPU, and the values of a checkpoint.
+
+    Raises:
+        InputError: the file is no checkpoint, or not as it was written.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"damaged checkpoint {path}: {str(error).splitlines()[0]}; delete it to start again") from None
+    if metadata.get("digest") != _digest(tensors, metadata.get("values", "")):
+        raise InputError(f"damaged checkpoint {path}: its content is not what was written; delete it to start again")
+    return tensors, json.loads(metadata["values"])
+
+
+def _digest(tensors: dict[str, Tensor], text: str) -> str:
+    state = hashlib.sha256(text.encode())
+    for key in sorted(tensors):
+        value = tensors[key]
+        state.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
+        state.update(value.reshape(-1).view(torch.uint8).numpy().data)  # as it lies in memory: a copy may not fit
+    return state.hexdigest()

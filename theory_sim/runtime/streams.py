@@ -1,0 +1,119 @@
+"""Random streams: each replica and purpose has its own, so that replica r is the same in every run that holds it."""
+
+import math
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt64
+from torch import Generator, Tensor
+
+from theory_sim.runtime import philox
+from theory_sim.runtime.threads import map_blocks
+
+_NAMES = (
+    "dictionary",
+    "init coarse",
+    "init fine",
+    "training",
+    "training set",
+    "curve easy",
+    "curve hard",
+    "test easy",
+    "test hard",
+    "probe",
+    "finetuning",
+    "check",
+    "alignment",
+)
+_BLOCK = 2048
+"""Tiles that are worth a thread of their own."""
+
+
+class Streams:
+    """One random stream for each of R replicas, drawn from together.
+
+    Numbers are those of `theory_sim.runtime.philox`; each call begins a new tile, and no number depends on how many cores or
+    replicas
+    there are. Where the device is no CPU, normal numbers are drawn there, by a generator of PyTorch for each stream.
+
+    Args:
+        keys: 64 bits for each replica.
+        device: where normal numbers are drawn.
+    """
+
+    def __init__(self, keys: UInt64[np.ndarray, " R"], device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+        self._keys, self._tiles = keys, np.zeros_like(keys)
+        self._generators: list[Generator] | None = None
+        if self.device.type != "cpu":
+            self._generators = [Generator(self.device).manual_seed(int(key)) for key in keys]
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def one(self, replica: int) -> "Streams":
+        """The stream of one replica; numbers drawn from it are gone from here too."""
+        own = object.__new__(Streams)
+        here = slice(replica, replica + 1)
+        own.device, own._keys, own._tiles = self.device, self._keys[here], self._tiles[here]
+        own._generators = None if self._generators is None else self._generators[here]
+        return own
+
+    def normal_(self, out: Float[Tensor, "R *n"], std: float = 1.0) -> Float[Tensor, "R *n"]:
+        """Fill a contiguous tensor with N(0, std²), replica r from stream r."""
+        if self._generators is None:
+            self._fill(philox.fill_normal, out, std)
+        else:
+            for part, generator in zip(out, self._generators, strict=True):
+                part.normal_(std=std, generator=generator)
+        return out
+
+    def normal(self, *shape: int, dtype: torch.dtype) -> Float[Tensor, "R *shape"]:
+        """N(0, 1) of a shape for each replica."""
+        return self.normal_(torch.empty(len(self), *shape, device=self.device, dtype=dtype))
+
+    def uniform(self, *shape: int, dtype: torch.dtype) -> Float[Tensor, "R *shape"]:
+        """U[0, 1) of a shape for each replica, on the CPU."""
+        out = torch.empty(len(self), *shape, dtype=dtype)
+        self._fill(philox.fill_uniform, out, 1.0)
+        return out
+
+    def integers(self, below: int, n: int) -> Int[Tensor, "R n"]:
+        """`n` integers from 0 to `below` − 1 for each replica, on the CPU; their probabilities are equal within 2⁻³²."""
+        return (self.uniform(n, dtype=torch.float64) * below).long()
+
+    def numpy(self) -> list[np.random.Generator]:
+        """A generator of NumPy for each replica, for laws that are not drawn here."""
+        return [np.random.default_rng(entropy) for entropy in self.integers(2**32, 4).tolist()]
+
+    def state(self) -> dict[str, Tensor]:
+        """Where the streams stand."""
+        state = {"tiles": torch.from_numpy(self._tiles.astype(np.int64))}
+        if self._generators is not None:
+            state["generators"] = torch.stack([g.get_state() for g in self._generators])
+        return state
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from a `state` of the same kind of device."""
+        self._tiles[:] = state["tiles"].numpy()
+        for generator, own in zip(self._generators or [], state.get("generators", []), strict=True):
+            generator.set_state(own.clone())  # it does not look at where a view begins
+
+    def _fill(self, law: philox.Fills, out: Tensor, scale: float) -> None:
+        rows = out.view(len(self), -1).numpy()
+        if not rows.size:
+            return
+        each = math.ceil(rows.shape[1] / philox.TILE)
+        fill, scale = law[rows.dtype], rows.dtype.type(scale)
+        tiles = each * len(rows)
+        map_blocks(
+            lambda first: fill(rows, self._keys, self._tiles, scale, first, min(first + _BLOCK, tiles)), range(0, tiles, _BLOCK)
+        )
+        self._tiles += np.uint64(each)
+
+
+def streams(seed: int, name: str, replicas: int, device: torch.device | str = "cpu") -> Streams:
+    """The streams of a purpose, one of those listed above, at their beginning."""
+    place = _NAMES.index(name)
+    keys = [np.random.SeedSequence([seed, place, r]).generate_state(1, np.uint64)[0] for r in range(replicas)]
+    return Streams(np.array(keys), device)

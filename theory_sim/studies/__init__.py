@@ -1,0 +1,1 @@
+"""Many runs: sweeps, their tables, and studies that decide a question."""

@@ -1,0 +1,244 @@
+"""Many experiments: the cells of one or more grids over a configuration, and what came of them as tidy tables.
+
+A *cell* is one configuration with all its replicas, run by `theory_sim.runs.run.run`. Its results are kept by their hash,
+so that an interrupted sweep goes on where it was, and two sweeps share the cells that both have. What belongs to the sweep
+lies in ``<out>/<name>-sweep/<hash>/``:
+
+* ``sweep.json`` — the configuration, the grid's keys, and each cell's values;
+* ``rows/<cell>.json`` — what a finished cell gives to the tables, so that its results are read once;
+* ``cells.parquet``, ``replicas.parquet`` — see `theory_sim.studies.tables`; written last.
+"""
+
+import itertools
+import json
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from theory_sim.config import Config
+from theory_sim.runs.run import choose_device, configuration_hash, is_finished, results_folder, run
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.progress import Progress
+from theory_sim.runtime.provenance import source_digest
+from theory_sim.runtime.settings import parse_yaml, value_at
+from theory_sim.runtime.storage import write_json
+from theory_sim.runtime.threads import torch_threads
+from theory_sim.studies import tables
+from theory_sim.studies.backends import cores, locally, on_dask
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Grid = Mapping[str, Sequence[Any]]
+"""Keys of the configuration and the values that each takes; its cells are all combinations."""
+
+MOST_CELLS = 100_000
+_one_at_a_time = threading.Lock()
+"""Cells of one process: PyTorch's number of threads is one for it. A Dask worker may have several threads."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of a grid.
+
+    Attributes:
+        values: what the configuration holds at the sweep's keys.
+        config: the configuration.
+    """
+
+    values: dict[str, Any]
+    config: Config
+
+    def __str__(self) -> str:
+        return " ".join(f"{key}={value}" for key, value in self.values.items()) or self.config.name
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A finished sweep.
+
+    Attributes:
+        folder: where its tables lie.
+        ids: its cells, by the hash that is their ``cell`` in the tables.
+        failed: why some have no results, by the same.
+    """
+
+    folder: Path
+    ids: dict[str, Cell]
+    failed: dict[str, str]
+
+    def read(self, table: str) -> "pd.DataFrame":
+        """``cells`` or ``replicas``, as `theory_sim.studies.tables` describes them."""
+        import pandas as pd
+
+        return pd.read_parquet(self.folder / f"{table}.parquet")
+
+
+def parse_axis(text: str) -> tuple[str, list[Any]]:
+    """A key and its values, from ``KEY=VALUE,VALUE,...``; the values are YAML, lists and label functions among them.
+
+    Raises:
+        InputError: the text has another form.
+    """
+    key, equals, values = text.partition("=")
+    if not equals or not key.strip() or not values.strip():
+        raise InputError(f"--grid {text}: expected section.key=value,value,...")
+    # The commas inside split(1, 9) are its own.
+    values = re.sub(r"(?<![\"'\w-])[a-z-]+\([\d\s,]*\)(?![\"'])", lambda name: f'"{name[0]}"', values)
+    return key.strip(), parse_yaml(f"[{values}]", f"--grid {text}")
+
+
+def make_cells(config: Config, grids: Iterable[Grid]) -> list[Cell]:
+    """The cells of all grids, in their order; a cell that two grids share stands once.
+
+    Every cell has a value for every key of any grid: where its own grid has none, the configuration's.
+
+    Raises:
+        InputError: a key is unknown, a cell is no valid configuration, or there are too many.
+    """
+    grids = list(grids)
+    keys = list(dict.fromkeys(key for grid in grids for key in grid))
+    for key in keys:
+        if key == "claims" or key.startswith("claims."):
+            raise InputError(f"{key}: bounds of claims are no part of a run, and cannot be swept")
+    size = sum(_size(grid) for grid in grids)
+    if size > MOST_CELLS:
+        raise InputError(f"the grid has {size} cells; {MOST_CELLS} are the most")
+    cells: dict[str, Cell] = {}
+    for grid in grids:
+        for values in itertools.product(*grid.values()):
+            point = dict(zip(grid, values, strict=True))
+            try:
+                checked = config.replace(point)
+            except InputError as error:
+                where = " ".join(f"{key}={value}" for key, value in point.items())
+                raise InputError(f"cell {where}: {error}") from None
+            cells.setdefault(configuration_hash(checked), Cell({key: value_at(checked, key) for key in keys}, checked))
+    return list(cells.values())
+
+
+def sweep(
+    config: Config,
+    grids: Iterable[Grid],
+    out: str | Path = "results",
+    device: str = "auto",
+    jobs: int | None = None,
+    scheduler: str | None = None,
+    progress: Callable[[Progress], None] = lambda progress: None,
+) -> Sweep:
+    """Run all cells that are not finished yet, and write the tables. A cell that fails is noted, and the others go on.
+
+    Args:
+        config: what the cells have in common.
+        grids: see `make_cells`.
+        out: folder of all results. With Dask every worker must see it under this path.
+        device: see `theory_sim.runs.run.choose_device`; with Dask the workers'.
+        jobs: cells run beside each other on this machine, by default one per core, or one on a GPU; 0: one after another in
+            this process, which is quicker for toy cells than to start others.
+        scheduler: address of a Dask scheduler; None runs the cells on this machine.
+        progress: told after every cell.
+
+    Raises:
+        InputError: as `make_cells`; or device, jobs or scheduler cannot be had; or `out` is no folder for results.
+    """
+    out = Path(out)
+    cells = make_cells(config, grids)
+    chosen = torch.device(device) if scheduler and re.fullmatch(r"cpu|cuda(:\d+)?", device) else choose_device(device)
+    if chosen.type == "cuda" and (jobs or 1) > 1:
+        raise InputError(f"--jobs {jobs}: a GPU runs one cell at a time")
+    if jobs is None:
+        jobs = 1 if chosen.type == "cuda" else cores()
+    folder, ids, description = _place(config, cells, out, chosen)
+    write_json(folder / "sweep.json", description)
+
+    parts = {id_: (folder / "rows" / f"{id_}.json").resolve() for id_ in ids}
+    tasks = [(id_, cell.config, parts[id_]) for id_, cell in ids.items() if not _stored(cell, id_, out, parts)]
+    work = partial(_run, out=out.resolve(), device=str(chosen), threads=max(1, cores() // max(1, jobs)))
+    if scheduler:
+        finished = on_dask(tasks, work, scheduler)
+    else:
+        finished = locally(tasks, work, jobs) if jobs else ((task, work(task)) for task in tasks)
+    failed: dict[str, str] = {}
+    for done, ((id_, _, part), reason) in enumerate(finished, 1 + len(ids) - len(tasks)):
+        if reason is not None:
+            failed[id_] = reason
+        elif not part.exists():
+            failed[id_] = f"its worker wrote to another {out} than this machine's"
+        progress(Progress("cells", done, len(ids), f"{len(failed)} failed" if failed else ""))
+    keys = {key: [cell.values[key] for cell in cells] for key in description["keys"]}
+    for table in tables.SCHEMAS:
+        tables.write(folder / f"{table}.parquet", table, keys, _rows(table, ids, parts, failed))
+    failed = {id_: failed[id_] for id_ in ids if id_ in failed}
+    return Sweep(folder, ids, failed)
+
+
+def find_sweep(config: Config, grids: Iterable[Grid], out: str | Path = "results", device: str = "auto") -> Sweep | None:
+    """A sweep whose tables are written, by this version of the code; nothing is run. The arguments are those of `sweep`.
+
+    Raises:
+        InputError: as `make_cells`; or the device cannot be had, or `out` is no folder for results.
+    """
+    folder, ids, _ = _place(config, make_cells(config, grids), Path(out), choose_device(device))
+    if not all((folder / f"{table}.parquet").exists() for table in tables.SCHEMAS):
+        return None
+    found = Sweep(folder, ids, {})
+    rows = found.read("cells")
+    rows = rows[rows.status == "failed"]
+    return replace(found, failed=dict(zip(rows.cell, rows.reason, strict=True)))
+
+
+def _place(
+    config: Config, cells: Sequence[Cell], out: Path, device: torch.device
+) -> tuple[Path, dict[str, Cell], dict[str, Any]]:
+    """A sweep's folder, its cells by their hash, and its description, which the folder's name is the hash of."""
+    ids = {results_folder(cell.config, out, device).name: cell for cell in cells}
+    description = {
+        "config": config.model_dump(mode="json"),
+        "keys": list(cells[0].values) if cells else [],
+        "device": device.type,
+        "tables": source_digest("theories", "stats.py", "studies/tables.py"),
+        "cells": {id_: cell.values for id_, cell in ids.items()},
+    }
+    return out / f"{config.name}-sweep" / configuration_hash(config, description), ids, description
+
+
+def _run(task: tuple[str, Config, Path], out: Path, device: str, threads: int) -> str | None:
+    """What a worker does: one cell, and the rows that it gives; returns why it failed, or None."""
+    _, config, part = task
+    with _one_at_a_time, torch_threads(threads):
+        try:
+            write_json(part, tables.rows(run(config, out, device)))
+        except Exception as error:  # one cell's, whatever it is: the others go on
+            kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+            return kind + " ".join(str(error).split())
+    return None
+
+
+def _stored(cell: Cell, id_: str, out: Path, parts: Mapping[str, Path]) -> bool:
+    return parts[id_].exists() and is_finished(out / cell.config.name / id_)
+
+
+def _rows(table: str, ids: dict[str, Cell], parts: dict[str, Path], failed: dict[str, str]) -> Iterator[list[tables.Row]]:
+    for id_, cell in ids.items():
+        where = {"cell": id_} | cell.values
+        if id_ not in failed:
+            rows = json.loads(parts[id_].read_text())[table]
+            own = {"folder": f"{cell.config.name}/{id_}"} if table == "cells" else {}
+            yield [where | own | row for row in rows]
+        elif table == "cells":
+            yield [where | {"status": "failed", "reason": failed[id_]}]
+
+
+def _size(grid: Grid) -> int:
+    size = 1
+    for key, values in grid.items():
+        if not values:
+            raise InputError(f"{key}: the grid has no values for it")
+        size *= len(values)
+    return size

@@ -1,0 +1,149 @@
+"""Many results as two tidy Parquet tables: what the claims came to, and each replica's numbers.
+
+``cells.parquet`` has one row per cell and claim:
+
+================  =====================================================================================
+cell              hash of the run, the last part of its folder
+*grid keys*       the value of each, such as ``tree.subclasses``; lists as JSON texts
+status, reason    ``stored``; or ``failed``, why, in one row without numbers
+classes           number of labels that the fine model was trained with
+quantity          id of a claim (`theory_sim.theories.claims`)
+value, low, high  the estimate and its interval
+p, method         one-sided p-value, where a test was asked for, and what made the interval
+side, bound       where the interval must lie
+holds             whether it does
+folder            the run's folder, below the folder of results
+================  =====================================================================================
+
+``replicas.parquet`` has one row per cell, replica, model, kind of test samples and readout, for paired statistics:
+``labels`` and ``classes`` that the model was trained with, their alignment with the coarse target (``inside``, ``purity``,
+``adjusted_mutual_information``: `theory_sim.labels.functions.Alignment`), ``error``, and what does not depend on kind and
+readout:
+``training_loss`` (nats) and ``rare_growth`` (`theory_sim.theories.claims`; null where the common response did not grow).
+
+Rows are written as they come, so that memory does not grow with their number. The same results give the same bytes.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from theory_sim.runs.run import Results
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.storage import write_atomically
+from theory_sim.theories.claims import evaluate_claims, growth_by_leaf
+
+try:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+except ImportError:
+    raise InputError("sweeps and studies need pandas and pyarrow: pip install 'theory-sim[sweep]'") from None
+
+Row = dict[str, Any]
+
+_ROWS_AT_ONCE = 5000
+_CLAIM = {
+    "status": pa.string(),
+    "reason": pa.string(),
+    "classes": pa.int64(),
+    "quantity": pa.string(),
+    "value": pa.float64(),
+    "low": pa.float64(),
+    "high": pa.float64(),
+    "p": pa.float64(),
+    "method": pa.string(),
+    "side": pa.string(),
+    "bound": pa.float64(),
+    "holds": pa.bool_(),
+    "folder": pa.string(),
+}
+_REPLICA = {
+    "replica": pa.int64(),
+    "model": pa.string(),
+    "labels": pa.string(),
+    "classes": pa.int64(),
+    "inside": pa.float64(),
+    "purity": pa.float64(),
+    "adjusted_mutual_information": pa.float64(),
+    "kind": pa.string(),
+    "readout": pa.string(),
+    "error": pa.float64(),
+    "training_loss": pa.float64(),
+    "rare_growth": pa.float64(),
+}
+SCHEMAS = {"cells": _CLAIM, "replicas": _REPLICA}
+"""The tables and their columns, behind ``cell`` and the grid's keys."""
+
+
+def rows(results: Results) -> dict[str, list[Row]]:
+    """The rows of both tables that one finished run gives."""
+    classes = results.fine.sizes["head"]
+    claims = []
+    for claim in evaluate_claims(results):
+        e = claim.estimate
+        numbers = {"value": e.value, "low": e.low, "high": e.high, "p": e.p, "method": e.method}
+        decided = {"quantity": claim.id, "side": claim.side, "bound": claim.bound, "holds": claim.holds}
+        claims.append({"status": "stored", "classes": classes} | decided | numbers)
+    return {"cells": claims, "replicas": list(_by_replica(results))}
+
+
+def _by_replica(results: Results) -> Iterator[Row]:
+    for model, data in (("coarse", results.coarse), ("fine", results.fine)):
+        aligned = {key: value for key, value in json.loads(data.attrs["alignment"]).items() if key in _REPLICA}
+        rare, common = (grown.mean(1) if grown.size else np.zeros(len(grown)) for grown in growth_by_leaf(data, results.config))
+        for r, of_replica in enumerate(data.test_error.values):
+            row = {
+                "replica": r,
+                "model": model,
+                "labels": data.attrs["labels"],
+                "classes": data.sizes["head"],
+                **aligned,
+                "training_loss": float(data.final_loss[r].mean()),
+                "rare_growth": float(rare[r] / common[r]) if common[r] > 0 else None,
+            }
+            for kind, of_kind in zip(data.kind.values, of_replica, strict=True):
+                for readout, error in zip(data.test_readout.values, of_kind, strict=True):
+                    yield row | {"kind": str(kind), "readout": str(readout), "error": float(error)}
+
+
+def write(path: Path, table: str, keys: Mapping[str, Sequence[Any]], parts: Iterable[list[Row]]) -> None:
+    """Write one table.
+
+    Args:
+        path: where to.
+        table: which one, of `SCHEMAS`.
+        keys: the grid's keys, and every value that each takes: they decide the column's type.
+        parts: rows with ``cell``, the grid's keys and some of the columns, in parts that fit into memory.
+    """
+    types = {key: _type(values) for key, values in keys.items()}
+    texts = [key for key, type_ in types.items() if type_ == pa.string()]
+    schema = pa.schema({"cell": pa.string()} | types | SCHEMAS[table])
+
+    def fill(part: Path) -> None:
+        with pq.ParquetWriter(part, schema) as writer:
+            waiting: list[Row] = []
+            for row in chain.from_iterable(parts):
+                waiting.append(row | {key: _text(row[key]) for key in texts})
+                if len(waiting) == _ROWS_AT_ONCE:
+                    writer.write_table(pa.Table.from_pylist(waiting, schema))
+                    waiting.clear()
+            writer.write_table(pa.Table.from_pylist(waiting, schema))
+
+    write_atomically(path, fill)
+
+
+def _type(values: Sequence[Any]) -> Any:
+    kinds = {type(value) for value in values}
+    if kinds == {bool}:
+        return pa.bool_()
+    if kinds == {int}:
+        return pa.int64()
+    return pa.float64() if kinds <= {int, float} else pa.string()
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

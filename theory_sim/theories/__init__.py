@@ -1,0 +1,1 @@
+"""Published theories: what they assume, claim and predict."""

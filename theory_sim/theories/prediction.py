@@ -1,0 +1,216 @@
+"""The large-batch recursion: correlations, biases and losses predicted from the initial weights alone, no sample drawn.
+
+As B → ∞ a step of SGD follows the expected gradient. Per neuron the expectation over patches is closed in three numbers:
+its correlations u_f = ⟨w, v_f⟩, its norm ‖w‖ and its bias b [ours]. A patch α v_f + ζ gives the pre-activation
+
+    μ + S z,    μ = α u_f + b,    S = σ_ζ ‖w‖,    z ~ N(0, 1),
+
+    E ReLU = μ Φ(μ/S) + S φ(μ/S),
+    E[x 1{fires}] = α Φ(μ/S) v_f + (σ_ζ/‖w‖) φ(μ/S) w       (the second term by Stein's lemma),
+
+then averaged over α by Gauss–Legendre quadrature; a patch of noise alone is the case α = 0, with its own σ. With t a kind
+of sample (leaf; easy or hard) of probability π_t that holds n_{t,j} patches of content j on average, the closure replaces
+each sample's logits by the mean of its kind,
+
+    F_h(t) = Σ_j n_{t,j} Σ_r E ReLU_{h,r,j},    p = softmax F(t),
+    Δw_{h,r} = −η Σ_t π_t (p_h(t) − P(h | t)) Σ_j n_{t,j} E[x_j 1{fires}],    b ← b − κ ‖Δw‖.
+
+For a lucky neuron of v_y in the coarse model this is η s ᾱ E[(1 − p_y) 1{label = y}] per step while it always fires, and
+1/k of that for one of v_{y,c}. What it leaves out: the spread of logits within a kind of sample, the noise of finite
+batches (both in Δw and, always adding, in ‖Δw‖), and rotations of w outside of the features.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from theory_sim.config import Config
+from theory_sim.labels.functions import label_function
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.threads import cores_share_blocks, map_blocks
+from theory_sim.training.trainer import ModelName, log_spaced_steps
+
+_NODES = 3
+"""Gauss–Legendre nodes for α: exact up to α⁵, and strengths spread little."""
+_NO_FEATURE = -1
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What patches hold, and how often.
+
+    Attributes:
+        feature: of each content, `_NO_FEATURE` for noise alone.
+        low: lower end of its strength.
+        high: upper end.
+        noise: σ of its noise.
+        count: n_{t,j}, patches of each content in each kind of sample.
+        probability: π_t of each kind of sample.
+        leaf: the leaf of each kind of sample.
+    """
+
+    feature: Int[Tensor, " content"]
+    low: Float[Tensor, " content"]
+    high: Float[Tensor, " content"]
+    noise: Float[Tensor, " content"]
+    count: Float[Tensor, "kind content"]
+    probability: Float[Tensor, " kind"]
+    leaf: Int[Tensor, " kind"]
+
+
+def predict(config: Config, start: xr.Dataset) -> xr.Dataset:
+    """Predict a model's record from its initial state.
+
+    Args:
+        config: the configuration.
+        start: a model's record (`theory_sim.training.recording`); only its step 0 is looked at.
+
+    Returns:
+        ``correlation``, ``bias``, ``norm`` (at the recorded steps) and ``training_loss`` (before each update), with the
+        dimensions of the record.
+
+    Raises:
+        InputError: trained output weights or a finite training set: the recursion does not cover them.
+    """
+    if config.network.train_output:
+        raise InputError("prediction: network.train_output is not covered, only a = 1 frozen")
+    if config.data.training_samples:
+        raise InputError("prediction: data.training_samples is not covered, only fresh samples")
+    initial = start.isel(step=0)
+    states = [torch.from_numpy(initial[key].values.astype(np.float64)) for key in ("correlation", "bias", "norm")]
+    recursion = Recursion(config, start.attrs["model"], start.attrs["labels"])
+    with cores_share_blocks():
+        runs = map_blocks(lambda state: recursion.follow(*state), list(zip(*states, strict=True)))
+    dims = ("replica", "step", "head", "neuron", "feature")
+    variables: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}
+    for key in ("correlation", "bias", "norm"):
+        values = torch.stack([run[key] for run in runs]).numpy()
+        variables[key] = (dims[: values.ndim], values)
+    variables["training_loss"] = (("replica", "update"), torch.stack([run["training_loss"] for run in runs]).numpy())
+    coords = {"step": recursion.steps, "update": np.arange(config.training.steps + 1)}
+    return xr.Dataset(variables, coords, start.attrs)
+
+
+class Recursion:
+    """The recursion for one model of a configuration.
+
+    Args:
+        config: the configuration.
+        model: which model's step size is taken.
+        labels: its label function.
+    """
+
+    def __init__(self, config: Config, model: ModelName, labels: str) -> None:
+        self.contents = contents = contents_of(config)
+        self.step_size, self.bias_decay = getattr(config.training.step_size, model), config.bias_decay
+        self.n_steps = config.training.steps
+        self.steps = log_spaced_steps(self.n_steps, config.record.points)
+        self.truth = _with_noise(label_function(labels, config.label_tree).probability(), config)[contents.leaf]
+        self.alpha, self.weight = _quadrature(contents)
+
+    def follow(
+        self, u: Float[Tensor, "head m feature"], bias: Float[Tensor, "head m"], norm: Float[Tensor, "head m"]
+    ) -> dict[str, Tensor]:
+        """Correlations, biases and norms at `steps`, and the loss before every update, for one replica."""
+        contents, alpha, weight = self.contents, self.alpha, self.weight
+        held = contents.feature != _NO_FEATURE
+        rest = (norm.square() - u.square().sum(-1)).clamp(min=0).sqrt()
+        seen: dict[str, list[Tensor]] = {"correlation": [], "bias": [], "norm": [], "training_loss": []}
+        for step in range(self.n_steps + 1):
+            norm = (rest.square() + u.square().sum(-1)).sqrt()
+            if step in self.steps:
+                for key, value in {"correlation": u, "bias": bias, "norm": norm}.items():
+                    seen[key].append(value)
+            # (head, neuron, content, node)
+            mean = u[..., contents.feature.clamp(min=0), None] * alpha + bias[..., None, None]
+            spread = (norm[..., None, None] * contents.noise[:, None]).clamp(min=1e-300)
+            fires = torch.special.ndtr(mean / spread)
+            density = (mean / spread).square().mul_(-0.5).exp_() / math.sqrt(2 * math.pi)
+            logits = torch.einsum("hmjn,jn,tj->th", mean * fires + spread * density, weight, contents.count)
+            log_p = logits.log_softmax(-1)
+            seen["training_loss"].append(-torch.einsum("th,th,t->", log_p, self.truth, contents.probability))
+            slope = torch.einsum("th,t,tj->hj", log_p.exp() - self.truth, contents.probability, contents.count)
+            along = torch.einsum("hmjn,jn,hj->hmj", fires * alpha, weight, slope)[..., held]
+            shrink = torch.einsum("hmjn,jn,hj,j->hm", density, weight, slope, contents.noise) / norm
+            change = -self.step_size * (shrink[..., None] * u)
+            change.index_add_(-1, contents.feature[held], along, alpha=-self.step_size)
+            change_rest = -self.step_size * shrink * rest
+            u, rest = u + change, rest + change_rest
+            bias = bias - self.bias_decay * (change.square().sum(-1) + change_rest.square()).sqrt()
+        return {key: torch.stack(values) for key, values in seen.items()}
+
+
+def contents_of(config: Config) -> Contents:
+    """Expected contents of training samples."""
+    tree, data, hard = config.label_tree, config.data, config.hard
+    unit = math.sqrt(data.dim)
+    own = (math.sqrt(1 - data.strength_spread), math.sqrt(1 + data.strength_spread))
+    # Each content: feature, lower and upper strength, σ√d.
+    table: dict[tuple[int, float, float, float], int] = {}
+
+    def place(feature: int, strength: tuple[float, ...], noise: float = data.noise) -> int:
+        return table.setdefault((feature, strength[0], strength[1], noise), len(table))
+
+    rows: list[dict[int, float]] = []
+    probability: list[float] = []
+    leaves: list[int] = []
+    for is_hard, share in ((False, 1 - data.hard_share), (True, data.hard_share)):
+        if share == 0:
+            continue
+        law = hard if is_hard else data
+        dominant = float(is_hard and hard.noise > 0)
+        # Independent patches: the dominant noise takes the place of any one of the others.
+        left = 1 - dominant / data.patches if data.patch_law == "independent" else 1.0
+        for index, leaf in enumerate(tree.leaves):
+            row: dict[int, float] = {}
+            for node in tree.ancestors(leaf):
+                missing = is_hard and node < tree.n_coarse
+                if missing and hard.common == "missing":
+                    continue
+                strength = tuple(hard.weak_strength) if missing else own
+                row[place(node, strength)] = data.feature_patches * left
+            others = [y for y in range(tree.n_coarse) if y != tree.ancestors(leaf)[0]]
+            for y in others:
+                if law.feature_noise_patches:
+                    at = place(y, tuple(law.feature_noise))
+                    row[at] = law.feature_noise_patches * left / len(others)
+            if dominant:
+                row[place(_NO_FEATURE, (0.0, 0.0), hard.noise)] = dominant
+            row[place(_NO_FEATURE, (0.0, 0.0))] = data.patches - sum(row.values())
+            rows.append(row)
+            probability.append(share * tree.leaf_probability[index])
+            leaves.append(index)
+    count = torch.zeros(len(rows), len(table), dtype=torch.float64)
+    for t, row in enumerate(rows):
+        for j, n in row.items():
+            count[t, j] = n
+    feature, low, high, noise = zip(*table, strict=True)
+    numbers = [torch.tensor(values, dtype=torch.float64) for values in (low, high, noise)]
+    return Contents(
+        torch.tensor(feature),
+        numbers[0],
+        numbers[1],
+        numbers[2] / unit,
+        count,
+        torch.tensor(probability, dtype=torch.float64),
+        torch.tensor(leaves),
+    )
+
+
+def _with_noise(truth: Float[Tensor, "leaf label"], config: Config) -> Float[Tensor, "leaf label"]:
+    """P(label | leaf) where some samples carry the label of a random leaf."""
+    leaf = torch.tensor(config.label_tree.leaf_probability, dtype=torch.float64)
+    return (1 - config.data.label_noise) * truth + config.data.label_noise * (leaf @ truth)
+
+
+def _quadrature(contents: Contents) -> tuple[Float[Tensor, "content node"], Float[Tensor, "content node"]]:
+    """Strengths and their weights for each content."""
+    x, w = np.polynomial.legendre.leggauss(_NODES)
+    half = (contents.high - contents.low)[:, None] / 2
+    alpha = contents.low[:, None] + half * (1 + torch.from_numpy(x))
+    return alpha, torch.from_numpy(w / 2).expand_as(alpha)

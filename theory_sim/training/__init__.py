@@ -1,0 +1,1 @@
+"""Networks, how they are trained, what is recorded, and how they are read and tested."""

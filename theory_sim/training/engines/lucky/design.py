@@ -1,0 +1,190 @@
+"""What the lucky engine leaves out, decided before anything is drawn: how near candidates lie, and which patches they meet."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm
+
+from theory_sim.config import Config
+from theory_sim.runtime.errors import InputError
+from theory_sim.training.engines.lucky.certificate import STEPS, Ledger, StrengthTable, feature_bound, largest_cut, noise_bound
+
+_SHARE = 0.01
+"""Part of the certificate that one replica of a model is planned to spend in one way: many replicas fit into a run."""
+_DOMINANT_ERROR = 0.05
+"""Largest error (Kolmogorov distance) of a central-limit law that may stand for undrawn neurons."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """The plan for one model.
+
+    Attributes:
+        cut: z; neurons with ⟨u, v_f⟩ ≤ z for every feature are not drawn.
+        reach: drawn neurons that a patch could make fire only with noise beyond so many standard deviations do not meet it.
+        drawn: expected number of neurons drawn for a replica.
+        dominant: bound for one undrawn neuron on one dominant-noise patch; None: they may fire there.
+        threshold: τ.
+        std: σ_0.
+        neurons: m.
+        heads: number of heads.
+        noise: σ_ζ√d.
+        dim: d.
+        patches: P.
+        ranges: the laws of all strengths, uniform between two ends.
+        limit: what the model's certificate may come to.
+    """
+
+    cut: float
+    reach: float
+    drawn: float
+    dominant: float | None
+    threshold: float
+    std: float
+    neurons: int
+    heads: int
+    noise: float
+    dim: int
+    patches: int
+    ranges: list[tuple[float, float]]
+    limit: float
+
+    @classmethod
+    def of(cls, config: Config, heads: int) -> "Design":
+        """Plan a model with so many heads.
+
+        Raises:
+            InputError: too much could fire to be left out; the message names the key to change.
+        """
+        tau, dim, noise, features = config.threshold, config.data.dim, config.data.noise, config.label_tree.n_nodes
+        everyone, limit = heads * config.neurons, config.training.certificate / 2
+        target = config.training.certificate * _SHARE
+        samples, patches = _samples(config), _patches(config)
+        silent = noise_bound(tau, noise, dim)
+
+        def expected(cut: float) -> float:
+            held = sum(n * _mean_bound(ends, cut, config) for ends, n in patches.items())
+            return everyone * samples * (held + config.data.patches * silent)
+
+        highest = tau / _beyond(max(high for _, high in patches))
+        cut = largest_cut(expected, target, highest)
+        if cut is None:
+            raise InputError(
+                f"data.noise: pure noise of norm {noise:g} can make neurons fire at the threshold {tau:.3g}, which the"
+                f" training.engine 'lucky' leaves out; it needs less noise, a higher network.threshold, or training.engine dense"
+            )
+        drawn = everyone * -math.expm1(features * float(norm.logcdf(cut)))
+        dominant: float | None = noise_bound(tau, config.hard.noise, dim)
+        if everyone * samples * (dominant or 0.0) > target:
+            dominant = None
+        plan = cls(
+            cut=cut,
+            reach=float(norm.isf(target / max(1.0, drawn * samples * config.data.patches))),
+            dominant=dominant,
+            drawn=drawn,
+            threshold=tau,
+            std=config.network.init_std,
+            neurons=config.neurons,
+            heads=heads,
+            noise=noise,
+            dim=dim,
+            patches=config.data.patches,
+            ranges=list(patches),
+            limit=limit,
+        )
+        if dominant is None:
+            plan.check_dominant(config)
+        return plan
+
+    def check_dominant(self, config: Config) -> None:
+        """Refuse dominant noise that undrawn neurons answer in a way that no law here describes.
+
+        Raises:
+            InputError: it would train them, or too few of them fire for a central-limit law.
+        """
+        if config.data.hard_share > 0:
+            raise InputError(
+                f"hard.noise: dominant noise of norm {config.hard.noise:g} in training (data.hard_share) makes neurons fire"
+                " and so move that training.engine 'lucky' does not draw; it needs less, or training.engine dense"
+            )
+        self.dominant_sum(np.array([config.hard.noise]), np.array([self.neurons - self.drawn / self.heads]), np.zeros(1))
+
+    def dominant_sum(self, length: np.ndarray, undrawn: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """Mean and standard deviation of Σ ReLU(⟨w, ζ*⟩ + b) over undrawn neurons, and the error of a normal law.
+
+        One neuron gives h = σ_0 r (Z − k)₊ with r = ‖ζ*‖, k = τ/r, Z ~ N(0, 1). The error is Berry and Esseen's, with
+        E|h − μ|³ ≤ E h³ + μ³, and what it comes to that undrawn neurons have g_f ≤ z for each feature: a shift of ⟨u, ζ*⟩
+        by at most φ(z) Σ_f |⟨ζ*, v_f⟩| / Φ(z).
+
+        Args:
+            length: r of each patch.
+            undrawn: number of undrawn neurons of each head.
+            along: Σ_f |⟨ζ*, v_f⟩| of each patch.
+
+        Returns:
+            Mean and standard deviation, (patch, head), and the largest error, a Kolmogorov distance.
+
+        Raises:
+            InputError: the error is too large.
+        """
+        k = self.threshold / length
+        density, above = norm.pdf(k), norm.sf(k)
+        first = density - k * above
+        second = (1 + k**2) * above - k * density
+        third = (k**2 + 2) * density - k * (k**2 + 3) * above
+        with np.errstate(divide="ignore", invalid="ignore"):
+            std = np.sqrt(second - first**2)
+            n = np.sqrt(undrawn)
+            berry_esseen = 0.4748 * ((third + first**3) / std**3)[:, None] / n
+            shift = (n * (above * along / (length * std))[:, None]) * norm.pdf(self.cut) / norm.cdf(self.cut)
+            error = float(np.max(berry_esseen + shift / math.sqrt(2 * math.pi), initial=0.0))
+        if not error <= _DOMINANT_ERROR:
+            raise InputError(
+                f"hard.noise: dominant noise of norm {length.max():g} makes too few of the neurons fire that training.engine"
+                " 'lucky' does not draw to know their sum's law, and too many to leave them out; less or more is needed"
+            )
+        unit = self.std * length[:, None]
+        return unit * first[:, None] * undrawn, unit * std[:, None] * n, error
+
+    def ledger(self, replicas: int) -> Ledger:
+        """An empty ledger for a run of this plan."""
+        strengths = StrengthTable(
+            [(low, _beyond(high)) for low, high in self.ranges],
+            lambda alpha: feature_bound(alpha, self.cut, self.threshold, self.noise, self.dim),
+        )
+        silent = noise_bound(self.threshold, self.noise, self.dim)
+        return Ledger(replicas, self.limit, silent, self.dominant, strengths, self.heads * self.neurons)
+
+
+def _samples(config: Config) -> int:
+    """Samples of a replica in a whole run: training, curves, test, and what readouts are fitted on."""
+    training, transfer = config.training, config.transfer
+    curves = 2 * config.test.curve_samples * (config.record.points + 2)
+    fitted = transfer.samples * ("linear_probe" in transfer.readouts)
+    fitted += transfer.steps * training.batch * ("finetuning" in transfer.readouts)
+    return (training.steps + 1) * training.batch + 2 * config.test.samples + curves + fitted
+
+
+def _patches(config: Config) -> dict[tuple[float, float], int]:
+    """Feature patches of a sample by the range of their strength, at most."""
+    data, hard = config.data, config.hard
+    own = (math.sqrt(1 - data.strength_spread), math.sqrt(1 + data.strength_spread))
+    patches = {own: config.label_tree.depth * data.feature_patches}
+    foreign = [(data.feature_noise, data.feature_noise_patches), (hard.feature_noise, hard.feature_noise_patches)]
+    weak = [(hard.weak_strength, data.feature_patches)] if hard.common == "weak" else []
+    for (low, high), n in foreign + weak:
+        if n:
+            patches[low, high] = patches.get((low, high), 0) + n
+    return patches
+
+
+def _beyond(strength: float) -> float:
+    """A little more: strengths of samples are rounded to single precision."""
+    return strength * (1 + 1e-6) + 1e-9
+
+
+def _mean_bound(ends: tuple[float, float], cut: float, config: Config) -> float:
+    """`feature_bound` for a strength that is uniform between two ends."""
+    alpha = np.linspace(ends[0], _beyond(ends[1]), STEPS)
+    return float(feature_bound(alpha, cut, config.threshold, config.data.noise, config.data.dim)[1:].mean())

@@ -1,0 +1,197 @@
+"""Training of R replicas: a coarse and a fine model see the same samples, each with its own labels.
+
+Nothing here knows what is recorded: whoever watches calls `Training.step` and looks.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from theory_sim.config import Config
+from theory_sim.data.dictionary import Dictionary, canonical_dictionary, rotated_dictionary
+from theory_sim.data.sampler import Batch, PatchSampler
+from theory_sim.labels.alignment import Alignment, alignment
+from theory_sim.labels.functions import LabelContext, LabelFunction, label_function
+from theory_sim.runtime.errors import DivergedError
+from theory_sim.runtime.memory import check_fits
+from theory_sim.runtime.streams import Streams, streams
+from theory_sim.training.engines.base import Engine
+from theory_sim.training.engines.dense import DenseEngine, HeadGroups, StepReport
+from theory_sim.training.engines.loss import cross_entropy
+from theory_sim.training.engines.lucky.engine import LuckyEngine
+from theory_sim.training.network import Parameters
+
+ModelName = Literal["coarse", "fine"]
+MODELS: tuple[ModelName, ...] = get_args(ModelName)
+
+_ALIGNED = 2000
+"""Fresh samples that tell a label function's alignment."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network in training and the label function that it is trained with."""
+
+    name: ModelName
+    labels: LabelFunction
+    engine: Engine
+
+
+class Training:
+    """The state of one experiment between two steps.
+
+    Args:
+        config: the configuration.
+        device: where all of it lives.
+
+    Attributes:
+        steps_done: number of steps made.
+        dictionary: the features of each replica.
+        sampler: draws training samples with these features.
+        test_sampler: draws test samples: the same one, unless the target's distribution is shifted.
+        target: the coarse labels that both models are tested on.
+        models: the coarse and the fine model.
+    """
+
+    def __init__(self, config: Config, device: torch.device | str = "cpu") -> None:
+        self.config = config
+        self.device = torch.device(device)
+        self.steps_done = 0
+        self.dictionary = make_dictionary(config, self.device)
+        noise_patches, shifted = config.training.engine == "dense", config.at_target
+        self.sampler = PatchSampler(config, self.dictionary, noise_patches)
+        self.test_sampler = self.sampler if shifted is config else PatchSampler(shifted, self.dictionary, noise_patches)
+        self.target = label_function("level(1)", config.label_tree)
+        self._streams = self.streams("training")
+        self._training_set: Batch | None = None
+        if config.data.training_samples:
+            self._training_set = self.sampler.sample(
+                self.streams("training set"), config.data.training_samples, config.data.hard_share
+            )
+        self.models = {name: self._model(name) for name in MODELS}
+
+    def streams(self, name: str) -> Streams:
+        """Random streams of the data, at their beginning, one for every replica."""
+        return streams(self.config.seed_of("data"), name, self.config.replicas, self.device)
+
+    def step(self) -> dict[ModelName, StepReport]:
+        """One step of every model on the same batch.
+
+        Raises:
+            DivergedError: a loss or an update is NaN or infinite.
+        """
+        batch = self.next_batch()
+        reports = {name: model.engine.step(batch, model.labels.assign(batch)) for name, model in self.models.items()}
+        self.steps_done += 1
+        for name, report in reports.items():
+            for quantity, values in (("training loss", report.loss), ("weight update", report.update)):
+                if not values.isfinite().all():
+                    replica = int((~values.isfinite()).nonzero()[0])
+                    raise DivergedError(
+                        f"step {self.steps_done}: the {quantity} of the {name} model is {float(values[replica])}"
+                        f" in replica {replica}; a smaller training.step_size.{name} may help"
+                    )
+        return reports
+
+    def next_batch(self) -> Batch:
+        """The next training batch: fresh samples, or draws with replacement from the finite training set."""
+        return self.draw_batch(self._streams, self.config.training.batch)
+
+    def draw_batch(self, streams: Streams, samples: int) -> Batch:
+        """Training samples from any stream: fresh ones, or of the finite training set."""
+        if self._training_set is None:
+            return self.sampler.sample(streams, samples, self.config.data.hard_share)
+        size = self.config.data.training_samples
+        return self._training_set.take(streams.integers(size, samples).to(self.device))
+
+    def draw_target(self, streams: Streams, samples: int) -> Batch:
+        """Samples to fit a readout on: training samples, or fresh ones of the target's distribution where it is shifted."""
+        if self.test_sampler is self.sampler:
+            return self.draw_batch(streams, samples)
+        return self.test_sampler.sample(streams, samples, self.config.data.hard_share)
+
+    def parents(self, model: Model) -> HeadGroups:
+        """The coarse class of each head."""
+        return HeadGroups(model.labels.parent.to(self.device), self.target.n_classes)
+
+    def next_losses(self) -> dict[ModelName, Tensor]:
+        """Loss of each sample of the next batch (R, B), without a step: the training loss where training ended."""
+        batch = self.next_batch()
+        return {
+            name: cross_entropy(model.engine.logits(batch), model.labels.assign(batch))[0] for name, model in self.models.items()
+        }
+
+    def alignment(self, model: Model) -> Alignment:
+        """How a model's labels relate to the coarse target: in replica 0, on the training set or on fresh samples."""
+        own = self._training_set
+        if own is None:
+            own = self.sampler.truth(self.streams("alignment"), _ALIGNED, self.config.data.hard_share)
+        return alignment(model.labels.assign(own)[0], own.coarse[0])
+
+    def state(self) -> dict[str, Tensor]:
+        """All that a later process needs to go on to the same numbers, bit for bit."""
+        tensors = {"steps_done": torch.tensor(self.steps_done)}
+        tensors |= {f"streams/{key}": value for key, value in self._streams.state().items()}
+        for name, model in self.models.items():
+            tensors |= {f"{name}/{key}": value for key, value in model.engine.state().items()}
+        return tensors
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Go on from a `state` of the same kind of device, whose random streams go on too."""
+        self.steps_done = int(tensors["steps_done"])
+        self._streams.restore(_below("streams", tensors))
+        self.restore_networks(tensors)
+
+    def restore_networks(self, tensors: dict[str, Tensor]) -> None:
+        """The networks of a `state`, from any device, to be tested."""
+        for name, model in self.models.items():
+            model.engine.restore(_below(name, tensors))
+
+    def _model(self, name: ModelName) -> Model:
+        config = self.config
+        labels = label_function(getattr(config.labels, name), config.label_tree, known=self._known())
+        own = streams(config.seed_of("init"), f"init {name}", config.replicas, self.device)
+        step_size = getattr(config.training.step_size, name)
+        if config.training.engine == "lucky":
+            return Model(name, labels, LuckyEngine.initial(config, own, labels.n_classes, step_size, self.dictionary))
+        dtype = getattr(torch, config.training.dtype)
+        weights = config.replicas * labels.n_classes * config.neurons * config.data.dim
+        # The weights and their change; other arrays are small beside them where it matters.
+        check_fits(2 * weights * dtype.itemsize, self.device, f"network.neurons: {config.neurons} neurons in each head need")
+        parameters = Parameters.initial(
+            own, labels.n_classes, config.neurons, config.data.dim, config.network.init_std, config.threshold, dtype
+        )
+        return Model(name, labels, DenseEngine(parameters, step_size, config.bias_decay, config.network.train_output))
+
+    def _known(self) -> LabelContext:
+        """What a label function may rest on: of a finite training set each sample's mean patch, to be clustered."""
+        own = self._training_set
+        if own is None:
+            return LabelContext()
+        seed = self.config.seed_of("data")
+        return LabelContext(own.index.shape[1], own.labelled_leaf.cpu(), lambda: own.x.mean(2).cpu(), seed=seed)
+
+
+def _below(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a state that stand below a name."""
+    return {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
+
+
+def make_dictionary(config: Config, device: torch.device) -> Dictionary:
+    """The features of every replica."""
+    features, dtype = config.label_tree.n_nodes, getattr(torch, config.training.dtype)
+    if config.data.basis == "canonical":
+        return canonical_dictionary(config.replicas, features, config.data.dim, device, dtype)
+    own = streams(config.seed_of("dictionary"), "dictionary", config.replicas, device)
+    return rotated_dictionary(own, features, config.data.dim, dtype)
+
+
+def log_spaced_steps(steps: int, points: int) -> list[int]:
+    """Step 0 and about `points` steps from 1 to `steps`, evenly spaced in their logarithm."""
+    if steps == 0:
+        return [0]
+    spread = [round(math.exp(math.log(steps) * i / max(1, points - 1))) for i in range(points)]
+    return sorted({0, *spread, steps})
