@@ -57,7 +57,7 @@ def twin(engine):
     p = engine.parameters
     own = Parameters(p.weight.clone(), p.bias.clone(), p.output.clone())
     twin = DenseEngine(own, engine.step_size, engine.bias_decay, engine.train_output)
-    twin._head_groups = engine._group
+    twin._head_groups = engine._head_groups
     return twin
 
 

@@ -1,0 +1,127 @@
+"""Plugins: a user's modules, imported so that they register label functions, claims, theories, readouts and more.
+
+A plugin is a file (``my_labels.py``), a module by name (``my_package.labels``), or an installed package with an entry
+point in the group ``theory_sim.plugins``. A configuration names the first two under ``plugins``; worker processes import
+them before their first run. Each is executed once, and again when its file has changed.
+"""
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+
+from theory_sim.runtime.errors import InputError
+
+GROUP = "theory_sim.plugins"
+"""Entry points of installed plugins."""
+
+_loading: ContextVar[str | None] = ContextVar("plugin being loaded", default=None)
+_files: dict[str, tuple[str, ModuleType]] = {}
+"""By path: the digest of the file when it was executed, and its module."""
+_entry_points_loaded = False
+
+
+def loading() -> str | None:
+    """The plugin that is being imported now."""
+    return _loading.get()
+
+
+def resolved(plugin: str, base: Path) -> str:
+    """A plugin as configurations keep it: a file's absolute path, a module's name as it is.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    if not (plugin.endswith(".py") or "/" in plugin):
+        return plugin
+    path = (base / Path(plugin).expanduser()).resolve()
+    if not path.is_file():
+        raise InputError(f"plugin {plugin}: no such file")
+    return str(path)
+
+
+def load(plugins: Sequence[str]) -> list[ModuleType]:
+    """Import plugins that are not imported yet, or whose file has changed.
+
+    Raises:
+        InputError: one cannot be imported; the message says why, and where in it.
+    """
+    return [_load_file(Path(plugin)) if plugin.endswith(".py") else _load_module(plugin) for plugin in plugins]
+
+
+def load_entry_points() -> None:
+    """Import installed plugins, once; one that fails is passed over with a warning, for it may have nothing to do with a run."""
+    global _entry_points_loaded  # noqa: PLW0603 - once for a process
+    if _entry_points_loaded:
+        return
+    _entry_points_loaded = True
+    for point in metadata.entry_points(group=GROUP):
+        try:
+            with _being_loaded(point.value.partition(":")[0]):
+                point.load()
+        except Exception as error:  # a plugin may do anything
+            warnings.warn(f"installed plugin {point.name} was not loaded: {type(error).__name__}: {error}", stacklevel=2)
+
+
+@contextmanager
+def _being_loaded(plugin: str) -> Iterator[None]:
+    token = _loading.set(plugin)
+    try:
+        yield
+    finally:
+        _loading.reset(token)
+
+
+def _load_module(name: str) -> ModuleType:
+    if name in sys.modules:
+        return sys.modules[name]
+    try:
+        with _being_loaded(name):
+            return importlib.import_module(name)
+    except InputError:
+        raise
+    except Exception as error:  # a plugin may do anything
+        raise InputError(f"plugin {name}: {_reason(error, None)}") from error
+
+
+def _load_file(path: Path) -> ModuleType:
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"plugin {path}: {error.strerror}") from None
+    digest = hashlib.sha256(text).hexdigest()
+    if (there := _files.get(str(path))) and there[0] == digest:
+        return there[1]
+    folder = str(path.parent)
+    if folder not in sys.path:  # for modules beside it that it imports, as for a script
+        sys.path.append(folder)
+    name = f"theory_sim_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    module = ModuleType(name)
+    module.__file__ = str(path)
+    sys.modules[name] = module
+    try:
+        with _being_loaded(str(path)):
+            exec(compile(text, str(path), "exec"), module.__dict__)  # noqa: S102 - the user's own file
+    except InputError as error:
+        raise InputError(f"plugin {path}: {error}") from None
+    except Exception as error:  # a plugin may do anything
+        raise InputError(f"plugin {path}: {_reason(error, path)}") from error
+    _files[str(path)] = digest, module
+    return module
+
+
+def _reason(error: Exception, path: Path | None) -> str:
+    """What went wrong, and in which line of the plugin."""
+    if isinstance(error, SyntaxError):
+        return f"line {error.lineno}: {error.msg}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if path and frame.filename == str(path)]
+    where = f"line {lines[-1]}: " if lines else ""
+    return f"{where}{type(error).__name__}: {' '.join(str(error).split())}"

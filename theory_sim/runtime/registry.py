@@ -1,0 +1,121 @@
+"""Registries: the objects of one contract by name, the package's own and a user's through the same door.
+
+A module registers its objects when it is imported. The modules of the package's own entries are imported at the first
+look-up, and so are the entry points of installed plugins (`theory_sim.runtime.plugins`).
+"""
+
+import difflib
+import importlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from theory_sim.runtime import plugins
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.sources import module_of, source_digest
+
+T = TypeVar("T")
+CORE = "core"
+"""Digest of the package's own entries: their source is part of `theory_sim.runtime.provenance.code_version`."""
+
+
+@dataclass(frozen=True)
+class Entry(Generic[T]):
+    """A registered object and where it came from.
+
+    Attributes:
+        value: the object.
+        module: the module that defines it.
+        plugin: the plugin that was being loaded, as the configuration names it; None: the package, or a session.
+    """
+
+    value: T
+    module: str
+    plugin: str | None
+
+    @property
+    def is_core(self) -> bool:
+        """Whether the package itself registered it."""
+        return self.module.split(".")[0] == "theory_sim"
+
+
+class Registry(Generic[T]):
+    """Objects of one contract by name.
+
+    Args:
+        kind: what one of them is called in messages, such as ``label function``.
+        core: modules of the package whose import registers its own entries.
+    """
+
+    def __init__(self, kind: str, core: Sequence[str] = ()) -> None:
+        self.kind, self._core = kind, tuple(core)
+        self._entries: dict[str, Entry[T]] = {}
+        self._loaded = False
+
+    def add(self, name: str, value: T, source: Any = None) -> T:
+        """Register an object.
+
+        Args:
+            name: how configurations and commands name it.
+            value: the object.
+            source: the function or class that defines it; the object itself without it.
+
+        Raises:
+            InputError: the package, or another module, has registered this name.
+        """
+        module = module_of(value if source is None else source)
+        entry = Entry(value, module, plugins.loading())
+        there = self._entries.get(name)
+        if there is not None and there.module != module and there.plugin != (entry.plugin or there.module):
+            raise InputError(f"{self.kind} '{name}' is registered twice: by {there.module} and by {module}")
+        self._entries[name] = entry
+        return value
+
+    def remove(self, name: str) -> None:
+        """Take an entry out again; nothing happens where there is none."""
+        self._entries.pop(name, None)
+
+    def entry(self, name: str) -> Entry[T]:
+        """The entry of a name.
+
+        Raises:
+            InputError: there is none; the message lists what there is.
+        """
+        self.load()
+        if name not in self._entries:
+            near = difflib.get_close_matches(name, self._entries, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise InputError(f"unknown {self.kind} '{name}'; there are {', '.join(self._entries)}{hint}")
+        return self._entries[name]
+
+    def digest(self, name: str) -> str | None:
+        """`CORE`, or the digest of a user's entry's source; None: its source cannot be read."""
+        entry = self.entry(name)
+        return CORE if entry.is_core else source_digest(entry.value)
+
+    def load(self) -> None:
+        """Import what registers the package's own entries, and the plugins that are installed."""
+        if not self._loaded:
+            self._loaded = True
+            for module in self._core:
+                importlib.import_module(module)
+        plugins.load_entry_points()
+
+    def __getitem__(self, name: str) -> T:
+        """The object of a name; errors are those of `entry`."""
+        return self.entry(name).value
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is such an entry."""
+        self.load()
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, in the order of registration."""
+        self.load()
+        return iter(tuple(self._entries))
+
+    def __len__(self) -> int:
+        """How many entries there are."""
+        self.load()
+        return len(self._entries)
