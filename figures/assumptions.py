@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from theory_sim.config import Config
 from theory_sim.figures import study, style, symbols
 from theory_sim.figures.inputs import StudyTables
-from theory_sim.runs.run import Results
+from theory_sim.runs.results import Results
 from theory_sim.runtime.settings import value_at
 
 NAME = "assumptions"

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from theory_sim.config import Config
 from theory_sim.figures import Needs, style
 from theory_sim.figures.groups import FEATURES, of_heads, over_replicas
-from theory_sim.runs.run import Results
+from theory_sim.runs.results import Results
 from theory_sim.theories.prediction import predict
 
 NAME = "correlations"

@@ -15,11 +15,11 @@ from matplotlib.ticker import MultipleLocator
 from theory_sim.config import Config, Tree
 from theory_sim.data.latents import DOMINANT_NOISE
 from theory_sim.data.sampler import Draws, PatchSampler
+from theory_sim.data.setup import law_of, make_dictionary
 from theory_sim.figures import Needs, style
 from theory_sim.labels.tree import LabelTree
-from theory_sim.runs.run import Results
+from theory_sim.runs.results import Results
 from theory_sim.runtime.streams import streams
-from theory_sim.training.trainer import make_dictionary
 
 NAME = "data_model"
 CAPTION = (
@@ -61,7 +61,7 @@ def compute(config: Config, results: Sequence[Results] = (), evaluations: Sequen
     """
     small = Config(tree=Tree(coarse=2, subclasses=3), data=config.data, hard=config.hard, seed=config.seed, seeds=config.seeds)
     tree, dictionary = small.label_tree, make_dictionary(small, torch.device("cpu"))
-    sampler = PatchSampler(small, dictionary)
+    sampler = PatchSampler(law_of(small), dictionary)
     draws = sampler.draw(streams(small.seed_of("data"), "test easy", small.replicas), 1)
     features = sorted(range(tree.n_nodes), key=tree.ancestors)
     rows: list[dict[str, Any]] = []

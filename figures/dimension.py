@@ -12,7 +12,7 @@ from theory_sim import stats
 from theory_sim.config import Config
 from theory_sim.figures import Needs, style
 from theory_sim.figures.groups import interval
-from theory_sim.runs.run import Results
+from theory_sim.runs.results import Results
 
 NAME = "dimension"
 CAPTION = (

@@ -54,7 +54,7 @@ from theory_sim.figures.inputs import (
     study_cells,
     study_command,
 )
-from theory_sim.runs import run as experiment
+from theory_sim.runs.run import run as experiment
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.settings import differences, value_at

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from theory_sim.config import Config
 from theory_sim.figures import labelled, study, style
 from theory_sim.figures.inputs import StudyTables
-from theory_sim.runs.run import Results
+from theory_sim.runs.results import Results
 
 NAME = "granularity"
 CAPTION = (

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from theory_sim.config import Config
 from theory_sim.figures import Needs, style
 from theory_sim.pretraining.hierarchies import imagenet21k_levels
-from theory_sim.runs.run import Results
+from theory_sim.runs.results import Results
 
 NAME = "imagenet21k_levels"
 CAPTION = (

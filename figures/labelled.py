@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from theory_sim.config import Config
 from theory_sim.figures import study, style
 from theory_sim.figures.inputs import StudyTables
-from theory_sim.runs.run import Results
+from theory_sim.runs.results import Results
 
 CAPTION = (
     "{more} Left: error on hard test samples of models trained with each label function, filled, and on easy ones, small and"

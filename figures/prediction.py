@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from theory_sim.config import Config
 from theory_sim.figures import Needs, rates, style
-from theory_sim.runs.run import Results
+from theory_sim.runs.results import Results
 from theory_sim.theories.prediction import predict
 
 NAME = "prediction"

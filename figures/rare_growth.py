@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 
 from theory_sim.config import Config
 from theory_sim.figures import Needs, rates, style
-from theory_sim.runs.run import Results
-from theory_sim.theories.claims import growth_by_leaf
+from theory_sim.runs.results import Results
+from theory_sim.theories.label_granularity.claims import growth_by_leaf
 
 NAME = "rare_growth"
 CAPTION = (

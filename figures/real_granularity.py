@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from theory_sim.config import Config
 from theory_sim.figures import Needs, style
-from theory_sim.runs.run import Results
+from theory_sim.runs.results import Results
 
 NAME = "real_granularity"
 CAPTION = (

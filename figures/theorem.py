@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 
 from theory_sim.config import Config
 from theory_sim.figures import Needs, style
-from theory_sim.runs.run import Results
-from theory_sim.theories.claims import evaluate_claims
+from theory_sim.runs.results import Results
+from theory_sim.theories.theory import evaluate_claims
 
 CAPTION = (
     "Training on {model} labels, read for the coarse classes: training loss, and error on easy and hard test samples, against the"

@@ -37,7 +37,7 @@ def sample(config, vectors, u, z, hard_share):
 
     leaf = leaf_at(u["leaf"][0])
     labelled_leaf = leaf_at(u["flipped leaf"][0]) if u["flip"][0] < data.label_noise else leaf
-    hard = u["hard"][0] < hard_share
+    hard = u["kind"][0] < hard_share
     path = tree.ancestors(tree.leaves[leaf])
     y = path[0]
     settings = hard_settings if hard else data

@@ -34,7 +34,12 @@ def test_the_documented_defaults():
     assert (c.data.strength_spread, c.data.noise, c.data.feature_noise_patches, c.data.basis) == (0.1, 0.5, 0, "canonical")
     assert (c.hard.common, c.hard.feature_noise_patches, c.hard.feature_noise, c.hard.noise) == ("missing", 2, [0.2, 0.4], 4)
     assert (c.network.neurons, c.network.init_std, c.network.threshold) == (60, 0.01, 1.6)
-    assert (c.training.step_size.coarse, c.training.step_size.fine, c.training.batch, c.training.steps) == (0.02, 0.1, 128, 200)
+    assert (c.training.step_size["coarse"], c.training.step_size["fine"], c.training.batch, c.training.steps) == (
+        0.02,
+        0.1,
+        128,
+        200,
+    )
     assert (c.training.bias_decay, c.training.engine, c.replicas, c.seed, c.test.samples) == (0.02, "dense", 5, 0, 2000)
 
 
@@ -49,7 +54,7 @@ def test_overrides_lie_over_the_file_and_values_over_both(tmp_path):
     path.write_text("name: mine\nreplicas: 2\ndata: {dim: 64, noise: 1e-3}\n")
     c = load_config(path, ["data.dim=128", "training.step_size.fine=1e-1", "tree.subclasses=[2,3]"], replicas=4, seed=None)
     assert (c.name, c.replicas, c.seed, c.data.dim, c.data.noise) == ("mine", 4, 0, 128, 1e-3)
-    assert (c.training.step_size.fine, c.training.step_size.coarse, c.tree.subclasses) == (0.1, 0.02, [2, 3])
+    assert (c.training.step_size["fine"], c.training.step_size["coarse"], c.tree.subclasses) == (0.1, 0.02, [2, 3])
 
 
 def test_a_round_trip_through_yaml_changes_nothing(tmp_path):
@@ -83,13 +88,13 @@ def test_a_round_trip_through_yaml_changes_nothing(tmp_path):
         ("tree.subclasses=[1,2,3]", "tree.subclasses: 3 entries for tree.coarse = 2 classes"),
         ("tree.subclasses=-3", "tree.subclasses: "),
         ("tree.subclasses=200", "data.dim: 402 features"),
-        ("data.feature_patches=20", "data.patches: 30 patches cannot hold the 40 feature patches"),
-        ("hard.feature_noise_patches=22", "of a hard sample"),
-        ("data.feature_noise_patches=23", "of an easy sample"),
+        ("data.feature_patches=20", "data.patches: 30 patches cannot hold the 40 that easy samples need"),
+        ("hard.feature_noise_patches=22", "that hard samples need"),
+        ("data.feature_noise_patches=23", "that easy samples need"),
         ("labels.fine=level(3)", "labels.fine: level(3): the label tree has levels 1 to 2"),
-        ("labels.fine=nonsense", "labels.fine: unknown label function 'nonsense'; known: level(depth), leaf"),
+        ("labels.fine=nonsense", "labels.fine: unknown label function 'nonsense'; there are level, leaf"),
         ("labels.fine=level", "labels.fine: label function 'level': expected level(depth)"),
-        ("target.feature_noise_patches=23", "of an easy sample"),
+        ("target.feature_noise_patches=23", "that easy samples need"),
         ("target.noises=1", "unknown key target.noises; did you mean target.noise?"),
         ("tree.tail=-1", "tree.tail: should be greater than or equal to 0"),
         ("labels.fine=cluster(3)", "labels.fine: cluster(3) needs a finite set of samples (data.training_samples)"),

@@ -10,19 +10,42 @@ Where no mark stands, the default is ours: chosen because both theorems are deci
 Lengths (``data.noise``, ``hard.noise``) are norms, σ√d, so that they mean the same at every dimension d.
 """
 
+import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
+from typing_extensions import TypeAliasType
 
-from theory_sim.labels.functions import label_function
-from theory_sim.labels.tree import LabelTree, Subclasses
+from theory_sim.runtime import plugins
 from theory_sim.runtime.errors import InputError
-from theory_sim.runtime.settings import Count, CountOrZero, NonNegative, Positive, Range, Section, Seed, Share, load_settings
+from theory_sim.runtime.settings import (
+    Count,
+    CountOrZero,
+    NonNegative,
+    Positive,
+    Range,
+    Section,
+    Seed,
+    Share,
+    checked,
+    load_settings,
+)
+
+if TYPE_CHECKING:
+    from theory_sim.labels.tree import LabelTree
 
 Width = Annotated[int, Field(ge=1, le=10**15)]
+StepSize = Annotated[float, Field(gt=0, le=1e30)]
+Subclasses = TypeAliasType("Subclasses", "Annotated[int, Field(ge=0, le=10**5)] | list[Subclasses]")
+"""A number of leaf children, or a list with one such entry per child (a deeper tree)."""
+
+LABEL_GRANULARITY = "label-granularity"
+"""The theory whose defaults are those below."""
+_NETWORKS = {"coarse": "level(1)", "fine": "leaf"}
+_STEP_SIZES = {"coarse": 0.02, "fine": 0.1}
 
 
 class Tree(Section):
@@ -35,13 +58,6 @@ class Tree(Section):
     The paper takes k between polylog d and d^0.4 [paper]; 9 = ⌊256^0.4⌋."""
     tail: Annotated[float, Field(ge=0, le=10)] = 0.0
     """t: the c-th subclass of a class has a share ∝ c^−t of its samples; 0: all the same [ours]."""
-
-
-class Labels(Section):
-    """Which label function each of the two models is trained with; see `theory_sim.labels.functions`."""
-
-    coarse: str = "level(1)"
-    fine: str = "leaf"
 
 
 class Data(Section):
@@ -103,23 +119,17 @@ class Network(Section):
     """Train the output weights a too [ours]; the paper freezes a = 1 [paper]."""
 
 
-class StepSize(Section):
-    """η of each model; a large one may diverge, which stops the run with a message."""
-
-    coarse: Annotated[float, Field(gt=0, le=1e30)] = 0.02
-    fine: Annotated[float, Field(gt=0, le=1e30)] = 0.1
-
-
 class Training(Section):
     """Stochastic gradient descent on the softmax cross-entropy [paper]."""
 
-    step_size: StepSize = StepSize()
+    step_size: dict[str, StepSize] = _STEP_SIZES
+    """η of each network; a large one may diverge, which stops the run with a message."""
     batch: Count = 128
     """B, samples per step."""
     steps: CountOrZero = 200
     bias_decay: NonNegative | Literal["theory"] = 0.02
     """κ: after each step b ← b − κ‖Δw‖; `theory`: κ = 1/ln⁵ d [recalled]."""
-    engine: Literal["dense", "lucky"] = "dense"
+    engine: str = "dense"
     """How a step is computed: all weights, all patches; or only neurons that can ever fire, and patches that hold
     something, for widths that the theory asks for: see ``theory_sim/training/engines/lucky/lucky.md`` [ours]."""
     certificate: Annotated[float, Field(gt=0, lt=1)] = 1e-6
@@ -129,13 +139,10 @@ class Training(Section):
     """Steps between checkpoints."""
 
 
-Readout = Literal["sum_logits", "sum_probabilities", "argmax_parent", "linear_probe", "finetuning"]
-
-
 class Transfer(Section):
     """How a model's outputs are read for the coarse target; see `theory_sim.training.readouts`."""
 
-    readouts: Annotated[list[Readout], Field(min_length=1)] = ["sum_logits", "sum_probabilities", "argmax_parent"]
+    readouts: Annotated[list[str], Field(min_length=1)] = ["sum_logits", "sum_probabilities", "argmax_parent"]
     """The readouts to evaluate; the first one decides the claims."""
     samples: Count = 2000
     """Coarse-labelled training samples per replica for the linear probe."""
@@ -197,17 +204,24 @@ class Seeds(Section):
 
 
 class Config(Section):
-    """One experiment: a data model, a network, and the training of a coarse and a fine model on the same samples."""
+    """One experiment: a theory's data model and networks, all trained on the same samples, each on its own labels."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "default"
+    theory: str = LABEL_GRANULARITY
+    """The theory whose law, networks, claims and regime these are; its own defaults come before those below."""
+    plugins: list[str] = []
+    """Files or modules that register a user's objects, imported first, in worker processes too (`theory_sim.runtime.plugins`)."""
     replicas: Count = 5
     """R, independent repetitions."""
     seed: Seed = 0
     seeds: Seeds = Seeds()
     tree: Tree = Tree()
-    labels: Labels = Labels()
+    labels: dict[str, str] = _NETWORKS
+    """The label function that each network is trained with; see `theory_sim.labels.functions`."""
     data: Data = Data()
     hard: Hard = Hard()
+    law: dict[str, Any] = {}
+    """Parameters of the theory's own law, where it has any."""
     network: Network = Network()
     training: Training = Training()
     transfer: Transfer = Transfer()
@@ -216,38 +230,76 @@ class Config(Section):
     record: Record = Record()
     claims: Claims = Claims()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_defaults(cls, given: Any) -> Any:
+        """The theory's defaults below what is given; a mapping of networks may be given in part."""
+        if not isinstance(given, Mapping):
+            return given
+        if isinstance(named := given.get("plugins"), list | tuple) and all(isinstance(plugin, str) for plugin in named):
+            plugins.load(named)
+        defaults: dict[str, Any] = {"labels": dict(_NETWORKS), "training": {"step_size": dict(_STEP_SIZES)}}
+        name = given.get("theory", LABEL_GRANULARITY)
+        if name != LABEL_GRANULARITY and isinstance(name, str):
+            from theory_sim.runtime.contracts import SETUPS
+
+            setup = SETUPS[name]
+            own = dict(setup.defaults)
+            if "labels" in own:  # networks of its own: none of the paper's
+                defaults = {}
+            if setup.parameters is not None:
+                parameters = checked(setup.parameters, dict(given.get("law") or {}), "law.").model_dump()
+                own, given = _merged(own, {"law": parameters}), dict(given) | {"law": parameters}
+            defaults = _merged(defaults, {"name": name} | own)
+        known = defaults["labels"]
+        merged = _merged(defaults, given)
+        sections = {"labels": merged.get("labels")}
+        if isinstance(merged.get("training"), Mapping):
+            sections["training.step_size"] = merged["training"].get("step_size")
+        for key, values in sections.items():
+            if isinstance(values, Mapping):
+                _check_networks(key, values, known)
+        return merged
+
     @model_validator(mode="after")
     def _fits_together(self) -> "Config":
         if isinstance(self.tree.subclasses, int) and self.tree.subclasses > self.data.dim:
             raise ValueError(f"tree.subclasses: {self.tree.subclasses} do not fit into data.dim = {self.data.dim} dimensions")
-        tree = self.label_tree
-        if tree.n_nodes > self.data.dim:
+        from theory_sim.labels.functions import label_function
+        from theory_sim.runtime.contracts import ENGINES, READOUTS, SETUPS
+
+        if self.theory == LABEL_GRANULARITY and self.law:
+            raise ValueError(f"law: the theory {LABEL_GRANULARITY} has no parameters of its own; its law is in data and hard")
+        law = SETUPS[self.theory].law_at(self)
+        if self.target != Target():
+            SETUPS[self.theory].law_at(self.at_target)
+        if law.n_features > self.data.dim:
             raise ValueError(
-                f"data.dim: {tree.n_nodes} features (one per node of the label tree) need as many dimensions, got {self.data.dim}"
+                f"data.dim: {law.n_features} features (one per node of the label tree{' and others' * bool(law.features)})"
+                f" need as many dimensions, got {self.data.dim}"
             )
-        own = tree.depth * self.data.feature_patches
-        hard_extra = self.hard.feature_noise_patches + (self.hard.noise > 0)
-        easy_extra = max(self.data.feature_noise_patches, self.target.feature_noise_patches or 0)
-        for kind, extra in (("easy", easy_extra), ("hard", hard_extra)):
-            if own + extra > self.data.patches:
-                raise ValueError(
-                    f"data.patches: {self.data.patches} patches cannot hold the {own} feature patches"
-                    f" and {extra} noise-feature or dominant-noise patches of {'an' if kind == 'easy' else 'a'} {kind} sample"
-                )
-        if self.training.engine == "lucky" and self.data.training_samples:
-            raise ValueError("data.training_samples: training.engine 'lucky' needs fresh samples, 0; or training.engine dense")
-        if self.training.engine == "lucky" and self.target != Target():
-            raise ValueError("target: training.engine 'lucky' tests on unshifted samples only; or training.engine dense")
-        for model in ("coarse", "fine"):
+        for network, text in self.labels.items():
             try:
-                label_function(getattr(self.labels, model), tree, self.data.training_samples)
+                label_function(text, law.tree, self.data.training_samples)
             except InputError as error:
-                raise ValueError(f"labels.{model}: {error}") from None
+                raise ValueError(f"labels.{network}: {error}") from None
+        for readout in self.transfer.readouts:
+            READOUTS.entry(readout)
+        if set(self.training.step_size) != set(self.labels):
+            raise ValueError(f"training.step_size: one value for each of the networks {', '.join(self.labels)} is needed")
+        ENGINES[self.training.engine].check(self, law)
         return self
 
     @property
-    def label_tree(self) -> LabelTree:
+    def networks(self) -> tuple[str, ...]:
+        """Names of the networks that are trained."""
+        return tuple(self.labels)
+
+    @property
+    def label_tree(self) -> "LabelTree":
         """The tree that `tree` describes."""
+        from theory_sim.labels.tree import LabelTree
+
         return LabelTree.of(self.tree.coarse, self.tree.subclasses, self.tree.tail)
 
     @property
@@ -283,6 +335,58 @@ class Config(Section):
         return self.seed if own is None else own
 
 
-def load_config(path: str | Path | None = None, overrides: Sequence[str] = (), **values: Any) -> Config:
-    """Read and check a configuration; arguments and errors are those of `theory_sim.runtime.settings.load_settings`."""
-    return load_settings(Config, path, overrides, **values)
+def load_config(
+    path: str | Path | None = None, overrides: Sequence[str] = (), plugins: Sequence[str] = (), **values: Any
+) -> Config:
+    """Read and check a configuration.
+
+    Args:
+        path: as `theory_sim.runtime.settings.load_settings`; plugins that the file names are looked for beside it.
+        overrides: as there.
+        plugins: further plugins, files looked for from the working directory.
+        values: as there.
+
+    Raises:
+        InputError: as there; or a plugin cannot be imported.
+    """
+    return load_settings(Config, path, overrides, with_plugins(path, plugins), **values)
+
+
+def with_plugins(path: str | Path | None, more: Sequence[str]) -> Callable[[dict[str, Any]], None]:
+    """Changes settings as they are read: files of plugins get absolute paths, so that worker processes find them.
+
+    Args:
+        path: the file of the settings, beside which its plugins are looked for.
+        more: further plugins, looked for from the working directory.
+    """
+    beside = Path() if path is None else Path(path).parent
+
+    def resolve(tree: dict[str, Any]) -> None:
+        named = tree.get("plugins") or []
+        if isinstance(named, list) and all(isinstance(plugin, str) for plugin in named):
+            found = [*(plugins.resolved(plugin, beside) for plugin in named), *(plugins.resolved(p, Path()) for p in more)]
+            tree["plugins"] = list(dict.fromkeys(found))
+
+    return resolve
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested sections, those above before those below."""
+    merged = dict(below)
+    for key, value in above.items():
+        there = merged.get(key)
+        if value is None and isinstance(there, Mapping):  # an empty section
+            continue
+        merged[key] = _merged(there, value) if isinstance(there, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _check_networks(key: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Every network of a theory has a value, and none is unknown."""
+    for network in given:
+        if network not in known:
+            near = difflib.get_close_matches(str(network), known, n=1, cutoff=0)
+            hint = f"; did you mean {key}.{near[0]}?" if near else ""
+            raise ValueError(f"unknown key {key}.{network}: the theory's networks are {', '.join(known)}{hint}")
+    if missing := [network for network in known if network not in given]:
+        raise ValueError(f"{key}.{missing[0]}: the network has no value")

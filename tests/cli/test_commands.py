@@ -15,10 +15,10 @@ from outcome import Call, Outcome, rows, strict
 
 from theory_sim.config import Config, load_config
 from theory_sim.data import checks as invariants
-from theory_sim.runs import run as experiment
+from theory_sim.runs.results import load_results
 from theory_sim.runtime.errors import InputError
 from theory_sim.studies.study import study_files
-from theory_sim.theories import regime
+from theory_sim.theories.theory import check_regime
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = [
@@ -110,7 +110,7 @@ def test_verify_writes_its_outcome(call: Call, config_file: Path, finished: Path
     config = load_config(config_file, [f"claims.{key}={value}" for key, value in bounds.items()])
     assert Config.model_validate(outcome["config"]) == config
     assert outcome["environment"] == json.loads((finished / "environment.json").read_text())
-    assert [line["assumption"] for line in outcome["regime"]] == [line.assumption for line in regime.check(config)]
+    assert [line["assumption"] for line in outcome["regime"]] == [line.assumption for line in check_regime(config)]
     assert [claim["id"] for claim in outcome["claims"]] == CLAIMS
     keys = {"id", "statement", "estimate", "ci", "method", "side", "bound", "holds"}
     for claim in outcome["claims"]:
@@ -154,7 +154,7 @@ def test_verify_takes_the_default_configuration(call: Call, monkeypatch: pytest.
         asked.append(config)
         raise InputError("enough")
 
-    monkeypatch.setattr(experiment, "run", caught)
+    monkeypatch.setattr("theory_sim.runs.run.run", caught)
     for arguments in ([], [ROOT / "configs" / "default.yaml"]):
         assert call("verify", *arguments).complaint == "error: enough\n"
     assert asked == [load_config(), load_config()]
@@ -168,7 +168,7 @@ def test_options_reach_the_configuration(call: Call, config_file: Path, monkeypa
         asked.append(config)
         raise InputError("enough")
 
-    monkeypatch.setattr(experiment, "run", caught)
+    monkeypatch.setattr("theory_sim.runs.run.run", caught)
     call("simulate", config_file, "--seed=7", "--replicas=3", "--set", "data.noise=1e-3", "--set", "data.basis=rotated")
     expected = load_config(config_file).model_dump()
     expected |= {"seed": 7, "replicas": 3, "data": expected["data"] | {"noise": 0.001, "basis": "rotated"}}
@@ -177,7 +177,7 @@ def test_options_reach_the_configuration(call: Call, config_file: Path, monkeypa
 
 def test_regime_tells_inside_from_outside(call: Call, config_file: Path, tmp_path: Path) -> None:
     done = call("regime", config_file, "--json=regime.json")
-    lines = regime.check(load_config(config_file))
+    lines = check_regime(load_config(config_file))
     printed = rows(done.out)
     assert (done.code, done.err) == (0, "")
     assert {line.inside for line in lines} == {True, False}
@@ -216,7 +216,7 @@ def test_shipped_configurations_load(path: Path) -> None:
 
 def test_simulate_prints_its_results(again: Callable[[], Outcome], finished: Path) -> None:
     done = again()
-    results = experiment.load_results(finished)
+    results = load_results(finished)
     assert (done.code, done.err) == (0, "")
     for data in (results.coarse, results.fine):
         easy, hard = (float(data.test_error.sel(kind=kind).mean()) for kind in ("easy", "hard"))

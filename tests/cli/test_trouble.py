@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 from outcome import Call, Outcome
 
-from theory_sim.runs import run as experiment
-
 
 @pytest.mark.parametrize("done", [True, False], ids=["finished", "unfinished"])
 def test_results_of_another_configuration(again: Callable[[], Outcome], finished: Path, done: bool) -> None:
@@ -79,7 +77,7 @@ def test_interrupt_from_the_keyboard(call: Call, config_file: Path, monkeypatch:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(experiment, "run", interrupted)
+    monkeypatch.setattr("theory_sim.runs.run.run", interrupted)
     done = call("simulate", config_file)
     assert (done.code, done.out) == (130, "")
     assert done.err == "interrupted; the same command goes on from the last checkpoint\n"

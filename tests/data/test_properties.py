@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 
 from theory_sim import testing
 from theory_sim.config import Config
-from theory_sim.data.checks import check_batches
+from theory_sim.data.checks.suite import check_batches
 from theory_sim.data.latents import DOMINANT_NOISE, NOISE
 from theory_sim.data.sampler import PatchSampler
+from theory_sim.data.setup import law_of, make_dictionary
 from theory_sim.runtime.streams import Streams, streams
 from theory_sim.training.network import Parameters, TwoLayerConvNet
-from theory_sim.training.trainer import make_dictionary
 
 
 def sampler(config: Config) -> PatchSampler:
-    return PatchSampler(config, make_dictionary(config, torch.device("cpu")))
+    return PatchSampler(law_of(config), make_dictionary(config, torch.device("cpu")))
 
 
 def streams_of(config: Config, name: str = "check") -> Streams:
@@ -161,5 +161,5 @@ def test_every_invariant_passes(config, round_):
     """The statistical suite, on whole batches; its family-wise error here is 10⁻⁹ an example."""
     s, own = sampler(config), streams_of(config.model_copy(update={"seed": config.seed + round_}))
     steps = [s.sample(own, 100, 0.0) for _ in range(2)]
-    checks = check_batches(config, s.dictionary, steps, s.sample(own, 100, 1.0), alpha=1e-9)
+    checks = check_batches(s.law, s.dictionary, steps, {"hard": s.sample(own, 100, "hard")}, alpha=1e-9)
     assert [check for check in checks if not check.passed] == []

@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 
 from theory_sim.config import Config
 from theory_sim.figures import dimension, gallery, phase, style
-from theory_sim.runs import run as experiment
+from theory_sim.runs.run import run as experiment
 
 TINY = gallery.SMOKE.replace(
     {

@@ -19,7 +19,7 @@ from theory_sim.config import Config
 from theory_sim.figures import gallery, phase, rare_growth, theorem_coarse
 from theory_sim.figures.compare import TOLERANCE, differing
 from theory_sim.figures.gallery import DEAR, GALLERY, describe
-from theory_sim.runs import run as experiment
+from theory_sim.runs.run import run as experiment
 
 Command = Callable[..., Outcome]
 

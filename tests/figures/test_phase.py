@@ -12,7 +12,7 @@ from matplotlib.colors import same_color
 
 from theory_sim.config import Config
 from theory_sim.figures import phase, style
-from theory_sim.runs import run as experiment
+from theory_sim.runs.run import run as experiment
 from theory_sim.theories import regime
 
 PLANES, QUANTITIES = ("noise", "share"), ("coarse", "fine", "gain")

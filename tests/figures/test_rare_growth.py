@@ -20,7 +20,7 @@ from scipy import stats
 
 from theory_sim.config import Config
 from theory_sim.figures import rare_growth, style
-from theory_sim.theories.claims import growth_by_leaf
+from theory_sim.theories.label_granularity.claims import growth_by_leaf
 
 MODELS, KS = ("coarse", "fine"), [2, 4]
 

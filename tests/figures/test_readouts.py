@@ -11,7 +11,7 @@ from matplotlib.colors import same_color
 from theory_sim import stats
 from theory_sim.config import Readout
 from theory_sim.figures import readouts, style
-from theory_sim.runs import run as experiment
+from theory_sim.runs.run import run as experiment
 
 MODELS, KINDS, READOUTS = ("coarse", "fine"), ("easy", "hard"), list(get_args(Readout))
 

@@ -10,7 +10,7 @@ from matplotlib.colors import same_color
 
 from theory_sim.config import Config
 from theory_sim.figures import responses, style
-from theory_sim.runs.run import Results
+from theory_sim.runs.results import Results
 
 MODELS = ("coarse", "fine")
 

@@ -9,7 +9,7 @@ from matplotlib.colors import same_color
 
 from theory_sim.figures import style, theorem
 from theory_sim.figures.gallery import GALLERY
-from theory_sim.theories.claims import evaluate_claims
+from theory_sim.theories.theory import evaluate_claims
 
 MODELS, KINDS = ("coarse", "fine"), ("easy", "hard")
 

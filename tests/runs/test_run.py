@@ -1,6 +1,6 @@
 """Results folders: interrupted runs, finished runs, damaged files.
 
-Run as a program, ``python tests/test_experiment.py CONFIG FOLDER``, it makes the interrupted runs below FOLDER; so the
+Run as a program, ``python tests/runs/test_run.py CONFIG FOLDER``, it makes the interrupted runs below FOLDER; so the
 imports are paid once, and the program that is killed is a fork without pytest.
 """
 
@@ -26,13 +26,18 @@ from torch import Tensor
 
 from theory_sim import cli
 from theory_sim.config import Config, load_config
-from theory_sim.runs import run as experiment
-from theory_sim.runs.run import Progress, load_results, results_folder, run
+from theory_sim.runs import run as run_module
+from theory_sim.runs.folder import results_folder
+from theory_sim.runs.results import load_results
+from theory_sim.runs.run import run
 from theory_sim.runtime import storage
 from theory_sim.runtime.errors import DivergedError, InputError
+from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.storage import load_checkpoint, save_checkpoint, write_atomically, write_json
-from theory_sim.theories import claims
-from theory_sim.training.trainer import MODELS, Training, log_spaced_steps
+from theory_sim.theories.theory import evaluate_claims
+from theory_sim.training.trainer import Training, log_spaced_steps
+
+MODELS = ("coarse", "fine")
 
 INTERRUPTS = 10
 FILES = {
@@ -234,7 +239,7 @@ def test_crash_in_the_middle_of_a_record(config: Config, finished: Path, tmp_pat
     expected = variables(finished / "coarse.nc")
     for name in ("manifest.json", "coarse.nc", "fine.nc"):
         (finished / name).unlink()
-    crash_in_the_middle(monkeypatch, experiment, "_write_dataset", 2)
+    crash_in_the_middle(monkeypatch, run_module, "write_dataset", 2)
     with pytest.raises(StoppedError):
         run(config, tmp_path / "results", "cpu")
     assert {path.name for path in finished.iterdir()} == FILES - {"fine.nc", "manifest.json"}
@@ -323,7 +328,7 @@ def test_each_configuration_has_its_folder(config_file: Path, tmp_path: Path) ->
 
 def test_another_code_version_has_its_folder(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = results_folder(config, tmp_path)
-    monkeypatch.setattr(experiment, "code_version", lambda: "0.0.0+another")
+    monkeypatch.setattr("theory_sim.runs.folder.code_version", lambda: "0.0.0+another")
     assert results_folder(config, tmp_path) != before
 
 
@@ -332,7 +337,7 @@ def test_other_bounds_take_the_same_results(config_file: Path, finished: Path, t
     results = run(changed, tmp_path / "results", "cpu", stop_at("training", 1))
     assert results.folder == finished
     assert results.config == changed
-    easy = claims.evaluate_claims(results)[1]
+    easy = evaluate_claims(results)[1]
     assert (easy.id, easy.bound, easy.holds) == ("coarse-easy-error", 0.125, True)
     assert load_results(finished).config == load_config(config_file)
 

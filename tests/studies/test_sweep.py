@@ -20,14 +20,14 @@ import pytest
 import torch
 
 from theory_sim.config import Config, load_config
-from theory_sim.runs.run import load_results
+from theory_sim.runs.results import load_results
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.progress import Progress
 from theory_sim.studies import backends as dispatch
 from theory_sim.studies import tables
 from theory_sim.studies.backends import locally, on_dask
 from theory_sim.studies.sweep import make_cells, parse_axis, sweep
-from theory_sim.theories.claims import evaluate_claims
+from theory_sim.theories.theory import evaluate_claims
 
 TINY = """
 name: tiny

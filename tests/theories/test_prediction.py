@@ -8,10 +8,13 @@ import torch
 import xarray as xr
 
 from theory_sim.config import load_config
+from theory_sim.data.setup import law_of
 from theory_sim.runs.run import run
 from theory_sim.runtime.errors import InputError
 from theory_sim.theories.prediction import contents_of, predict
-from theory_sim.training.trainer import MODELS, Training
+from theory_sim.training.trainer import Training
+
+MODELS = ("coarse", "fine")
 
 _SIZE = ["data.dim=24", "data.patches=12", "data.feature_patches=2", "tree.subclasses=3", "network.neurons=10", "replicas=2"]
 _QUICK = ["test.samples=10", "test.curve_samples=2", "record.points=6"]
@@ -110,7 +113,7 @@ def test_random_labels_teach_nothing(tmp_path):
 
 def test_contents_count_every_patch():
     for options in ([], ["data.hard_share=0.5"], ["data.hard_share=0.5", "data.patch_law=independent", "hard.common=weak"]):
-        contents = contents_of(load_config(overrides=[*_SIZE, *options]))
+        contents = contents_of(law_of(load_config(overrides=[*_SIZE, *options])), 24)
         assert contents.count.sum(1).tolist() == pytest.approx([12] * len(contents.count))
         assert float(contents.probability.sum()) == pytest.approx(1)
         assert (contents.count >= 0).all()

@@ -5,7 +5,8 @@ import math
 import pytest
 
 from theory_sim.config import Config, load_config
-from theory_sim.theories.regime import check, outside
+from theory_sim.theories.regime import outside
+from theory_sim.theories.theory import check_regime as check
 
 
 def lines(*overrides):
@@ -40,7 +41,7 @@ def test_the_default_configuration():
         ("batch B per leaf", "training.batch=18", "training.batch=17"),
         ("hard share in training ρ", "data.hard_share=0", "data.hard_share=0.01"),
         ("fresh samples (training set size)", "data.training_samples=0", "data.training_samples=9"),
-        ("width m", "network.neurons=65536", "network.neurons=65535"),
+        ("width m", "network.neurons=16777216", "network.neurons=16777215"),
         ("depth of the label tree", "tree.subclasses=[3,3]", "tree.subclasses=[[3],3]"),
     ],
 )

@@ -37,7 +37,8 @@ def test_a_run(options, config_file, tmp_path, monkeypatch, device):
 
 def test_networks_are_tested_on_another_device(config_file, tmp_path, monkeypatch, device):
     """Where a run was made and where it is tested need not be the same: random streams differ in kind, networks do not."""
-    monkeypatch.setattr("theory_sim.runs.run.choose_device", torch.device)
+    for module in ("run", "evaluate"):
+        monkeypatch.setattr(f"theory_sim.runs.{module}.choose_device", torch.device)
     config = ts.load_config(config_file)
     for made, tested in ((device, "cpu"), ("cpu", device)):
         results = ts.run(config, tmp_path / made / tested, made)

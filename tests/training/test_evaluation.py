@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from theory_sim.config import load_config
-from theory_sim.runs import run as experiment
-from theory_sim.runs.run import Results, evaluate_on, evaluation_path, run
+from theory_sim.runs.evaluate import evaluate_on
+from theory_sim.runs.folder import evaluation_path
+from theory_sim.runs.results import Results
+from theory_sim.runs.run import run
 from theory_sim.runtime.errors import InputError
-from theory_sim.training.trainer import MODELS
+
+MODELS = ("coarse", "fine")
 
 
 @pytest.fixture
@@ -68,7 +71,7 @@ def test_what_is_on_disk_is_loaded_and_progress_is_told(results, monkeypatch):
     told = []
     first = evaluate_on(results, results.config, "cpu", told.append)
     assert (told[-1].stage, told[-1].done, told[-1].total) == ("testing", 100, 100)
-    monkeypatch.setattr(experiment, "evaluate", lambda *_: pytest.fail("tested again"))
+    monkeypatch.setattr("theory_sim.runs.evaluate.evaluate", lambda *_: pytest.fail("tested again"))
     assert evaluate_on(results, results.config, "cpu").equals(first)
     # Bounds of claims change no number.
     assert evaluation_path(results.folder, results.config.replace({"claims.easy_error": 0.5})).exists()

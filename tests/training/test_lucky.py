@@ -16,7 +16,9 @@ from theory_sim.training.engines.dense import DenseEngine
 from theory_sim.training.engines.lucky.candidates import counts, draw, tail
 from theory_sim.training.engines.lucky.certificate import feature_bound, largest_cut, noise_bound
 from theory_sim.training.network import Parameters
-from theory_sim.training.trainer import MODELS, Training
+from theory_sim.training.trainer import Training
+
+MODELS = ("coarse", "fine")
 
 SMALL = [
     "training.engine=lucky",

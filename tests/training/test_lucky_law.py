@@ -9,7 +9,9 @@ from theory_sim.config import load_config
 from theory_sim.stats import holm
 from theory_sim.training.engines.lucky import candidates
 from theory_sim.training.readouts import QUICK_READOUTS, correctness, quick_readouts
-from theory_sim.training.trainer import MODELS, Training
+from theory_sim.training.trainer import Training
+
+MODELS = ("coarse", "fine")
 
 REPLICAS, RUNS = 200, 5
 SMALL = [

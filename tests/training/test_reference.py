@@ -5,7 +5,9 @@ import reference
 import torch
 
 from theory_sim.config import load_config
-from theory_sim.training.trainer import MODELS, Training
+from theory_sim.training.trainer import Training
+
+MODELS = ("coarse", "fine")
 
 SMALL = [
     "replicas=2",
@@ -76,7 +78,7 @@ def test_twenty_steps_of_training(variant):
         reports, batch = fast.step(), data.next_batch()
         for (name, r), network in slow.items():
             labels = fast.models[name].labels.assign(batch)[r].tolist()
-            step_size = getattr(config.training.step_size, name)
+            step_size = config.training.step_size[name]
             loss = network.step(batch.x[r].tolist(), labels, step_size, config.bias_decay, config.network.train_output)
             assert float(reports[name].loss[r]) == pytest.approx(loss, rel=1e-10)
     for (name, r), network in slow.items():

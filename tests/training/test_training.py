@@ -7,12 +7,15 @@ import torch
 from theory_sim.config import load_config
 from theory_sim.data.sampler import Batch
 from theory_sim.runs.run import run
-from theory_sim.theories.claims import evaluate_claims
+from theory_sim.theories.theory import evaluate_claims
 from theory_sim.training.engines import dense
-from theory_sim.training.engines.dense import DenseEngine, HeadGroups
+from theory_sim.training.engines.base import HeadGroups
+from theory_sim.training.engines.dense import DenseEngine
 from theory_sim.training.engines.firing import DenseFiring, ListedFiring, firing
 from theory_sim.training.network import Parameters, TwoLayerConvNet
-from theory_sim.training.trainer import MODELS, Training, log_spaced_steps
+from theory_sim.training.trainer import Training, log_spaced_steps
+
+MODELS = ("coarse", "fine")
 
 SMALL = [
     "tree.subclasses=3",

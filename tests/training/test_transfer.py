@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from theory_sim.config import load_config
-from theory_sim.training.engines.dense import HeadGroups
-from theory_sim.training.readouts import _of_heads, choose, correctness, quick_readouts, readouts
+from theory_sim.runtime.contracts import READOUTS
+from theory_sim.training.engines.base import HeadGroups
+from theory_sim.training.readouts import QUICK_READOUTS, choose, correctness, quick_readouts, readouts
 from theory_sim.training.trainer import Training
 
 ALL = ["sum_logits", "sum_probabilities", "argmax_parent", "linear_probe", "finetuning"]
@@ -23,7 +24,7 @@ def test_readouts_by_hand():
     """Four heads, two a class: the sum of logits, of probabilities and the highest head disagree."""
     parent = HeadGroups(torch.tensor([0, 0, 1, 1]), 2)
     heads = torch.tensor([[3.0, -9.0, 2.9, 2.8], [5.0, -9.0, 2.0, 2.0], [1.0, 1.0, 1.0, -3.0]])
-    answers = {name: answer(heads, parent).tolist() for name, answer in _of_heads.items()}
+    answers = {name: READOUTS[name].fit.of_heads(heads, parent).tolist() for name in QUICK_READOUTS}
     assert answers["sum_logits"] == [[0, 1], [0, 1], [1, 0]]
     assert answers["sum_probabilities"] == [[0, 1], [1, 0], [1, 0]]
     assert answers["argmax_parent"] == [[1, 0], [1, 0], [pytest.approx(2 / 3), pytest.approx(1 / 3)]]

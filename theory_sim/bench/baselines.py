@@ -1,4 +1,4 @@
-"""Rivals for the bench: the same training, written as others would write it.
+"""Baselines for the bench: the same training, written as others would write it.
 
 Both train one replica after the other with an `nn.Module`, einsum, autograd and SGD, and differ in their data:
 
@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from theory_sim.config import Config
+from theory_sim.data.law import Node, PatchLaw, Uniform, described, gaussian_norm
+from theory_sim.data.setup import law_of
 from theory_sim.training.network import Parameters
 
 
@@ -67,13 +69,13 @@ class AutogradLoop:
 
 
 class Samples(IterableDataset[tuple[Tensor, int]]):
-    """Easy samples without end, each made by itself: for every node on the leaf's path s patches α v + ζ, the rest ζ."""
+    """Samples of the law's first kind without end, each made by itself: patches α v + ζ of every group, the rest ζ."""
 
     def __init__(self, config: Config) -> None:
-        data = config.data
-        self.data, self.tree = data, config.label_tree
-        self.strengths = math.sqrt(1 - data.strength_spread), math.sqrt(1 + data.strength_spread)
-        self.features = torch.eye(self.tree.n_nodes, data.dim)
+        self.law, self.dim = _plain_law(config), config.data.dim
+        self.groups = _node_groups(self.law)
+        self.noise = gaussian_norm(self.law.noise, "bench") / math.sqrt(self.dim)
+        self.features = torch.eye(self.law.n_features, self.dim)
 
     def __iter__(self) -> Iterator[tuple[Float[Tensor, "P d"], int]]:
         while True:
@@ -81,12 +83,13 @@ class Samples(IterableDataset[tuple[Tensor, int]]):
 
     def sample(self) -> tuple[Float[Tensor, "P d"], int]:
         """One sample and its leaf."""
-        leaf = random.randrange(self.tree.n_leaves)  # noqa: S311 - no secrets here, nor below
-        x = self.data.noise / math.sqrt(self.data.dim) * torch.randn(self.data.patches, self.data.dim)
-        places = iter(random.sample(range(self.data.patches), self.tree.depth * self.data.feature_patches))
-        for node in self.tree.paths[leaf]:
-            for _ in range(self.data.feature_patches):
-                x[next(places)] += random.uniform(*self.strengths) * self.features[node]  # noqa: S311
+        leaf = random.randrange(self.law.tree.n_leaves)  # noqa: S311 - no secrets here, nor below
+        x = self.noise * torch.randn(self.law.patches, self.dim)
+        places = iter(random.sample(range(self.law.patches), sum(patches for _, patches, _ in self.groups)))
+        for level, patches, strength in self.groups:
+            node = self.law.tree.paths[leaf, level - 1]
+            for _ in range(patches):
+                x[next(places)] += random.uniform(strength.low, strength.high) * self.features[node]  # noqa: S311
         return x, leaf
 
 
@@ -106,17 +109,36 @@ class PlainLoop(AutogradLoop):
 class VectorisedLoop(AutogradLoop):
     """Data of a batch by vectorised calls."""
 
+    def __init__(self, config: Config, parameters: Parameters, step_size: float) -> None:
+        super().__init__(config, parameters, step_size)
+        self.law = _plain_law(config)
+        self.groups = _node_groups(self.law)
+
     def data(self, device: torch.device) -> tuple[Float[Tensor, "B P d"], Int[Tensor, " B"]]:
         """A batch, all samples together."""
-        data, tree = self.config.data, self.config.label_tree
-        batch, s = self.config.training.batch, data.feature_patches
-        leaf = torch.randint(tree.n_leaves, (batch,), device=device)
-        path = tree.paths.to(device)[leaf]
-        x = torch.randn(batch, data.patches, data.dim, device=device) * (data.noise / math.sqrt(data.dim))
-        place = torch.rand(batch, data.patches, device=device).argsort(1)
+        law, dim, batch = self.law, self.config.data.dim, self.config.training.batch
+        leaf = torch.randint(law.tree.n_leaves, (batch,), device=device)
+        path = law.tree.paths.to(device)[leaf]
+        x = torch.randn(batch, law.patches, dim, device=device) * (gaussian_norm(law.noise, "bench") / math.sqrt(dim))
+        place = torch.rand(batch, law.patches, device=device).argsort(1)
         rows = torch.arange(batch, device=device)[:, None]
-        low, high = math.sqrt(1 - data.strength_spread), math.sqrt(1 + data.strength_spread)
-        for level in range(tree.depth):
-            alpha = low + (high - low) * torch.rand(batch, s, device=device)
-            x[rows, place[:, level * s : (level + 1) * s], path[:, level, None]] += alpha
+        first = 0
+        for level, patches, strength in self.groups:
+            alpha = strength.low + (strength.high - strength.low) * torch.rand(batch, patches, device=device)
+            x[rows, place[:, first : first + patches], path[:, level - 1, None]] += alpha
+            first += patches
         return x, leaf
+
+
+def _plain_law(config: Config) -> PatchLaw:
+    return described(law_of(config), "bench")
+
+
+def _node_groups(law: PatchLaw) -> list[tuple[int, int, Uniform]]:
+    """Level, number of patches and strength of the groups of the law's first kind that hold nodes of the path."""
+    groups = next(iter(law.kinds.values()))
+    return [
+        (group.holds.level, group.patches, group.strength)
+        for group in groups
+        if isinstance(group.holds, Node) and isinstance(group.strength, Uniform)
+    ]

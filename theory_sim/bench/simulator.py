@@ -182,7 +182,7 @@ def measure(name: str, replicas: int, device: torch.device, rounds: int = 15, si
     recorder, schedule = Recorder(training), log_spaced_steps(_STEPS, config.record.points)
     engine = model.engine
     rivals = {
-        which: rival(config, engine.parameters, config.training.step_size.fine)
+        which: rival(config, engine.parameters, config.training.step_size["fine"])
         for which, rival in (("plain", PlainLoop), ("vectorised", VectorisedLoop))
     }
     rows, columns = size.batch * size.patches, size.classes * size.neurons
@@ -285,6 +285,6 @@ def _error(config: Config, parameters: Parameters, device: torch.device) -> floa
         own = Parameters(*(getattr(parameters, part)[:1].to(dtype, copy=True) for part in ("weight", "bias", "output")))
         fields = {k: (v[:1].to(dtype) if v.is_floating_point() else v[:1]) for k, v in vars(batch).items()}
         before = own.weight.clone()
-        DenseEngine(own, config.training.step_size.fine, 0.0).step(type(batch)(**fields), labels[:1])
+        DenseEngine(own, config.training.step_size["fine"], 0.0).step(type(batch)(**fields), labels[:1])
         changes.append((own.weight - before).double())
     return float((changes[0] - changes[1]).norm() / changes[1].norm())

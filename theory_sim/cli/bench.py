@@ -41,7 +41,7 @@ def _bench_simulator(sizes: str | None, device: str, scaling: bool, rounds: int,
 
     from theory_sim.bench import scaling as scaling_module
     from theory_sim.bench import simulator as bench_module
-    from theory_sim.runs.run import choose_device
+    from theory_sim.runtime.devices import choose_device
     from theory_sim.runtime.storage import write_json
     from theory_sim.runtime.threads import torch_threads
 

@@ -12,11 +12,18 @@ from theory_sim.runtime.errors import InputError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
-ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file.")]
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file, or a Python file that registers a theory.")]
 OptionalConfigFile = Annotated[
-    Path | None, typer.Argument(metavar="CONFIG", help="A YAML file; the default configuration without it.")
+    Path | None,
+    typer.Argument(
+        metavar="CONFIG", help="A YAML file, or a Python file that registers a theory; the default configuration without it."
+    ),
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one value; may be repeated.")]
+Plugin = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", metavar="FILE", help="A Python file or module that registers your own objects; may be repeated."),
+]
 Replicas = Annotated[int | None, typer.Option(help="Number of independent repetitions.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of dictionary, data and initial weights.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")]
@@ -32,6 +39,26 @@ def _program() -> None:
 def new_console() -> Console:
     """To standard output; wide enough for whole lines where no terminal sets a width."""
     return Console(width=None if sys.stdout.isatty() else 160)
+
+
+def read_config(
+    config: Path | None,
+    set_: list[str] | None = None,
+    plugin: list[str] | None = None,
+    replicas: int | None = None,
+    seed: int | None = None,
+) -> Config:
+    """The configuration of a command: of a YAML file, or of the theory that a Python file registers."""
+    from theory_sim.config import load_config
+
+    values = {"replicas": replicas, "seed": seed}
+    if config is None or config.suffix != ".py":
+        return load_config(config, set_ or (), plugin or (), **values)
+    from theory_sim.runtime.plugins import resolved
+    from theory_sim.theories.theory import theory_in
+
+    file = resolved(str(config), Path())
+    return load_config(None, set_ or (), [file, *(plugin or ())], theory=theory_in(file).name, **values)
 
 
 def run_shown(config: Config, out: Path, device: str) -> Any:

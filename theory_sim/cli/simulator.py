@@ -14,42 +14,46 @@ from theory_sim.cli.program import (
     Json,
     OptionalConfigFile,
     Out,
+    Plugin,
     Replicas,
     Seed,
     Set,
     app,
     new_console,
+    read_config,
     run_shown,
     writable,
 )
-from theory_sim.config import load_config
 
 
 @app.command()
 def verify(
     config: OptionalConfigFile = None,
     set_: Set = None,
+    plugin: Plugin = None,
     replicas: Replicas = None,
     seed: Seed = None,
     device: Device = "auto",
     out: Out = Path("results"),
     json: Json = None,
 ) -> int:
-    """Train a coarse and a fine model and decide both theorems, claim by claim."""
+    """Train a theory's networks and test its theorems, claim by claim. Exit 1: a claim fails."""
     from theory_sim.runtime.storage import write_json
-    from theory_sim.theories import claims, regime
+    from theory_sim.theories.regime import outside
+    from theory_sim.theories.summary import certificates, summary
+    from theory_sim.theories.theory import check_regime, evaluate_claims
 
-    checked = load_config(config, set_ or (), replicas=replicas, seed=seed)
+    checked = read_config(config, set_, plugin, replicas, seed)
     writable(json)
     results = run_shown(checked, out, device)
-    decided, lines = claims.evaluate_claims(results), regime.check(checked)
+    decided, lines = evaluate_claims(results), check_regime(checked)
     if json is not None:
-        write_json(json, claims.report(results, decided, lines))
+        write_json(json, summary(results, decided, lines))
     console = new_console()
     console.print(_claims_table(decided, checked.claims.confidence))
-    for line in regime.outside(lines):
+    for line in outside(lines):
         console.print(f"outside the theory's regime: {line.assumption} = {line.value:.4g}, theory {line.range} ({line.source})")
-    for text in _certificate_lines(claims.certificates(results)):
+    for text in _certificate_lines(certificates(results)):
         console.print(text)
     console.print(f"results: {results.folder}", soft_wrap=True)
     return 0 if all(claim.holds for claim in decided) else 1
@@ -59,35 +63,39 @@ def verify(
 def simulate(
     config: ConfigFile,
     set_: Set = None,
+    plugin: Plugin = None,
     replicas: Replicas = None,
     seed: Seed = None,
     device: Device = "auto",
     out: Out = Path("results"),
 ) -> int:
     """Train once and keep the record; an interrupted run goes on, a finished one is not run again."""
-    results = run_shown(load_config(config, set_ or (), replicas=replicas, seed=seed), out, device)
+    results = run_shown(read_config(config, set_, plugin, replicas, seed), out, device)
     console = new_console()
-    table = Table("model", "training loss", "readout", "easy error", "hard error", title="means over replicas")
-    for data in (results.coarse, results.fine):
+    kinds = [str(kind) for kind in next(iter(results.records.values())).kind.values]
+    errors = [f"{kind} error" for kind in kinds]
+    table = Table("model", "training loss", "readout", *errors, title="means over replicas")
+    for data in results.records.values():
         loss = float(data.final_loss.mean())
         for readout in data.test_readout.values:
-            easy, hard = (float(data.test_error.sel(kind=kind, test_readout=readout).mean()) for kind in ("easy", "hard"))
-            table.add_row(data.attrs["model"], f"{loss:.4f}", str(readout), f"{easy:.4f}", f"{hard:.4f}")
+            means = [float(data.test_error.sel(kind=kind, test_readout=readout).mean()) for kind in kinds]
+            table.add_row(data.attrs["model"], f"{loss:.4f}", str(readout), *(f"{mean:.4f}" for mean in means))
     console.print(table)
     console.print(f"results: {results.folder}", soft_wrap=True)
     return 0
 
 
 @app.command()
-def regime(config: ConfigFile, set_: Set = None, json: Json = None) -> int:
+def regime(config: ConfigFile, set_: Set = None, plugin: Plugin = None, json: Json = None) -> int:
     """Compare a configuration with the theory's assumptions."""
     from theory_sim.runtime.storage import write_json
-    from theory_sim.theories import regime as regime_module
+    from theory_sim.theories.summary import as_dict
+    from theory_sim.theories.theory import check_regime
 
-    lines = regime_module.check(load_config(config, set_ or ()))
+    lines = check_regime(read_config(config, set_, plugin))
     writable(json)
     if json is not None:
-        write_json(json, [asdict(line) for line in lines])
+        write_json(json, [as_dict(line) for line in lines])
     table = Table("assumption", "value", "the theory's range", "source", "")
     for line in lines:
         table.add_row(
@@ -101,6 +109,7 @@ def regime(config: ConfigFile, set_: Set = None, json: Json = None) -> int:
 def check_data(
     config: ConfigFile,
     set_: Set = None,
+    plugin: Plugin = None,
     samples: Annotated[int, typer.Option(min=100, help="Samples per replica and batch.")] = 500,
     replicas: Replicas = None,
     seed: Seed = None,
@@ -108,14 +117,14 @@ def check_data(
     json: Json = None,
 ) -> int:
     """Test the data generator's invariants on a configuration. Exit 1: some are broken."""
-    from theory_sim.data import checks as invariants
-    from theory_sim.runs.run import choose_device
+    from theory_sim.data.checks.suite import check_data as checks_of
+    from theory_sim.runtime.devices import choose_device
     from theory_sim.runtime.storage import write_json
 
-    checked = load_config(config, set_ or (), replicas=replicas, seed=seed)
+    checked = read_config(config, set_, plugin, replicas, seed)
     writable(json)
     with Console(stderr=True).status("drawing and testing samples"):
-        checks = invariants.check_data(checked, samples, device=choose_device(device))
+        checks = checks_of(checked, samples, device=choose_device(device))
     if json is not None:
         write_json(json, [asdict(check) for check in checks])
     table = Table("invariant", "finding", "p (Holm)", "")

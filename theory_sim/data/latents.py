@@ -1,15 +1,15 @@
-"""From uniform numbers to the truth about samples: their classes, and what each of their patches holds, and how strongly.
+"""From uniform numbers to the latents of samples: their kinds and classes, and what each of their patches holds, how strongly.
 
-A sample's patches have P slots, an easy one's and a hard one's each their own. In this order: s for each node on the leaf's path,
-s† of feature noise, one of dominant noise, the rest plain noise. Fixed patch counts: a random permutation says which patch has
-which slot. Independent patches: each has a uniform slot of its own, so that the counts are binomial with the same means.
+The groups of a kind of sample are laid out as P slots: as many as each group has patches, the rest plain noise. Fixed patch
+counts: a random permutation says which patch has which slot. Independent patches: each has a uniform slot of its own, so that
+the counts are binomial with the same means; groups with exact counts take the first places of the permutation.
 
-It is done on the CPU, whatever device the patches are on: the same numbers are the same truth everywhere.
+It is done on the CPU, whatever device the patches are on: the same numbers are the same latents everywhere.
 """
 
 import math
-from collections.abc import Sequence
-from typing import no_type_check
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, no_type_check
 
 import numpy as np
 import torch
@@ -17,130 +17,254 @@ from jaxtyping import Float
 from numba import njit
 from torch import Tensor
 
-from theory_sim.config import Config
+from theory_sim.data.law import Extra, Group, Node, Nothing, OtherClass, PatchLaw, Uniform
 from theory_sim.runtime.threads import map_blocks
 
 NOISE = -1
-"""`Batch.content` of a patch that holds ζ alone."""
+"""`Batch.content` of a patch that holds noise alone, of the law's own kind."""
 DOMINANT_NOISE = -2
-"""`Batch.content` of a patch that holds ζ*."""
+"""`Batch.content` of a patch of the first noise law that a group has of its own; −3, −4, … of the further ones."""
 
-_FEATURE_NOISE = -3
+_OTHER_CLASS = -1000
 """What a slot holds whose feature is another class's: which, a uniform number says."""
-_NO_STRENGTH = (0.0, 0.0)
 _BLOCK = 1024
 """Samples that are worth a thread of their own."""
 
-Slot = tuple[int, Sequence[float]]
-"""What it holds, a level of the leaf's path or one of the above, and the range of strengths."""
+_PLUS, _RANDOM, _CLASS, _MINUS_CLASS = range(4)
+_SIGNS = {"+": _PLUS, "random": _RANDOM, "class": _CLASS, "-class": _MINUS_CLASS}
 
-_LEAF, _TAG, _HARD, _FLIP, _FLIPPED_LEAF, _OF_PATCHES = range(6)
-"""Columns of the uniform numbers; from the last on there are P for each of those below."""
+_LEAF, _TAG, _KIND, _FLIP, _FLIPPED_LEAF, _OF_PATCHES = range(6)
+"""Columns of the uniform numbers; from the last on there are P for each of those below, then one for each random sign."""
+_BY_SAMPLE = ("leaf", "tag", "kind", "flip", "flipped leaf")
 _BY_PATCH = ("order", "strength", "other class", "content")
 
 
-class Slots:
-    """Both kinds of slots of a configuration.
+class Tables(NamedTuple):
+    """A law as numbers, for the compiled loop. Slots are those of the first kind of sample, of the second, …, then exact ones.
+
+    Attributes:
+        leaf_edges: cumulated probabilities of all leaves but the last.
+        coarse_of_leaf: coarse class of each leaf.
+        held: content of each slot in samples of each leaf, (leaf, slot).
+        low: lower end of the strength of each slot.
+        width: upper end − lower end.
+        sign: how each slot's sign comes about.
+        sign_column: which column of random signs is its.
+        exact: slots of the exact groups, (kind, place), −1 where a kind has fewer.
+        label_noise: probability of a random leaf's label.
+        patches: P, as a number of the type of the uniform numbers.
+        other_classes: K − 1, likewise.
+        independent: whether each patch draws its slot by itself.
+    """
+
+    leaf_edges: np.ndarray
+    coarse_of_leaf: np.ndarray
+    held: np.ndarray
+    low: np.ndarray
+    width: np.ndarray
+    sign: np.ndarray
+    sign_column: np.ndarray
+    exact: np.ndarray
+    label_noise: np.floating
+    patches: np.floating
+    other_classes: np.floating
+    independent: bool
+
+
+class Arrays(NamedTuple):
+    """What the compiled loop fills: see `theory_sim.data.sampler.Batch`; `slot` has no samples unless it is asked for."""
+
+    leaf: np.ndarray
+    labelled_leaf: np.ndarray
+    coarse: np.ndarray
+    kind: np.ndarray
+    content: np.ndarray
+    strength: np.ndarray
+    slot: np.ndarray
+
+
+class Latents:
+    """Draws the latents of a law's samples.
 
     Args:
-        config: the configuration.
+        law: the law.
+        dtype: of the uniform numbers and of strengths.
 
     Attributes:
         columns: which uniform numbers of a sample say what.
         width: how many there are.
     """
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        data, tree = config.data, config.label_tree
-        groups = _BY_PATCH if data.patch_law == "independent" else _BY_PATCH[:-1]
-        names = ("leaf", "tag", "hard", "flip", "flipped leaf")
-        self.columns = {name: slice(i, i + 1) for i, name in enumerate(names)}
-        for i, name in enumerate(groups):
-            self.columns[name] = slice(_OF_PATCHES + i * data.patches, _OF_PATCHES + (i + 1) * data.patches)
-        self.width = _OF_PATCHES + len(groups) * data.patches
+    def __init__(self, law: PatchLaw, dtype: torch.dtype) -> None:
+        self.law = law
+        by_patch = _BY_PATCH if law.independent else _BY_PATCH[:-1]
+        self.columns = {name: slice(i, i + 1) for i, name in enumerate(_BY_SAMPLE)}
+        for i, name in enumerate(by_patch):
+            self.columns[name] = slice(_OF_PATCHES + i * law.patches, _OF_PATCHES + (i + 1) * law.patches)
+        self.width = _OF_PATCHES + len(by_patch) * law.patches
+        signed = max(sum(group.sign == "random" for group in groups) for groups in law.kinds.values())
+        if signed:
+            self.columns["sign"] = slice(self.width, self.width + signed)
+            self.width += signed
+        self._slots = _slots(law)
+        self._tables = _tables(law, self._slots, np.dtype(str(dtype).removeprefix("torch.")))
+        self._curved = {
+            place: slot.group.strength for place, slot in enumerate(self._slots) if not isinstance(slot.group.strength, Uniform)
+        }
 
-        slots = [slot for kind in _both_kinds(config) for slot in kind]
-        # What no leaf says stands behind its path, each at its own negative place.
-        others = torch.tensor([_FEATURE_NOISE, DOMINANT_NOISE, NOISE]).expand(tree.n_leaves, -1)
-        held = torch.cat([tree.paths, others], 1)[:, [what for what, _ in slots]]
-        number = np.dtype(config.training.dtype)
-        low, high = np.array([strength for _, strength in slots]).astype(number).T.copy()
-        edges = np.cumsum(tree.leaf_probability)[:-1].astype(number)
-        laws = (number.type(law) for law in (data.label_noise, data.patches, tree.n_coarse - 1))
-        independent = data.patch_law == "independent"
-        tables = (edges, tree.coarse_of_leaf.numpy(), held.numpy(), low, high - low)
-        self._law = (*laws, independent, independent and config.hard.noise > 0, *tables)
-
-    def truth(self, uniform: Float[Tensor, "R B column"], hard_share: float) -> dict[str, Tensor]:
+    def of(self, uniform: Float[Tensor, "R B column"], shares: Mapping[str, float]) -> dict[str, Tensor]:
         """All of a `Batch` but its patches, on the CPU.
 
         Args:
             uniform: U[0, 1), on the CPU.
-            hard_share: each sample is hard with this probability.
+            shares: probability of every kind of sample.
         """
         numbers = uniform.numpy()
         shape = numbers.shape[:2]
-        of_patches = (*shape, self._config.data.patches)
-        out = {name: np.empty(shape, np.int64) for name in ("leaf", "labelled_leaf", "coarse")}
-        out |= {"hard": np.empty(shape, np.bool_), "content": np.empty(of_patches, np.int64)}
-        out["strength"] = np.empty(of_patches, numbers.dtype)
-        share, n = numbers.dtype.type(hard_share), math.prod(shape)
+        of_patches = (*shape, self.law.patches)
+        by_sample = [np.empty(shape, np.int64) for _ in range(4)]
+        slot = np.empty(of_patches if self._curved else (0, 0, 0), np.int32)
+        leaf, labelled_leaf, coarse, kind = by_sample
+        content, strength = np.empty(of_patches, np.int64), np.empty(of_patches, numbers.dtype)
+        out = Arrays(leaf, labelled_leaf, coarse, kind, content, strength, slot)
+        kinds = np.array([shares[kind] for kind in self.law.kinds], numbers.dtype)
+        n = math.prod(shape)
 
         def fill(first: int) -> None:
-            _truth(numbers, share, *self._law, *out.values(), first, min(first + _BLOCK, n))
+            _fill(numbers, kinds, self._tables, out, first, min(first + _BLOCK, n))
 
         map_blocks(fill, range(0, n, _BLOCK))
-        truth = {name: torch.from_numpy(value) for name, value in out.items()}
-        return truth | {"tag": uniform[..., _TAG], "index": torch.arange(shape[1]).expand(shape)}
+        for place, law in self._curved.items():  # the loop left its uniform number there, with its sign
+            here = slot == place
+            value = out.strength[here]
+            out.strength[here] = np.copysign(1, value) * np.asarray(law.ppf(np.abs(value)))
+        latents = {name: torch.from_numpy(value) for name, value in out._asdict().items() if name != "slot"}
+        return latents | {"tag": uniform[..., _TAG], "index": torch.arange(shape[1]).expand(shape)}
 
 
-def _both_kinds(config: Config) -> tuple[list[Slot], list[Slot]]:
-    """The P slots of easy samples, and those of hard ones."""
-    data, hard, depth = config.data, config.hard, config.label_tree.depth
-    full = math.sqrt(1 - data.strength_spread), math.sqrt(1 + data.strength_spread)
-    rare: list[Slot] = [(level, full) for level in range(1, depth) for _ in range(data.feature_patches)]
-    common: Slot = (NOISE, _NO_STRENGTH) if hard.common == "missing" else (0, hard.weak_strength)
-    # Of independent patches any one holds the dominant noise, whatever its slot.
-    loud: list[Slot] = [(DOMINANT_NOISE, _NO_STRENGTH)] if hard.noise > 0 and data.patch_law == "fixed" else []
-    easy = [(0, full)] * data.feature_patches + rare + [(_FEATURE_NOISE, data.feature_noise)] * data.feature_noise_patches
-    foreign: list[Slot] = [(_FEATURE_NOISE, hard.feature_noise)] * hard.feature_noise_patches
-    plain: list[Slot] = [(NOISE, _NO_STRENGTH)] * data.patches
-    held = ([*easy, *plain], [*[common] * data.feature_patches, *rare, *foreign, *loud, *plain])
-    return held[0][: data.patches], held[1][: data.patches]
+class _Slot(NamedTuple):
+    """A place for one patch.
+
+    Attributes:
+        group: what is there.
+        kind: number of the kind of sample.
+        sign_column: which of the sample's random signs is its.
+        exact: whether it lies beyond the P slots that patches draw.
+    """
+
+    group: Group
+    kind: int
+    sign_column: int
+    exact: bool
+
+
+def _slots(law: PatchLaw) -> list[_Slot]:
+    """The P slots of each kind, one kind after the other; then the exact ones."""
+    drawn: list[_Slot] = []
+    exact: list[_Slot] = []
+    for kind, groups in enumerate(law.kinds.values()):
+        column, laid = 0, 0
+        for group in groups:
+            aside = law.independent and group.exact
+            (exact if aside else drawn).extend([_Slot(group, kind, column, aside)] * group.patches)
+            laid += group.patches * (not aside)
+            column += group.sign == "random"
+        drawn += [_Slot(Group(Nothing(), 1), kind, 0, False)] * (law.patches - laid)
+    return drawn + exact
+
+
+def _tables(law: PatchLaw, slots: Sequence[_Slot], number: np.dtype) -> Tables:
+    tree, own_noises = law.tree, law.own_noises
+    held = np.empty((tree.n_leaves, len(slots)), np.int64)
+    paths = tree.paths.numpy()
+    for place, (group, *_) in enumerate(slots):
+        if isinstance(group.holds, Node):
+            held[:, place] = paths[:, group.holds.level - 1]
+        elif isinstance(group.holds, OtherClass):
+            held[:, place] = _OTHER_CLASS
+        elif isinstance(group.holds, Extra):
+            held[:, place] = law.feature_of(group.holds)
+        else:
+            held[:, place] = NOISE if group.noise is None else DOMINANT_NOISE - own_noises.index(group.noise)
+    strengths = [slot.group.strength for slot in slots]
+    ends = [(law.low, law.high) if isinstance(law, Uniform) else (0.0, 1.0) for law in strengths]
+    low, high = np.array(ends).astype(number).T.copy()
+    places: list[list[int]] = [[] for _ in law.kinds]
+    for place, slot in enumerate(slots):
+        if slot.exact:
+            places[slot.kind].append(place)
+    exact = np.full((len(places), max(map(len, places))), -1, np.int64)
+    for kind, of_kind in enumerate(places):
+        exact[kind, : len(of_kind)] = of_kind
+    return Tables(
+        leaf_edges=np.cumsum(tree.leaf_probability)[:-1].astype(number),
+        coarse_of_leaf=tree.coarse_of_leaf.numpy(),
+        held=held,
+        low=low,
+        width=high - low,
+        sign=np.array([_SIGNS[slot.group.sign] for slot in slots], np.int64),
+        sign_column=np.array([slot.sign_column for slot in slots], np.int64),
+        exact=exact,
+        label_noise=number.type(law.label_noise),
+        patches=number.type(law.patches),
+        other_classes=number.type(tree.n_coarse - 1),
+        independent=law.independent,
+    )
 
 
 @njit(nogil=True, cache=True)
 @no_type_check
-def _truth(
-    uniform, hard_share, label_noise, patches, others, independent, loud, edges, coarse_of_leaf, held, low, width,
-    leaf, labelled_leaf, coarse, hard, content, strength, first, last,
-):  # fmt: skip
-    """Samples first … last − 1 of all replicas; `patches` and `others`, the other classes, are of the numbers' own type."""
-    samples, n = content.shape[1:]
+def _fill(uniform, kinds, tables, out, first, last):
+    """Samples first … last − 1 of all replicas."""
+    samples, n = out.content.shape[1:]
     order = np.empty(n, np.int64)
+    signs = _OF_PATCHES + (4 if tables.independent else 3) * n
+    others = np.int64(tables.other_classes)
     for i in range(first, last):
         r, b = i // samples, i % samples
         u = uniform[r, b]
-        own_leaf = _searched(edges, u[_LEAF])
-        y = coarse_of_leaf[own_leaf]
-        is_hard = u[_HARD] < hard_share
-        leaf[r, b], coarse[r, b], hard[r, b] = own_leaf, y, is_hard
-        labelled_leaf[r, b] = _searched(edges, u[_FLIPPED_LEAF]) if u[_FLIP] < label_noise else own_leaf
+        leaf = _searched(tables.leaf_edges, u[_LEAF])
+        y = tables.coarse_of_leaf[leaf]
+        kind = _kind(kinds, u[_KIND])
+        out.leaf[r, b], out.coarse[r, b], out.kind[r, b] = leaf, y, kind
+        out.labelled_leaf[r, b] = _searched(tables.leaf_edges, u[_FLIPPED_LEAF]) if u[_FLIP] < tables.label_noise else leaf
         _sort(u[_OF_PATCHES : _OF_PATCHES + n], order)
         for p in range(n):
-            strong, other = u[_OF_PATCHES + n + p], u[_OF_PATCHES + 2 * n + p]
-            slot = np.int64(u[_OF_PATCHES + 3 * n + p] * patches) if independent else order[p]
-            slot += n * is_hard
-            what = held[own_leaf, slot]
-            if what == _FEATURE_NOISE:
-                step = 1 + min(np.int64(other * others), np.int64(others) - 1)
-                what = (y + step) % (np.int64(others) + 1)
-            if loud and is_hard and order[p] == 0:  # any one patch
-                what = DOMINANT_NOISE
-            content[r, b, p] = what
+            slot = np.int64(u[_OF_PATCHES + 3 * n + p] * tables.patches) if tables.independent else order[p]
+            slot += n * kind
+            if order[p] < tables.exact.shape[1] and tables.exact[kind, order[p]] >= 0:
+                slot = tables.exact[kind, order[p]]
+            what = tables.held[leaf, slot]
+            if what == _OTHER_CLASS:
+                step = 1 + min(np.int64(u[_OF_PATCHES + 2 * n + p] * tables.other_classes), others - 1)
+                what = (y + step) % (others + 1)
+            out.content[r, b, p] = what
             # A leaf near the root has plain noise where deeper ones have features.
-            strength[r, b, p] = low[slot] + width[slot] * strong if what >= 0 else 0
+            strength = tables.low[slot] + tables.width[slot] * u[_OF_PATCHES + n + p]
+            if what < 0:
+                strength -= strength
+            elif tables.sign[slot] != _PLUS:
+                up = y == 0
+                if tables.sign[slot] == _RANDOM:
+                    up = u[signs + tables.sign_column[slot]] < 0.5
+                elif tables.sign[slot] == _MINUS_CLASS:
+                    up = y != 0
+                if not up:
+                    strength = -strength
+            out.strength[r, b, p] = strength
+            if out.slot.size:
+                out.slot[r, b, p] = slot
+
+
+@njit(nogil=True, cache=True)
+@no_type_check
+def _kind(shares, value):
+    """The last kind has the numbers below its share, the one before it those from there on, …, the first all others."""
+    kind, edge = len(shares) - 1, shares[len(shares) - 1]
+    while kind > 0 and not value < edge:
+        kind -= 1
+        edge += shares[kind]
+    return kind
 
 
 @njit(nogil=True, cache=True)

@@ -1,16 +1,4 @@
-"""The hierarchical multi-view data model: easy and hard samples as sets of patches, with their truth attached.
-
-Notation (paper's symbol → name): d `dim`, P `patches`, s `feature_patches`, α `strength`, ι `strength_spread`,
-ζ `noise`, s† `feature_noise_patches`, α† its `strength`, [ι†_lo, ι†_hi] `feature_noise`, ζ* `dominant noise`.
-
-A sample of leaf (y, c) holds, in random positions [paper, the laws recalled]:
-
-* *easy*: s patches α v_y + ζ and s patches α v_{y,c} + ζ, α ~ U[√(1−ι), √(1+ι)]; s† patches α† v_{y'} + ζ of other
-  coarse classes y' ≠ y (each patch's y' uniform among them [ours]); the rest ζ ~ N(0, σ_ζ² I);
-* *hard*: the same, but the common-feature patches hold noise alone, or are weak; with its own s† and α†; and one patch
-  holds dominant noise ζ* ~ N(0, σ*² I).
-
-A deeper tree has s patches for every node on the leaf's path [ours].
+"""Samples as sets of patches, with their ground truth attached, drawn from a law (`theory_sim.data.law`).
 
 Drawing is split in two: `PatchSampler.draw` takes raw uniform and normal numbers, one call per replica and kind of
 number; `PatchSampler.assemble` turns them into samples without any randomness, so that a slow, literal transcription
@@ -19,17 +7,18 @@ can be compared number by number.
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
-from theory_sim.config import Config
 from theory_sim.data.dictionary import Dictionary
-from theory_sim.data.latents import DOMINANT_NOISE, NOISE, Slots
+from theory_sim.data.latents import DOMINANT_NOISE, NOISE, Latents
+from theory_sim.data.law import Gaussian, Law, Noise, PatchLaw, SampledLaw, Shares, shares_of
 from theory_sim.labels.tree import LabelTree
 from theory_sim.runtime.memory import ReusableBuffer
 from theory_sim.runtime.streams import Streams
@@ -45,9 +34,10 @@ class Batch:
         coarse: y, from 0.
         leaf: index of the leaf (y, c) in `LabelTree.leaves`.
         labelled_leaf: the leaf that training labels are made from: `leaf`, unless label noise struck.
-        hard: whether it is a hard sample.
-        content: for each patch the feature it holds (a node of the tree), or `NOISE`, or `DOMINANT_NOISE`.
-        strength: α of the feature; 0 where there is none.
+        kind: number of its kind among the law's, such as 0: easy, 1: hard.
+        content: for each patch the feature it holds (a node of the tree, then features of no class), or `NOISE`, or
+            `DOMINANT_NOISE` and below: a noise law of a group's own.
+        strength: α of the feature with its sign; 0 where there is none.
         tag: a number in [0, 1), independent of all else; random labels are made from it.
         index: place of the sample in the draw that it came from.
     """
@@ -56,11 +46,51 @@ class Batch:
     coarse: Int[Tensor, "R B"]
     leaf: Int[Tensor, "R B"]
     labelled_leaf: Int[Tensor, "R B"]
-    hard: Bool[Tensor, "R B"]
+    kind: Int[Tensor, "R B"]
     content: Int[Tensor, "R B P"]
     strength: Float[Tensor, "R B P"]
     tag: Float[Tensor, "R B"]
     index: Int[Tensor, "R B"]
+
+    @classmethod
+    def of(
+        cls,
+        x: Float[Tensor, "R B P d"],
+        leaf: Int[Tensor, "R B"],
+        tree: LabelTree,
+        streams: Streams,
+        kind: Int[Tensor, "R B"] | None = None,
+        content: Int[Tensor, "R B P"] | None = None,
+        strength: Float[Tensor, "R B P"] | None = None,
+    ) -> "Batch":
+        """Samples whose truth is told in part; the rest follows from the tree, or says that nothing is known of the patches.
+
+        Args:
+            x: the patches.
+            leaf: index of each sample's leaf.
+            tree: the label tree.
+            streams: where `tag` is drawn from.
+            kind: number of each sample's kind; 0 without it.
+            content: what each patch holds; `NOISE` without it.
+            strength: of what it holds; 0 without it.
+        """
+        replicas, samples, patches = x.shape[:3]
+        return cls(
+            x=x,
+            coarse=tree.coarse_of_leaf.to(leaf.device)[leaf],
+            leaf=leaf,
+            labelled_leaf=leaf,
+            kind=torch.zeros_like(leaf) if kind is None else kind,
+            content=leaf.new_full((replicas, samples, patches), NOISE) if content is None else content,
+            strength=x.new_zeros(replicas, samples, patches) if strength is None else strength,
+            tag=streams.uniform(samples, dtype=x.dtype).to(x.device),
+            index=torch.arange(samples, device=x.device).expand(replicas, -1),
+        )
+
+    @property
+    def hard(self) -> Bool[Tensor, "R B"]:
+        """Whether it is of another kind than the law's first."""
+        return self.kind != 0
 
     def take(self, rows: Int[Tensor, "R b"]) -> "Batch":
         """The samples at `rows`, for each replica its own."""
@@ -99,83 +129,132 @@ class Draws:
     normal: Float[Tensor, "R B P d"]
 
 
-class PatchSampler:
-    """Draws samples of a configuration's data model.
+@runtime_checkable
+class Sampler(Protocol):
+    """Draws samples of a law."""
+
+    def sample(self, streams: Streams, samples: int, shares: Shares) -> Batch:
+        """`samples` samples for each stream, their kinds drawn with these shares."""
+
+    def latents(self, streams: Streams, samples: int, shares: Shares) -> Batch:
+        """The truth about such samples alone, for those who need no patches; `Batch.x` need not be filled."""
+
+
+def make_sampler(law: Law, dictionary: Dictionary, noise_patches: bool = True) -> Sampler:
+    """The sampler of a law; arguments are those of `PatchSampler`."""
+    if isinstance(law, SampledLaw):
+        return OwnSampler(law, dictionary)
+    return PatchSampler(law, dictionary, noise_patches)
+
+
+class OwnSampler:
+    """Samples of a law that brings its own sampling function.
 
     Args:
-        config: the configuration.
-        dictionary: the features of the R replicas; its device and dtype are those of the samples.
-        noise_patches: False leaves out patches that hold ζ alone, the order of the others being of no account. Samples
-            that hold fewer than others are filled up with patches that are 0.
+        law: the law.
+        dictionary: the features of the R replicas.
     """
 
-    def __init__(self, config: Config, dictionary: Dictionary, noise_patches: bool = True) -> None:
-        self.noise_patches = noise_patches
-        self.data, self.hard = config.data, config.hard
-        self.tree: LabelTree = config.label_tree
-        self.dictionary = dictionary
+    def __init__(self, law: SampledLaw, dictionary: Dictionary) -> None:
+        self.law, self.dictionary = law, dictionary
+
+    def sample(self, streams: Streams, samples: int, shares: Shares) -> Batch:
+        """As `Sampler.sample`."""
+        return self.law.sample(streams, samples, shares_of(self.law, shares), self.dictionary)
+
+    def latents(self, streams: Streams, samples: int, shares: Shares) -> Batch:
+        """As `Sampler.latents`."""
+        return self.sample(streams, samples, shares)
+
+
+class PatchSampler:
+    """Draws samples of a described law.
+
+    Args:
+        law: the law.
+        dictionary: the features of the R replicas; its device and dtype are those of the samples.
+        noise_patches: False leaves out patches that hold the law's noise alone; the order of the others does not matter
+            then. Samples that hold fewer than others are filled up with patches that are 0.
+    """
+
+    def __init__(self, law: PatchLaw, dictionary: Dictionary, noise_patches: bool = True) -> None:
+        self.law, self.noise_patches, self.dictionary = law, noise_patches, dictionary
         like = dictionary.vectors
-        self.device, self.dtype = like.device, like.dtype
-        self._slots = Slots(config)
-        self.columns = self._slots.columns
+        self.device, self.dtype, self.dim = like.device, like.dtype, like.shape[-1]
+        self._latents = Latents(law, self.dtype)
+        self.columns = self._latents.columns
         self._patch_memory = ReusableBuffer()
-        # Plain noise is drawn as long as it is to be; without any, dominant noise is.
-        self._drawn_norm = self.data.noise or self.hard.noise or 1.0
-        self.drawn_std = self._drawn_norm / math.sqrt(self.data.dim)
+        # Plain noise is drawn at its final scale; where there is none, the first other noise is.
+        self._drawn_norm = next((noise.norm for noise in (law.noise, *law.own_noises) if noise.norm), 1.0)
+        self.drawn_std = self._drawn_norm / math.sqrt(self.dim)
 
     def draw(self, streams: Streams, samples: int) -> Draws:
         """Raw numbers of `samples` samples for each stream."""
-        shape = (self.data.patches, self.data.dim)
+        shape = (self.law.patches, self.dim)
         uniform = self._uniform(streams, samples)
         normal = self._patch_memory.empty(len(streams), samples, *shape, device=self.device, dtype=self.dtype)
         return Draws(uniform, streams.normal_(normal, self.drawn_std))
 
-    def assemble(self, draws: Draws, hard_share: float) -> Batch:
+    def assemble(self, draws: Draws, shares: Shares) -> Batch:
         """The samples that the raw numbers stand for. Overwrites `draws.normal` with the patches.
 
         Args:
             draws: the raw numbers.
-            hard_share: each sample is hard with this probability; 0 gives easy samples only, 1 hard ones only.
+            shares: which kinds of samples; 0.0 gives the first kind only, 1.0 the last.
         """
-        return self._patches(draws.normal, self._truth(draws.uniform, hard_share), hard_share)
+        told = shares_of(self.law, shares)
+        return self._patches(draws.normal, self._truth(draws.uniform, told), told)
 
-    def sample(self, streams: Streams, samples: int, hard_share: float) -> Batch:
+    def sample(self, streams: Streams, samples: int, shares: Shares) -> Batch:
         """`samples` samples for each stream; see `assemble`."""
         if self.noise_patches:
-            return self.assemble(self.draw(streams, samples), hard_share)
-        truth = self._truth(self._uniform(streams, samples), hard_share)
+            return self.assemble(self.draw(streams, samples), shares)
+        told = shares_of(self.law, shares)
+        truth = self._truth(self._uniform(streams, samples), told)
         held = truth["content"] != NOISE
         order = (~held).int().argsort(dim=-1, stable=True)[..., : int(held.sum(-1).max())]
         truth |= {name: truth[name].gather(-1, order) for name in ("content", "strength")}
         held = held.gather(-1, order)
-        normal = torch.zeros(*held.shape, self.data.dim, device=self.device, dtype=self.dtype)
+        normal = torch.zeros(*held.shape, self.dim, device=self.device, dtype=self.dtype)
 
         def fill(r: int) -> None:
             # As many numbers as this replica needs, whatever the others hold.
-            own = torch.empty(1, int(held[r].sum()), self.data.dim, device=self.device, dtype=self.dtype)
+            own = torch.empty(1, int(held[r].sum()), self.dim, device=self.device, dtype=self.dtype)
             normal[r, held[r]] = streams.one(r).normal_(own, self.drawn_std)[0]
 
         map_blocks(fill, range(len(streams)))
-        return self._patches(normal, truth, hard_share)
+        return self._patches(normal, truth, told)
 
-    def truth(self, streams: Streams, samples: int, hard_share: float) -> Batch:
+    def latents(self, streams: Streams, samples: int, shares: Shares) -> Batch:
         """The truth about samples whose patches nobody needs: `Batch.x` has no dimension."""
-        truth = self._truth(self._uniform(streams, samples), hard_share)
+        truth = self._truth(self._uniform(streams, samples), shares_of(self.law, shares))
         return Batch(truth["strength"].new_empty(*truth["strength"].shape, 0), **truth)
 
     def _uniform(self, streams: Streams, samples: int) -> Float[Tensor, "R B column"]:
-        return streams.uniform(samples, self._slots.width, dtype=self.dtype)
+        return streams.uniform(samples, self._latents.width, dtype=self.dtype)
 
-    def _truth(self, uniform: Float[Tensor, "R B column"], hard_share: float) -> dict[str, Tensor]:
+    def _truth(self, uniform: Float[Tensor, "R B column"], shares: Mapping[str, float]) -> dict[str, Tensor]:
         """All of a `Batch` but its patches."""
-        truth = self._slots.truth(uniform, hard_share)
+        truth = self._latents.of(uniform, shares)
         return truth if self.device.type == "cpu" else {name: value.to(self.device) for name, value in truth.items()}
 
-    def _patches(self, x: Float[Tensor, "R B P d"], truth: dict[str, Tensor], hard_share: float) -> Batch:
-        """Normal numbers become noise of its norm, in place, and features are added."""
-        if self.data.noise == 0:
-            x[truth["content"] != DOMINANT_NOISE] = 0
-        if self.hard.noise > 0 and hard_share > 0:
-            x[truth["content"] == DOMINANT_NOISE] *= self.hard.noise / self._drawn_norm
-        self.dictionary.add_to(x, truth["content"], truth["strength"])
+    def _patches(self, x: Float[Tensor, "R B P d"], truth: dict[str, Tensor], shares: Mapping[str, float]) -> Batch:
+        """Normal numbers become noise of its law, in place, and features are added."""
+        content = truth["content"]
+        drawn = [group.noise for kind, share in shares.items() if share for group in self.law.kinds[kind]]
+        if self.law.noise.norm != self._drawn_norm or not isinstance(self.law.noise, Gaussian):
+            self._make_noise(x, content >= NOISE, self.law.noise)
+        for number, noise in enumerate(self.law.own_noises):
+            if noise in drawn and (noise.norm != self._drawn_norm or not isinstance(noise, Gaussian)):
+                self._make_noise(x, content == DOMINANT_NOISE - number, noise)
+        self.dictionary.add_to(x, content, truth["strength"])
         return Batch(x, **truth)
+
+    def _make_noise(self, x: Float[Tensor, "R B P d"], where: Bool[Tensor, "R B P"], noise: Noise) -> None:
+        """Rescale or transform the normal numbers of some patches, in place."""
+        if noise.norm == 0:
+            x[where] = 0
+        elif isinstance(noise, Gaussian):
+            x[where] *= noise.norm / self._drawn_norm
+        elif where.any():
+            x[where] = noise.of_normal(x[where] / self.drawn_std)

@@ -7,18 +7,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated
 
 import torch
 from jaxtyping import Int
-from pydantic import Field
 from torch import Tensor
-from typing_extensions import TypeAliasType
 
 from theory_sim.runtime.errors import InputError
-
-Subclasses = TypeAliasType("Subclasses", "Annotated[int, Field(ge=0, le=10**5)] | list[Subclasses]")
-"""A number of leaf children, or a list with one such entry per child (a deeper tree)."""
 
 ROOT = -1
 

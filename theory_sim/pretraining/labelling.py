@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from theory_sim.labels.alignment import Alignment, alignment
-from theory_sim.labels.functions import Arguments, LabelContext, LabelFunction, label_function, register
+from theory_sim.labels.functions import LabelContext, LabelFunction, label_function, register_label_function
 from theory_sim.labels.tree import LabelTree
 from theory_sim.pretraining.config import Labels
 from theory_sim.pretraining.datasets import ImageData
@@ -25,14 +25,11 @@ from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.storage import load_checkpoint, save_checkpoint
 
 
-@register("hypernym", "hypernym(steps)")
-def _hypernym(tree: LabelTree, known: LabelContext, arguments: Arguments) -> LabelFunction:
-    if len(arguments) != 1 or not isinstance(arguments[0], int):
-        raise TypeError
-    level = arguments[0]
-    if not known.leaf_names:
+@register_label_function("hypernym", "hypernym(steps)")
+def _hypernym(tree: LabelTree, context: LabelContext, level: int) -> LabelFunction:
+    if not context.leaf_names:
         raise InputError(f"hypernym({level}) is for the synset folders of ImageNet")
-    several, n = imagenet21k().targets(level, [name.rsplit("/", 1)[-1] for name in known.leaf_names])
+    several, n = imagenet21k().targets(level, [name.rsplit("/", 1)[-1] for name in context.leaf_names])
     own = several[:, 0].clone()
     return LabelFunction(
         f"hypernym({level})",
@@ -100,8 +97,8 @@ def labelling(
     n = len(leaf)
     tree, hierarchy = data.hierarchy.tree, data.hierarchy
     names = tuple(hierarchy.names[node] for node in tree.leaves)
-    known = LabelContext(n, leaf, embedding, hierarchy.groups, names, labels.seed)
-    function = label_function(text, tree, known=known)
+    context = LabelContext(n, leaf, embedding, hierarchy.groups, names, labels.seed)
+    function = label_function(text, tree, context=context)
     draw = np.random.default_rng([labels.seed, 0])
     samples = TrainingSamples(leaf, torch.from_numpy(draw.random(n)), torch.arange(n))
     single = function.assign(samples)

@@ -28,6 +28,14 @@ class Progress:
     note: str = ""
 
 
+OnProgress = Callable[[Progress], None]
+"""Called as long work goes on."""
+
+
+def ignore(progress: Progress) -> None:
+    """The callback of those who do not look."""
+
+
 @contextmanager
 def progress_bar(prefix: str = "") -> Iterator[Callable[[Progress], None]]:
     """Yields what `theory_sim.runs.run.run` takes as its `progress`.

@@ -9,23 +9,39 @@ from pathlib import Path
 
 import torch
 
-_PACKAGE = Path(__file__).parent.parent
-_MAKES_NUMBERS = ("config.py", "runtime", "labels", "data", "training", "runs")
+PACKAGE = Path(__file__).parent.parent
+RUN = (
+    "config.py",
+    "runtime",
+    "labels",
+    "data",
+    "training",
+    "runs",
+    "theories/__init__.py",
+    "theories/label_granularity/__init__.py",
+    "theories/label_granularity/law.py",
+)
+"""The modules and packages that a run's numbers come from: all that it imports. What decides claims is not among them."""
 
 
 @functools.cache
-def code_version(modules: tuple[str, ...] = _MAKES_NUMBERS) -> str:
-    """Package version and a digest of the modules that a run's numbers depend on; the simulator's by default."""
-    return f"{package_version()}+{source_digest(*modules)}"
+def code_version(parts: tuple[str, ...] = RUN) -> str:
+    """Package version and a digest of the modules that numbers depend on; those of a run by default."""
+    return f"{package_version()}+{files_digest(*parts)}"
 
 
-def source_digest(*names: str) -> str:
+def covered(file: Path, parts: tuple[str, ...] = RUN) -> bool:
+    """Whether a module's file is part of a digest."""
+    return any(file.resolve().is_relative_to((PACKAGE / part).resolve()) for part in parts)
+
+
+def files_digest(*parts: str) -> str:
     """A digest of some modules and folders of the package."""
     state = hashlib.sha256()
-    for name in names:
-        path = _PACKAGE / name
+    for part in parts:
+        path = PACKAGE / part
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            state.update(file.relative_to(_PACKAGE).as_posix().encode())
+            state.update(file.relative_to(PACKAGE).as_posix().encode())
             state.update(file.read_bytes())
     return state.hexdigest()[:12]
 

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from theory_sim.runtime import plugins
 from theory_sim.runtime.errors import InputError
-from theory_sim.runtime.sources import module_of, source_digest
+from theory_sim.runtime.sources import module_of, registering_module, source_digest
 
 T = TypeVar("T")
 CORE = "core"
@@ -64,7 +64,9 @@ class Registry(Generic[T]):
             InputError: the package, or another module, has registered this name.
         """
         module = module_of(value if source is None else source)
-        entry = Entry(value, module, plugins.loading())
+        # A plugin's import may be what first imports the package's own entries: they are not the plugin's.
+        plugin = None if registering_module().split(".")[0] == "theory_sim" else plugins.loading()
+        entry = Entry(value, module, plugin)
         there = self._entries.get(name)
         if there is not None and there.module != module and there.plugin != (entry.plugin or there.module):
             raise InputError(f"{self.kind} '{name}' is registered twice: by {there.module} and by {module}")

@@ -37,6 +37,14 @@ def module_of(value: Any) -> str:
     return str(caller.f_globals.get("__name__", "__main__"))
 
 
+def registering_module() -> str:
+    """Name of the module that is being executed now, the innermost."""
+    frame = sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_name != "<module>":
+        frame = frame.f_back
+    return str(frame.f_globals.get("__name__", "__main__"))
+
+
 def source_digest(value: Any) -> str | None:
     """Digest of all that an object's behaviour is written in; None where some of it cannot be read."""
     reader = _Reader(module_of(value).split(".")[0])

@@ -1,5 +1,6 @@
 """Random streams: each replica and purpose has its own, so that replica r is the same in every run that holds it."""
 
+import hashlib
 import math
 
 import numpy as np
@@ -10,21 +11,24 @@ from torch import Generator, Tensor
 from theory_sim.runtime import philox
 from theory_sim.runtime.threads import map_blocks
 
-_NAMES = (
-    "dictionary",
-    "init coarse",
-    "init fine",
-    "training",
-    "training set",
-    "curve easy",
-    "curve hard",
-    "test easy",
-    "test hard",
-    "probe",
-    "finetuning",
-    "check",
-    "alignment",
-)
+_IDS = {
+    "dictionary": 0,
+    "init coarse": 1,
+    "init fine": 2,
+    "training": 3,
+    "training set": 4,
+    "curve easy": 5,
+    "curve hard": 6,
+    "test easy": 7,
+    "test hard": 8,
+    "probe": 9,
+    "finetuning": 10,
+    "check": 11,
+    "alignment": 12,
+}
+"""A number for each purpose, for good: a new purpose may stand anywhere. Other names have the number that their text gives."""
+_FIRST_OF_TEXTS = 2**32
+"""Numbers from here on come from names: they are none of those above."""
 _BLOCK = 2048
 """Tiles that are worth a thread of their own."""
 
@@ -113,7 +117,7 @@ class Streams:
 
 
 def streams(seed: int, name: str, replicas: int, device: torch.device | str = "cpu") -> Streams:
-    """The streams of a purpose, one of those listed above, at their beginning."""
-    place = _NAMES.index(name)
-    keys = [np.random.SeedSequence([seed, place, r]).generate_state(1, np.uint64)[0] for r in range(replicas)]
+    """The streams of a purpose at their beginning; every name has streams of its own, whatever other names there are."""
+    purpose = _IDS[name] if name in _IDS else _FIRST_OF_TEXTS + int(hashlib.sha256(name.encode()).hexdigest()[:12], 16)
+    keys = [np.random.SeedSequence([seed, purpose, r]).generate_state(1, np.uint64)[0] for r in range(replicas)]
     return Streams(np.array(keys), device)

@@ -24,15 +24,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
-from theory_sim.config import Config, Readout
+from theory_sim.config import Config
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.settings import Positive, Section, read_yaml
 from theory_sim.runtime.storage import write_json
 from theory_sim.stats import Estimate, holm, paired_gain, undefined
 from theory_sim.studies.sensitivity import Factor, factors
-from theory_sim.theories import claims
-from theory_sim.training.trainer import ModelName
+from theory_sim.theories.theory import claims_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,8 +48,8 @@ Answer = Literal["confirmed", "not confirmed", "undecided"]
 class Side(Section):
     """One of two models that are compared."""
 
-    model: ModelName = "fine"
-    readout: Readout | None = None
+    model: str = "fine"
+    readout: str | None = None
     """Of the configured ones; the first without it."""
     where: Annotated[dict[str, Any], Field(default_factory=dict)]
     """What its cell holds at keys of the grids; together with `Comparison.for_each` it names one cell."""
@@ -103,7 +102,7 @@ class Study(Section):
             return config
         from theory_sim.studies.sweep import make_cells
 
-        decisions = len(claims.IDS) * len(make_cells(config, self.grids_at(smoke)))
+        decisions = len(claims_of(config)) * len(make_cells(config, self.grids_at(smoke)))
         return config.replace({"claims.confidence": 1 - (1 - config.claims.confidence) / decisions})
 
     def cells(self, smoke: bool = False) -> "list[Cell]":
@@ -250,7 +249,7 @@ def _decide_factors(found: list[Factor], cells: int, config: Config) -> StudyAns
     answer: Answer = "confirmed" if states == {"holds"} else "not confirmed" if "fails" in states else "undecided"
     broken = sum(any(factor.fails(claim) for claim in factor.states) for factor in found)
     what = f"{broken} of {len(found)} factors break a claim"
-    basis = f"{what}; {len(claims.IDS)} claims in {cells} cells, {config.replicas} replicas: intervals by Bonferroni"
+    basis = f"{what}; {len(claims_of(config))} claims in {cells} cells, {config.replicas} replicas: intervals by Bonferroni"
     return StudyAnswer(answer, basis, [], found)
 
 
@@ -260,7 +259,7 @@ def _answer(e: Estimate, p: float, at_least: float, alpha: float) -> Answer:
     return "not confirmed" if e.high < at_least else "undecided"
 
 
-def _correct(replicas: "pd.DataFrame", cell: str, side: Side, kind: str, readout: Readout) -> np.ndarray:
+def _correct(replicas: "pd.DataFrame", cell: str, side: Side, kind: str, readout: str) -> np.ndarray:
     """Share of right answers, (replica, 1)."""
     own = replicas[(replicas.cell == cell) & (replicas.model == side.model) & (replicas.kind == kind)]
     own = own[own.readout == (side.readout or readout)]

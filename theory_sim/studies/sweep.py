@@ -22,10 +22,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from theory_sim.config import Config
-from theory_sim.runs.run import choose_device, configuration_hash, is_finished, results_folder, run
+from theory_sim.runs.folder import configuration_hash, is_finished, results_folder
+from theory_sim.runs.run import run
+from theory_sim.runtime.devices import choose_device
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.progress import Progress
-from theory_sim.runtime.provenance import source_digest
+from theory_sim.runtime.provenance import files_digest
 from theory_sim.runtime.settings import parse_yaml, value_at
 from theory_sim.runtime.storage import write_json
 from theory_sim.runtime.threads import torch_threads
@@ -202,7 +204,7 @@ def _place(
         "config": config.model_dump(mode="json"),
         "keys": list(cells[0].values) if cells else [],
         "device": device.type,
-        "tables": source_digest("theories", "stats.py", "studies/tables.py"),
+        "tables": files_digest("theories", "stats.py", "studies/tables.py"),
         "cells": {id_: cell.values for id_, cell in ids.items()},
     }
     return out / f"{config.name}-sweep" / configuration_hash(config, description), ids, description

@@ -32,10 +32,11 @@ from typing import Any
 
 import numpy as np
 
-from theory_sim.runs.run import Results
+from theory_sim.runs.results import Results
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.storage import write_atomically
-from theory_sim.theories.claims import evaluate_claims, growth_by_leaf
+from theory_sim.theories.label_granularity.claims import growth_by_leaf
+from theory_sim.theories.theory import evaluate_claims
 
 try:
     import pyarrow as pa

@@ -30,14 +30,28 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from theory_sim.config import Config
+from theory_sim.data.law import (
+    Extra,
+    Holds,
+    Node,
+    Nothing,
+    OtherClass,
+    PatchLaw,
+    Strength,
+    Uniform,
+    described,
+    gaussian_norm,
+)
+from theory_sim.data.setup import law_of
 from theory_sim.labels.functions import label_function
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.threads import cores_share_blocks, map_blocks
-from theory_sim.training.trainer import ModelName, log_spaced_steps
+from theory_sim.training.trainer import log_spaced_steps
 
 _NODES = 3
 """Gauss–Legendre nodes for α: exact up to α⁵, and strengths spread little."""
 _NO_FEATURE = -1
+_NO_STRENGTH = Uniform(0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -46,8 +60,8 @@ class Contents:
 
     Attributes:
         feature: of each content, `_NO_FEATURE` for noise alone.
-        low: lower end of its strength.
-        high: upper end.
+        alpha: nodes of its signed strength.
+        weight: their weights.
         noise: σ of its noise.
         count: n_{t,j}, patches of each content in each kind of sample.
         probability: π_t of each kind of sample.
@@ -55,8 +69,8 @@ class Contents:
     """
 
     feature: Int[Tensor, " content"]
-    low: Float[Tensor, " content"]
-    high: Float[Tensor, " content"]
+    alpha: Float[Tensor, "content node"]
+    weight: Float[Tensor, "content node"]
     noise: Float[Tensor, " content"]
     count: Float[Tensor, "kind content"]
     probability: Float[Tensor, " kind"]
@@ -75,7 +89,8 @@ def predict(config: Config, start: xr.Dataset) -> xr.Dataset:
         dimensions of the record.
 
     Raises:
-        InputError: trained output weights or a finite training set: the recursion does not cover them.
+        InputError: the recursion does not cover trained output weights, a finite training set, noise that is not Gaussian,
+            nor a law that samples by a function of its own.
     """
     if config.network.train_output:
         raise InputError("prediction: network.train_output is not covered, only a = 1 frozen")
@@ -92,8 +107,12 @@ def predict(config: Config, start: xr.Dataset) -> xr.Dataset:
         values = torch.stack([run[key] for run in runs]).numpy()
         variables[key] = (dims[: values.ndim], values)
     variables["training_loss"] = (("replica", "update"), torch.stack([run["training_loss"] for run in runs]).numpy())
-    coords = {"step": recursion.steps, "update": np.arange(config.training.steps + 1)}
-    return xr.Dataset(variables, coords, start.attrs)
+    dataset = xr.Dataset(variables, attrs=start.attrs)
+    for name, variable in dataset.data_vars.items():
+        if name in start:
+            variable.attrs |= start[name].attrs
+    own = {name: start.coords[name] for name in start.coords if set(start.coords[name].dims) <= set(dataset.dims)}
+    return dataset.assign_coords(own | {"step": recursion.steps, "update": np.arange(config.training.steps + 1)})
 
 
 class Recursion:
@@ -105,13 +124,14 @@ class Recursion:
         labels: its label function.
     """
 
-    def __init__(self, config: Config, model: ModelName, labels: str) -> None:
-        self.contents = contents = contents_of(config)
-        self.step_size, self.bias_decay = getattr(config.training.step_size, model), config.bias_decay
+    def __init__(self, config: Config, model: str, labels: str) -> None:
+        law = described(law_of(config), "prediction")
+        self.contents = contents = contents_of(law, config.data.dim)
+        self.step_size, self.bias_decay = config.training.step_size[model], config.bias_decay
         self.n_steps = config.training.steps
         self.steps = log_spaced_steps(self.n_steps, config.record.points)
-        self.truth = _with_noise(label_function(labels, config.label_tree).probability(), config)[contents.leaf]
-        self.alpha, self.weight = _quadrature(contents)
+        self.truth = _with_noise(label_function(labels, law.tree).probability(), law)[contents.leaf]
+        self.alpha, self.weight = contents.alpha, contents.weight
 
     def follow(
         self, u: Float[Tensor, "head m feature"], bias: Float[Tensor, "head m"], norm: Float[Tensor, "head m"]
@@ -145,43 +165,46 @@ class Recursion:
         return {key: torch.stack(values) for key, values in seen.items()}
 
 
-def contents_of(config: Config) -> Contents:
-    """Expected contents of training samples."""
-    tree, data, hard = config.label_tree, config.data, config.hard
-    unit = math.sqrt(data.dim)
-    own = (math.sqrt(1 - data.strength_spread), math.sqrt(1 + data.strength_spread))
-    # Each content: feature, lower and upper strength, σ√d.
-    table: dict[tuple[int, float, float, float], int] = {}
+def contents_of(law: PatchLaw, dim: int) -> Contents:
+    """Expected contents of training samples of a law, in `dim` dimensions."""
+    tree, unit = law.tree, math.sqrt(dim)
+    base = gaussian_norm(law.noise, "prediction")
+    # Each content: feature, strength, sign, σ√d.
+    table: dict[tuple[int, Strength, float, float], int] = {}
 
-    def place(feature: int, strength: tuple[float, ...], noise: float = data.noise) -> int:
-        return table.setdefault((feature, strength[0], strength[1], noise), len(table))
+    def place(feature: int, strength: Strength, sign: float, noise: float) -> int:
+        return table.setdefault((feature, strength, sign, noise), len(table))
 
     rows: list[dict[int, float]] = []
     probability: list[float] = []
     leaves: list[int] = []
-    for is_hard, share in ((False, 1 - data.hard_share), (True, data.hard_share)):
+    for kind, share in law.training_shares.items():
         if share == 0:
             continue
-        law = hard if is_hard else data
-        dominant = float(is_hard and hard.noise > 0)
-        # Independent patches: the dominant noise takes the place of any one of the others.
-        left = 1 - dominant / data.patches if data.patch_law == "independent" else 1.0
+        exact = sum(group.patches for group in law.kinds[kind] if group.exact) if law.independent else 0
+        left = 1 - exact / law.patches  # of independent patches those that draw their group
         for index, leaf in enumerate(tree.leaves):
             row: dict[int, float] = {}
-            for node in tree.ancestors(leaf):
-                missing = is_hard and node < tree.n_coarse
-                if missing and hard.common == "missing":
+
+            def add(at: int, patches: float, row: dict[int, float] = row) -> None:
+                row[at] = row.get(at, 0.0) + patches
+
+            path = tree.ancestors(leaf)
+            others = [y for y in range(tree.n_coarse) if y != path[0]]
+            for group in law.kinds[kind]:
+                patches = group.patches * (1.0 if group.exact or not law.independent else left)
+                if not patches:
                     continue
-                strength = tuple(hard.weak_strength) if missing else own
-                row[place(node, strength)] = data.feature_patches * left
-            others = [y for y in range(tree.n_coarse) if y != tree.ancestors(leaf)[0]]
-            for y in others:
-                if law.feature_noise_patches:
-                    at = place(y, tuple(law.feature_noise))
-                    row[at] = law.feature_noise_patches * left / len(others)
-            if dominant:
-                row[place(_NO_FEATURE, (0.0, 0.0), hard.noise)] = dominant
-            row[place(_NO_FEATURE, (0.0, 0.0))] = data.patches - sum(row.values())
+                if isinstance(group.holds, Nothing):
+                    if group.noise is not None:
+                        add(place(_NO_FEATURE, _NO_STRENGTH, 1.0, gaussian_norm(group.noise, "prediction")), patches)
+                    continue
+                signs = {"+": (1.0,), "random": (1.0, -1.0), "class": (1.0 - 2.0 * path[0],), "-class": (2.0 * path[0] - 1.0,)}
+                for feature in _features(law, group.holds, path, others):
+                    for sign in signs[group.sign]:
+                        share_of = len(others) if isinstance(group.holds, OtherClass) else 1
+                        add(place(feature, group.strength, sign, base), patches / share_of / len(signs[group.sign]))
+            add(place(_NO_FEATURE, _NO_STRENGTH, 1.0, base), law.patches - sum(row.values()))
             rows.append(row)
             probability.append(share * tree.leaf_probability[index])
             leaves.append(index)
@@ -189,28 +212,33 @@ def contents_of(config: Config) -> Contents:
     for t, row in enumerate(rows):
         for j, n in row.items():
             count[t, j] = n
-    feature, low, high, noise = zip(*table, strict=True)
-    numbers = [torch.tensor(values, dtype=torch.float64) for values in (low, high, noise)]
+    alpha, weight = _quadrature([(strength, sign) for _, strength, sign, _ in table])
     return Contents(
-        torch.tensor(feature),
-        numbers[0],
-        numbers[1],
-        numbers[2] / unit,
+        torch.tensor([feature for feature, *_ in table]),
+        alpha,
+        weight,
+        torch.tensor([noise for *_, noise in table], dtype=torch.float64) / unit,
         count,
         torch.tensor(probability, dtype=torch.float64),
         torch.tensor(leaves),
     )
 
 
-def _with_noise(truth: Float[Tensor, "leaf label"], config: Config) -> Float[Tensor, "leaf label"]:
+def _features(law: PatchLaw, holds: Holds, path: tuple[int, ...], others: list[int]) -> list[int]:
+    """The features that patches of a group may hold, in samples of a leaf with this path."""
+    if isinstance(holds, Node):
+        return [path[holds.level - 1]] if holds.level <= len(path) else []
+    return others if isinstance(holds, OtherClass) else [law.feature_of(holds)] if isinstance(holds, Extra) else []
+
+
+def _with_noise(truth: Float[Tensor, "leaf label"], law: PatchLaw) -> Float[Tensor, "leaf label"]:
     """P(label | leaf) where some samples carry the label of a random leaf."""
-    leaf = torch.tensor(config.label_tree.leaf_probability, dtype=torch.float64)
-    return (1 - config.data.label_noise) * truth + config.data.label_noise * (leaf @ truth)
+    leaf = torch.tensor(law.tree.leaf_probability, dtype=torch.float64)
+    return (1 - law.label_noise) * truth + law.label_noise * (leaf @ truth)
 
 
-def _quadrature(contents: Contents) -> tuple[Float[Tensor, "content node"], Float[Tensor, "content node"]]:
-    """Strengths and their weights for each content."""
+def _quadrature(laws: list[tuple[Strength, float]]) -> tuple[Float[Tensor, "content node"], Float[Tensor, "content node"]]:
+    """Signed strengths and their weights for each content: E f(α) = ∫ f(F⁻¹(u)) du by Gauss and Legendre's rule."""
     x, w = np.polynomial.legendre.leggauss(_NODES)
-    half = (contents.high - contents.low)[:, None] / 2
-    alpha = contents.low[:, None] + half * (1 + torch.from_numpy(x))
-    return alpha, torch.from_numpy(w / 2).expand_as(alpha)
+    alpha = [sign * np.asarray(strength.ppf((1 + x) / 2)) for strength, sign in laws]
+    return torch.from_numpy(np.array(alpha)), torch.from_numpy(w / 2).expand(len(laws), -1)

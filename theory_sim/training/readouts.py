@@ -1,4 +1,4 @@
-"""Readouts: how a model, trained with any labels, answers the coarse question.
+"""Readouts: how a network, trained with any labels, answers the coarse question.
 
 ==================  =======================================================================================
 sum_logits          the coarse class whose heads' logits sum highest
@@ -13,6 +13,8 @@ probabilities: one coarse class gets 1, or, where several are exactly tied (as w
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,11 +23,70 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from theory_sim.data.sampler import Batch
-from theory_sim.training.engines.dense import HeadGroups
+from theory_sim.runtime.contracts import READOUTS
+from theory_sim.training.engines.base import HeadGroups
 from theory_sim.training.trainer import Model, Training
 
 Answer = Callable[[Batch, Float[Tensor, "R B head"]], Float[Tensor, "R B coarse"]]
-"""From samples and the model's heads to the probability of answering each coarse class."""
+"""From samples and the network's heads to the probability of answering each coarse class."""
+OfHeads = Callable[[Float[Tensor, "R B head"], HeadGroups], Float[Tensor, "R B coarse"]]
+"""From the heads and the coarse class of each to the same."""
+Fit = Callable[[Training, Model], Answer]
+"""From a trained network to its answers."""
+
+
+@dataclass(frozen=True)
+class Readout:
+    """The contract of a readout.
+
+    Attributes:
+        name: what ``transfer.readouts`` takes.
+        fit: from a trained network to its answers.
+        quick: whether nothing is fitted, so that it is looked at during training too.
+    """
+
+    name: str
+    fit: Fit
+    quick: bool = False
+
+
+def register_readout(name: str) -> Callable[[OfHeads], OfHeads]:
+    """Register a readout that needs no fitting: a function ``(heads, parents) → probabilities``.
+
+    Args:
+        name: what ``transfer.readouts`` takes.
+    """
+
+    def register(of_heads: OfHeads) -> OfHeads:
+        READOUTS.add(name, Readout(name, _Quick(of_heads), quick=True), of_heads)
+        return of_heads
+
+    return register
+
+
+def register_fitted_readout(name: str) -> Callable[[Fit], Fit]:
+    """Register a readout that is fitted: a function ``(training, network) → answer``.
+
+    Args:
+        name: what ``transfer.readouts`` takes.
+    """
+
+    def register(fit: Fit) -> Fit:
+        READOUTS.add(name, Readout(name, fit), fit)
+        return fit
+
+    return register
+
+
+@dataclass(frozen=True)
+class _Quick:
+    """The fit of a readout that needs none."""
+
+    of_heads: OfHeads
+
+    def __call__(self, training: Training, model: Model) -> Answer:
+        parents = training.parents(model)
+        return lambda batch, heads: self.of_heads(heads, parents)
 
 
 def choose(values: Float[Tensor, "*n option"]) -> Float[Tensor, "*n option"]:
@@ -35,17 +96,19 @@ def choose(values: Float[Tensor, "*n option"]) -> Float[Tensor, "*n option"]:
 
 
 def readouts(training: Training, model: Model) -> dict[str, Answer]:
-    """The configured readouts of a trained model; the learning ones are fitted here."""
-    learning = {"linear_probe": _linear_probe, "finetuning": _finetuning}
-    return {
-        name: learning[name](training, model) if name in learning else _from_heads(name, training, model)
-        for name in training.config.transfer.readouts
-    }
+    """The configured readouts of a trained network; the learning ones are fitted here."""
+    return {name: READOUTS[name].fit(training, model) for name in training.config.transfer.readouts}
+
+
+def quick_names(training: Training) -> tuple[str, ...]:
+    """The readouts that are looked at during training: the package's quick ones, then those configured."""
+    own = [name for name in training.config.transfer.readouts if READOUTS[name].quick]
+    return tuple(dict.fromkeys([*QUICK_READOUTS, *own]))
 
 
 def quick_readouts(training: Training, model: Model) -> dict[str, Answer]:
     """The readouts that need no fitting, to be looked at during training."""
-    return {name: _from_heads(name, training, model) for name in _of_heads}
+    return {name: READOUTS[name].fit(training, model) for name in quick_names(training)}
 
 
 def correctness(answer: Float[Tensor, "R B coarse"], coarse: Int[Tensor, "R B"]) -> Float[Tensor, "R B"]:
@@ -53,21 +116,26 @@ def correctness(answer: Float[Tensor, "R B coarse"], coarse: Int[Tensor, "R B"])
     return answer.gather(-1, coarse[..., None])[..., 0]
 
 
-_of_heads: dict[str, Callable[[Tensor, HeadGroups], Tensor]] = {
-    "sum_logits": lambda heads, parent: choose(parent.sum(heads)),
-    "sum_probabilities": lambda heads, parent: choose(parent.sum(heads.softmax(-1))),
-    "argmax_parent": lambda heads, parent: parent.sum(choose(heads)),
-}
-
-QUICK_READOUTS = tuple(_of_heads)
-"""The readouts that need no fitting."""
+@register_readout("sum_logits")
+def _sum_logits(heads: Tensor, parents: HeadGroups) -> Tensor:
+    return choose(parents.sum(heads))
 
 
-def _from_heads(name: str, training: Training, model: Model) -> Answer:
-    parent = training.parents(model)
-    return lambda batch, heads: _of_heads[name](heads, parent)
+@register_readout("sum_probabilities")
+def _sum_probabilities(heads: Tensor, parents: HeadGroups) -> Tensor:
+    return choose(parents.sum(heads.softmax(-1)))
 
 
+@register_readout("argmax_parent")
+def _argmax_parent(heads: Tensor, parents: HeadGroups) -> Tensor:
+    return parents.sum(choose(heads))
+
+
+QUICK_READOUTS = ("sum_logits", "sum_probabilities", "argmax_parent")
+"""The package's readouts that need no fitting."""
+
+
+@register_fitted_readout("linear_probe")
 def _linear_probe(training: Training, model: Model) -> Answer:
     """Logistic regression (scikit-learn, ℓ2 with C = 1), one per replica.
 
@@ -80,7 +148,7 @@ def _linear_probe(training: Training, model: Model) -> Answer:
     features = model.engine.activity(data).flatten(2).cpu().numpy()
     scale = np.sqrt(np.mean(np.square(features), (1, 2), keepdims=True)) + np.finfo(features.dtype).tiny
     labels = training.target.assign(data).cpu().numpy()
-    probes = [LogisticRegression(max_iter=1000).fit(f, y) for f, y in zip(features / scale, labels, strict=True)]
+    probes: list[Any] = [LogisticRegression(max_iter=1000).fit(f, y) for f, y in zip(features / scale, labels, strict=True)]
 
     def answer(batch: Batch, heads: Tensor) -> Tensor:
         activity = model.engine.activity(batch).flatten(2).cpu().numpy() / scale
@@ -90,8 +158,9 @@ def _linear_probe(training: Training, model: Model) -> Answer:
     return answer
 
 
+@register_fitted_readout("finetuning")
 def _finetuning(training: Training, model: Model) -> Answer:
-    """A copy of the model takes `transfer.steps` steps on fresh coarse-labelled batches."""
+    """A copy of the network takes `transfer.steps` steps on fresh coarse-labelled batches."""
     config, stream = training.config, training.streams("finetuning")
     engine = model.engine.regrouped(config.transfer.step_size, training.parents(model))
     for _ in range(config.transfer.steps):

@@ -1,6 +1,6 @@
-"""What is seen of a training run: correlations, lucky sets, responses, losses and errors, as labelled arrays.
+"""What is recorded of a training run: correlations, lucky sets, responses, losses and errors, as labelled arrays.
 
-Each model gives one `xarray.Dataset`:
+Each network gives one `xarray.Dataset`:
 
 =================  ==============================================  ====================================================
 variable           dimensions                                      meaning
@@ -14,66 +14,72 @@ lucky              replica, head, neuron, feature                  the same at i
 response           replica, step, head, feature                    Σ_r a_{c,r} ReLU(⟨w_{c,r}, v⟩ + b_{c,r})
 training_loss      replica, update                                 cross-entropy before each update, and at the end
 final_loss         replica, sample                                 its samples at the end
-curve_error        replica, step, kind, readout                    easy and hard error on ``test.curve_samples``
+curve_error        replica, step, kind, readout                    error on ``test.curve_samples`` of each kind
 test_correct       replica, kind, test_sample, test_readout        probability of the right answer at the end
 test_error         replica, kind, test_readout                     one minus its mean
+*your own*         replica, step, *name*_0, …                      what a function given to ``run(record=...)`` returned
 =================  ==============================================  ====================================================
 
-Steps are those of `theory_sim.training.trainer.log_spaced_steps`. Losses are in nats; correlations and responses have the unit
-of the weights times the features' norm, which is 1. Attributes hold as JSON texts the ``config``, the labels' ``alignment``
-with the coarse target (`theory_sim.labels.functions.Alignment`), and the engine's ``certificate``.
+Steps are those of `theory_sim.training.trainer.log_spaced_steps`. Losses are in nats; correlations and responses have the
+unit of the weights times the features' norm, which is 1. Attributes hold as JSON texts the ``config``, the labels'
+``alignment`` with the coarse target (`theory_sim.labels.alignment.Alignment`), and the engine's ``certificate``.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
 
-from theory_sim.config import Config
 from theory_sim.data.sampler import Batch
-from theory_sim.training.engines.dense import StepReport
-from theory_sim.training.evaluation import KINDS, evaluate, score
-from theory_sim.training.readouts import QUICK_READOUTS, quick_readouts
-from theory_sim.training.trainer import Model, ModelName, Training, log_spaced_steps
+from theory_sim.runtime.errors import InputError
+from theory_sim.training.engines.base import StepReport
+from theory_sim.training.evaluation import evaluate, score
+from theory_sim.training.readouts import quick_readouts
+from theory_sim.training.records import record_of
+from theory_sim.training.trainer import Training, log_spaced_steps
+
+Record = Callable[[Training], Any]
+"""From a training between two steps to a number, or an array whose first axis is the replicas; or a mapping of these by
+network."""
+_OWN = "own."
+"""Before the names of what a user records."""
 
 
 class Recorder:
-    """Watches a `Training`; what it has seen so far can be saved and restored with a checkpoint.
+    """Records a `Training`; what it has recorded so far can be saved and restored with a checkpoint.
 
     Args:
-        training: the training to watch.
+        training: the training.
+        record: further quantities by name, recorded at the same steps.
     """
 
-    def __init__(self, training: Training) -> None:
-        self.training = training
+    def __init__(self, training: Training, record: Mapping[str, Record] | None = None) -> None:
+        self.training, self.record = training, dict(record or {})
         self.steps = log_spaced_steps(training.config.training.steps, training.config.record.points)
-        samples = training.config.test.curve_samples
-        self._curve_set = Batch.joined(
-            [training.test_sampler.sample(training.streams(f"curve {kind}"), samples, float(kind == "hard")) for kind in KINDS]
-        )
+        self._curve_set = Batch.joined([training.curve_batch(kind) for kind in training.kinds])
         self._seen: dict[str, list[Tensor]] = {}
 
-    def losses(self, reports: dict[ModelName, StepReport]) -> None:
+    def losses(self, reports: Mapping[str, StepReport]) -> None:
         """Note the loss of a step."""
         for name, report in reports.items():
             self._note(f"{name}/training_loss", report.loss)
 
     def record_step(self) -> dict[str, Any] | None:
         """Record the present state if this step is on the schedule; returns the step's log line."""
-        if self.training.steps_done not in self.steps:
+        training = self.training
+        if training.steps_done not in self.steps:
             return None
-        line: dict[str, Any] = {"step": self.training.steps_done}
-        for name, model in self.training.models.items():
+        line: dict[str, Any] = {"step": training.steps_done}
+        for name, model in training.models.items():
             bias, output = model.engine.bias, model.engine.output
-            correlation = model.engine.correlation(self.training.dictionary)
+            correlation = model.engine.correlation(training.dictionary)
             response = (output[..., None] * (correlation + bias[..., None]).relu()).sum(2)
-            right = score(self._curve_set, model, quick_readouts(self.training, model))
-            error = 1 - right.unflatten(1, (len(KINDS), -1)).mean(2)
+            right = score(self._curve_set, model, quick_readouts(training, model))
+            error = 1 - right.unflatten(1, (len(training.kinds), -1)).mean(2)
             for key, value in {
                 "correlation": correlation,
                 "bias": bias,
@@ -82,35 +88,37 @@ class Recorder:
                 "curve_error": error,
             }.items():
                 self._note(f"{name}/{key}", value)
-            if self.training.config.network.train_output:
+            if training.config.network.train_output:
                 self._note(f"{name}/output", output)
             by_readout = error.mean(0)[:, 0].tolist()
-            line[name] = dict(zip((f"{kind}_error" for kind in KINDS), by_readout, strict=True))
+            line[name] = dict(zip((f"{kind}_error" for kind in training.kinds), by_readout, strict=True))
             if losses := self._seen.get(f"{name}/training_loss"):
                 line[name]["training_loss"] = float(losses[-1].mean())
+        for name, function in self.record.items():
+            self._note_own(name, function(training))
         return line
 
     def state(self) -> dict[str, Tensor]:
-        """All that was seen, as tensors with time in front."""
+        """All that was recorded, as tensors with time in front."""
         return {f"seen/{key}": torch.stack(values) for key, values in self._seen.items()}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Go on from a `state`."""
         self._seen = {key.removeprefix("seen/"): list(value) for key, value in tensors.items() if key.startswith("seen/")}
 
-    def finish(self, progress: Callable[[int], None] = lambda samples: None) -> dict[ModelName, xr.Dataset]:
-        """Test the trained models and hand out everything as datasets.
+    def finish(self, on_progress: Callable[[int], None] = lambda samples: None) -> dict[str, xr.Dataset]:
+        """Test the trained networks and hand out everything as datasets.
 
         Args:
-            progress: told the number of test samples judged since it was last called.
+            on_progress: called with the number of test samples judged since its last call.
         """
         training = self.training
         final = training.next_losses()
         for name, loss in final.items():
             self._note(f"{name}/training_loss", loss.mean(-1))
-        correct = evaluate(training, progress)
+        correct = evaluate(training, on_progress)
         return {
-            name: _dataset(training.config, self.steps, model, self._model_seen(name), final[name], correct[name]).assign_attrs(
+            name: record_of(training, self.steps, model, self._of_network(name), final[name], correct[name]).assign_attrs(
                 alignment=json.dumps(asdict(training.alignment(model)))
             )
             for name, model in training.models.items()
@@ -119,54 +127,23 @@ class Recorder:
     def _note(self, key: str, value: Tensor) -> None:
         self._seen.setdefault(key, []).append(value.detach().cpu().clone())
 
-    def _model_seen(self, name: ModelName) -> dict[str, Tensor]:
-        """Arrays of one model, (replica, time, …)."""
-        return {key.removeprefix(f"{name}/"): torch.stack(v, 1) for key, v in self._seen.items() if key.startswith(f"{name}/")}
+    def _note_own(self, name: str, value: Any) -> None:
+        replicas = self.training.config.replicas
+        by_network = value if isinstance(value, Mapping) else dict.fromkeys(self.training.models, value)
+        if unknown := [network for network in by_network if network not in self.training.models]:
+            raise InputError(f"record {name}: there is no network '{unknown[0]}'; there are {', '.join(self.training.models)}")
+        for network, of_network in by_network.items():
+            numbers = torch.as_tensor(of_network)
+            if numbers.dim() == 0:
+                numbers = numbers.expand(replicas)
+            if len(numbers) != replicas:
+                raise InputError(
+                    f"record {name}: expected a number, or an array whose first axis is the {replicas} replicas,"
+                    f" got the shape {tuple(numbers.shape)}"
+                )
+            self._note(f"{network}/{_OWN}{name}", numbers)
 
-
-def _dataset(
-    config: Config, steps: list[int], model: Model, seen: dict[str, Tensor], final_loss: Tensor, test_correct: Tensor
-) -> xr.Dataset:
-    neuron, tree = ("replica", "step", "head", "neuron"), config.label_tree
-    arrays = {key: value.numpy() for key, value in seen.items()}
-    firing = arrays["correlation"] + arrays["bias"][..., None] > 0
-    correct = test_correct.cpu().numpy()
-    variables: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
-        "correlation": ((*neuron, "feature"), arrays["correlation"]),
-        "bias": (neuron, arrays["bias"]),
-        "norm": (neuron, arrays["norm"]),
-        "firing": ((*neuron, "feature"), firing),
-        "lucky": (("replica", "head", "neuron", "feature"), firing[:, 0]),
-        "response": (("replica", "step", "head", "feature"), arrays["response"]),
-        "training_loss": (("replica", "update"), arrays["training_loss"]),
-        "final_loss": (("replica", "sample"), final_loss.cpu().numpy()),
-        "curve_error": (("replica", "step", "kind", "readout"), arrays["curve_error"]),
-        "test_correct": (("replica", "kind", "test_sample", "test_readout"), correct),
-        "test_error": (("replica", "kind", "test_readout"), 1 - correct.mean(2)),
-    }
-    if "output" in arrays:
-        variables["output"] = (neuron, arrays["output"])
-    certificate = model.engine.certificate()
-    return xr.Dataset(
-        variables,
-        coords={
-            "replica": np.arange(config.replicas),
-            "step": steps,
-            "update": np.arange(arrays["training_loss"].shape[1]),
-            "kind": list(KINDS),
-            "readout": list(QUICK_READOUTS),
-            "test_readout": list(config.transfer.readouts),
-            "feature": np.arange(tree.n_nodes),
-            "feature_name": ("feature", list(tree.names)),
-            "feature_level": ("feature", [len(tree.ancestors(node)) for node in range(tree.n_nodes)]),
-            "feature_parent": ("feature", list(tree.parent)),
-            "head": np.arange(model.labels.n_classes),
-            "head_parent": ("head", model.labels.parent.numpy()),
-        },
-        attrs={
-            "model": model.name,
-            "labels": model.labels.name,
-            "config": json.dumps(config.model_dump(mode="json")),
-            "certificate": json.dumps(certificate and {**asdict(certificate), "total": certificate.total}),
-        },
-    )
+    def _of_network(self, name: str) -> dict[str, Tensor]:
+        """Arrays of one network, (replica, time, …); a user's keep their own names."""
+        own = {key.removeprefix(f"{name}/"): torch.stack(v, 1) for key, v in self._seen.items() if key.startswith(f"{name}/")}
+        return {key.removeprefix(_OWN): value for key, value in own.items()}

@@ -1,32 +1,30 @@
-"""Training of R replicas: a coarse and a fine model see the same samples, each with its own labels.
+"""Training of R replicas: a theory's networks see the same samples, each with its own labels.
 
-Nothing here knows what is recorded: whoever watches calls `Training.step` and looks.
+Nothing here knows what is recorded: a recorder calls `Training.step` and reads the state between steps.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from theory_sim.config import Config
-from theory_sim.data.dictionary import Dictionary, canonical_dictionary, rotated_dictionary
-from theory_sim.data.sampler import Batch, PatchSampler
+from theory_sim.data.dictionary import Dictionary
+from theory_sim.data.law import Law
+from theory_sim.data.sampler import Batch, make_sampler
+from theory_sim.data.setup import law_of, make_dictionary
 from theory_sim.labels.alignment import Alignment, alignment
 from theory_sim.labels.functions import LabelContext, LabelFunction, label_function
+from theory_sim.runtime.contracts import ENGINES
 from theory_sim.runtime.errors import DivergedError
-from theory_sim.runtime.memory import check_fits
 from theory_sim.runtime.streams import Streams, streams
-from theory_sim.training.engines.base import Engine
-from theory_sim.training.engines.dense import DenseEngine, HeadGroups, StepReport
+from theory_sim.training.engines.base import Engine, HeadGroups, StepReport
 from theory_sim.training.engines.loss import cross_entropy
-from theory_sim.training.engines.lucky.engine import LuckyEngine
-from theory_sim.training.network import Parameters
 
-ModelName = Literal["coarse", "fine"]
-MODELS: tuple[ModelName, ...] = get_args(ModelName)
-
+_CHUNK = 250
+"""Test samples per replica drawn and judged at once."""
 _ALIGNED = 2000
 """Fresh samples that tell a label function's alignment."""
 
@@ -35,7 +33,7 @@ _ALIGNED = 2000
 class Model:
     """A network in training and the label function that it is trained with."""
 
-    name: ModelName
+    name: str
     labels: LabelFunction
     engine: Engine
 
@@ -45,39 +43,57 @@ class Training:
 
     Args:
         config: the configuration.
-        device: where all of it lives.
+        device: the device of all tensors.
+        law: the law of samples; the configuration's without it.
+        dictionary: the features of each replica; the configuration's without it.
 
     Attributes:
         steps_done: number of steps made.
+        law: the law of training samples.
         dictionary: the features of each replica.
         sampler: draws training samples with these features.
         test_sampler: draws test samples: the same one, unless the target's distribution is shifted.
-        target: the coarse labels that both models are tested on.
-        models: the coarse and the fine model.
+        target: the coarse labels that all networks are tested on.
+        models: the networks by their names.
     """
 
-    def __init__(self, config: Config, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        config: Config,
+        device: torch.device | str = "cpu",
+        law: Law | None = None,
+        dictionary: Dictionary | None = None,
+    ) -> None:
         self.config = config
         self.device = torch.device(device)
         self.steps_done = 0
-        self.dictionary = make_dictionary(config, self.device)
-        noise_patches, shifted = config.training.engine == "dense", config.at_target
-        self.sampler = PatchSampler(config, self.dictionary, noise_patches)
-        self.test_sampler = self.sampler if shifted is config else PatchSampler(shifted, self.dictionary, noise_patches)
-        self.target = label_function("level(1)", config.label_tree)
+        self.law = law_of(config) if law is None else law
+        self.dictionary = make_dictionary(config, self.device) if dictionary is None else dictionary
+        self._engine: type[Engine] = ENGINES[config.training.engine]
+        shifted = config.at_target
+        self.sampler = make_sampler(self.law, self.dictionary, self._engine.noise_patches)
+        self.test_sampler = self.sampler
+        if shifted is not config:
+            self.test_sampler = make_sampler(law_of(shifted), self.dictionary, self._engine.noise_patches)
+        self.target = label_function("level(1)", self.law.tree)
         self._streams = self.streams("training")
         self._training_set: Batch | None = None
         if config.data.training_samples:
             self._training_set = self.sampler.sample(
-                self.streams("training set"), config.data.training_samples, config.data.hard_share
+                self.streams("training set"), config.data.training_samples, self.law.training_shares
             )
-        self.models = {name: self._model(name) for name in MODELS}
+        self.models = {name: self._model(name) for name in config.networks}
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of samples that networks are tested on."""
+        return tuple(self.law.kinds)
 
     def streams(self, name: str) -> Streams:
         """Random streams of the data, at their beginning, one for every replica."""
         return streams(self.config.seed_of("data"), name, self.config.replicas, self.device)
 
-    def step(self) -> dict[ModelName, StepReport]:
+    def step(self) -> dict[str, StepReport]:
         """One step of every model on the same batch.
 
         Raises:
@@ -103,7 +119,7 @@ class Training:
     def draw_batch(self, streams: Streams, samples: int) -> Batch:
         """Training samples from any stream: fresh ones, or of the finite training set."""
         if self._training_set is None:
-            return self.sampler.sample(streams, samples, self.config.data.hard_share)
+            return self.sampler.sample(streams, samples, self.law.training_shares)
         size = self.config.data.training_samples
         return self._training_set.take(streams.integers(size, samples).to(self.device))
 
@@ -111,13 +127,23 @@ class Training:
         """Samples to fit a readout on: training samples, or fresh ones of the target's distribution where it is shifted."""
         if self.test_sampler is self.sampler:
             return self.draw_batch(streams, samples)
-        return self.test_sampler.sample(streams, samples, self.config.data.hard_share)
+        return self.test_sampler.sample(streams, samples, self.law.training_shares)
+
+    def test_batches(self, kind: str) -> Iterator[Batch]:
+        """The test samples of a kind, a few at a time."""
+        stream = self.streams(f"test {kind}")
+        for start in range(0, self.config.test.samples, _CHUNK):
+            yield self.test_sampler.sample(stream, min(_CHUNK, self.config.test.samples - start), kind)
+
+    def curve_batch(self, kind: str) -> Batch:
+        """The few test samples of a kind that are looked at during training."""
+        return self.test_sampler.sample(self.streams(f"curve {kind}"), self.config.test.curve_samples, kind)
 
     def parents(self, model: Model) -> HeadGroups:
         """The coarse class of each head."""
         return HeadGroups(model.labels.parent.to(self.device), self.target.n_classes)
 
-    def next_losses(self) -> dict[ModelName, Tensor]:
+    def next_losses(self) -> dict[str, Tensor]:
         """Loss of each sample of the next batch (R, B), without a step: the training loss where training ended."""
         batch = self.next_batch()
         return {
@@ -128,7 +154,7 @@ class Training:
         """How a model's labels relate to the coarse target: in replica 0, on the training set or on fresh samples."""
         own = self._training_set
         if own is None:
-            own = self.sampler.truth(self.streams("alignment"), _ALIGNED, self.config.data.hard_share)
+            own = self.sampler.latents(self.streams("alignment"), _ALIGNED, self.law.training_shares)
         return alignment(model.labels.assign(own)[0], own.coarse[0])
 
     def state(self) -> dict[str, Tensor]:
@@ -150,23 +176,14 @@ class Training:
         for name, model in self.models.items():
             model.engine.restore(_below(name, tensors))
 
-    def _model(self, name: ModelName) -> Model:
+    def _model(self, name: str) -> Model:
         config = self.config
-        labels = label_function(getattr(config.labels, name), config.label_tree, known=self._known())
+        labels = label_function(config.labels[name], self.law.tree, context=self._context())
         own = streams(config.seed_of("init"), f"init {name}", config.replicas, self.device)
-        step_size = getattr(config.training.step_size, name)
-        if config.training.engine == "lucky":
-            return Model(name, labels, LuckyEngine.initial(config, own, labels.n_classes, step_size, self.dictionary))
-        dtype = getattr(torch, config.training.dtype)
-        weights = config.replicas * labels.n_classes * config.neurons * config.data.dim
-        # The weights and their change; other arrays are small beside them where it matters.
-        check_fits(2 * weights * dtype.itemsize, self.device, f"network.neurons: {config.neurons} neurons in each head need")
-        parameters = Parameters.initial(
-            own, labels.n_classes, config.neurons, config.data.dim, config.network.init_std, config.threshold, dtype
-        )
-        return Model(name, labels, DenseEngine(parameters, step_size, config.bias_decay, config.network.train_output))
+        step_size = config.training.step_size[name]
+        return Model(name, labels, self._engine.initial(config, self.law, own, labels.n_classes, step_size, self.dictionary))
 
-    def _known(self) -> LabelContext:
+    def _context(self) -> LabelContext:
         """What a label function may rest on: of a finite training set each sample's mean patch, to be clustered."""
         own = self._training_set
         if own is None:
@@ -178,15 +195,6 @@ class Training:
 def _below(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of a state that stand below a name."""
     return {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
-
-
-def make_dictionary(config: Config, device: torch.device) -> Dictionary:
-    """The features of every replica."""
-    features, dtype = config.label_tree.n_nodes, getattr(torch, config.training.dtype)
-    if config.data.basis == "canonical":
-        return canonical_dictionary(config.replicas, features, config.data.dim, device, dtype)
-    own = streams(config.seed_of("dictionary"), "dictionary", config.replicas, device)
-    return rotated_dictionary(own, features, config.data.dim, dtype)
 
 
 def log_spaced_steps(steps: int, points: int) -> list[int]:

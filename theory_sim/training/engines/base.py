@@ -1,24 +1,97 @@
-"""How a training step is computed: `dense` holds all weights, `lucky` those that can ever fire at theory-scale widths."""
+"""The contract of an engine: how a training step is computed.
 
-from typing import Protocol, runtime_checkable
+`dense` holds all weights, `lucky` those that can ever fire at theory-scale widths. An engine is registered by its class, under
+the name that ``training.engine`` takes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from theory_sim.config import Config
 from theory_sim.data.dictionary import Dictionary
+from theory_sim.data.law import Law
 from theory_sim.data.sampler import Batch
-from theory_sim.training.engines.dense import HeadGroups, StepReport
+from theory_sim.runtime.contracts import ENGINES
+from theory_sim.runtime.streams import Streams
 from theory_sim.training.engines.lucky.certificate import Certificate
 from theory_sim.training.network import Parameters
 
 
+@dataclass(frozen=True)
+class StepReport:
+    """What a step came to.
+
+    Attributes:
+        loss: cross-entropy on the batch before the update, in nats.
+        update: the largest ‖Δw_{c,r}‖₂.
+    """
+
+    loss: Float[Tensor, " R"]
+    update: Float[Tensor, " R"]
+
+
+@dataclass(frozen=True)
+class HeadGroups:
+    """Heads that belong together, such as those of one coarse class.
+
+    Attributes:
+        of: the group of each head.
+        n: number of groups; some may be empty.
+    """
+
+    of: Int[Tensor, " head"]
+    n: int
+
+    def sum(self, values: Float[Tensor, "*n head"]) -> Float[Tensor, "*n group"]:
+        """Sum over the heads of each group."""
+        return values.new_zeros(*values.shape[:-1], self.n).index_add_(-1, self.of.to(values.device), values)
+
+
 @runtime_checkable
 class Engine(Protocol):
-    """R networks in training, side by side. Whoever holds one need not know which."""
+    """R networks in training, side by side.
 
+    Attributes:
+        noise_patches: whether it needs the patches that hold the law's noise alone.
+        step_size: η.
+        bias_decay: κ.
+        train_output: whether a is trained too.
+    """
+
+    noise_patches: ClassVar[bool]
     step_size: float
     bias_decay: float
     train_output: bool
+
+    @staticmethod
+    def check(config: Config, law: Law) -> None:
+        """Refuse a configuration that the engine does not cover.
+
+        Raises:
+            InputError: the message names the key to change.
+        """
+
+    @classmethod
+    def initial(
+        cls, config: Config, law: Law, streams: Streams, heads: int, step_size: float, dictionary: Dictionary
+    ) -> "Engine":
+        """Networks as they start, one for each stream.
+
+        Args:
+            config: the configuration.
+            law: its law of samples.
+            streams: of the initial weights; their number is R.
+            heads: number of outputs.
+            step_size: η.
+            dictionary: the features.
+
+        Raises:
+            InputError: they do not fit into memory, or not into what the engine covers.
+        """
 
     @property
     def parameters(self) -> Parameters:
@@ -61,3 +134,20 @@ class Engine(Protocol):
 
     def certificate(self) -> Certificate | None:
         """How improbable it is that anything left out mattered; None where nothing is left out."""
+
+
+EngineClass = TypeVar("EngineClass", bound=type)
+
+
+def register_engine(name: str) -> Callable[[EngineClass], EngineClass]:
+    """Register the class below it as an engine.
+
+    Args:
+        name: what ``training.engine`` takes.
+    """
+
+    def add(class_: EngineClass) -> EngineClass:
+        ENGINES.add(name, class_)
+        return class_
+
+    return add

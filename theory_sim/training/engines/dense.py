@@ -12,15 +12,21 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, linalg
 from torch.nn.functional import linear
 
+from theory_sim.config import Config
 from theory_sim.data.dictionary import Dictionary
+from theory_sim.data.law import Law
 from theory_sim.data.sampler import Batch
+from theory_sim.runtime.memory import check_fits
+from theory_sim.runtime.streams import Streams
 from theory_sim.runtime.threads import map_blocks
+from theory_sim.training.engines.base import HeadGroups, StepReport, register_engine
 from theory_sim.training.engines.firing import DenseFiring, ListedFiring, firing
 from theory_sim.training.engines.loss import cross_entropy
 from theory_sim.training.network import Parameters
@@ -45,36 +51,7 @@ class Part:
     output: Float[Tensor, "r head m"] | None
 
 
-@dataclass(frozen=True)
-class StepReport:
-    """What a step came to.
-
-    Attributes:
-        loss: cross-entropy on the batch before the update, in nats.
-        update: the largest ‖Δw_{c,r}‖₂.
-    """
-
-    loss: Float[Tensor, " R"]
-    update: Float[Tensor, " R"]
-
-
-@dataclass(frozen=True)
-class HeadGroups:
-    """Heads that belong together, such as those of one coarse class.
-
-    Attributes:
-        of: the group of each head.
-        n: number of groups; some may be empty.
-    """
-
-    of: Int[Tensor, " head"]
-    n: int
-
-    def sum(self, values: Float[Tensor, "*n head"]) -> Float[Tensor, "*n group"]:
-        """Sum over the heads of each group."""
-        return values.new_zeros(*values.shape[:-1], self.n).index_add_(-1, self.of.to(values.device), values)
-
-
+@register_engine("dense")
 class DenseEngine:
     """R networks in training, side by side.
 
@@ -84,6 +61,8 @@ class DenseEngine:
         bias_decay: κ.
         train_output: whether a is trained too, with the same η [ours].
     """
+
+    noise_patches: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -95,6 +74,23 @@ class DenseEngine:
         self.parameters = parameters
         self.step_size, self.bias_decay, self.train_output = step_size, bias_decay, train_output
         self._head_groups: HeadGroups | None = None
+
+    @staticmethod
+    def check(config: Config, law: Law) -> None:
+        """It covers everything."""
+
+    @classmethod
+    def initial(
+        cls, config: Config, law: Law, streams: Streams, heads: int, step_size: float, dictionary: Dictionary
+    ) -> "DenseEngine":
+        """As `theory_sim.training.engines.base.Engine.initial`."""
+        like, network = dictionary.vectors, config.network
+        weights = len(streams) * heads * config.neurons * like.shape[-1]
+        # The weights and their change; other arrays are small beside them where it matters.
+        what = f"network.neurons: {config.neurons} neurons in each head need"
+        check_fits(2 * weights * like.dtype.itemsize, like.device, what)
+        start = Parameters.initial(streams, heads, config.neurons, like.shape[-1], network.init_std, config.threshold, like.dtype)
+        return cls(start, step_size, config.bias_decay, network.train_output)
 
     def regrouped(self, step_size: float, group: "HeadGroups") -> "DenseEngine":
         """A copy that goes on training with sums of heads as logits: a fine model finetuned for the coarse target [ours]."""

@@ -2,11 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from scipy.stats import norm
 
 from theory_sim.config import Config
+from theory_sim.data.law import Law, Nothing, PatchLaw, Uniform, described, gaussian_norm
 from theory_sim.runtime.errors import InputError
 from theory_sim.training.engines.lucky.certificate import STEPS, Ledger, StrengthTable, feature_bound, largest_cut, noise_bound
 
@@ -51,23 +53,24 @@ class Design:
     limit: float
 
     @classmethod
-    def of(cls, config: Config, heads: int) -> "Design":
-        """Plan a model with so many heads.
+    def of(cls, config: Config, law: PatchLaw, heads: int) -> "Design":
+        """Plan a model with so many heads, for samples of a law that `check_law` has passed.
 
         Raises:
             InputError: too much could fire to be left out; the message names the key to change.
         """
-        tau, dim, noise, features = config.threshold, config.data.dim, config.data.noise, config.label_tree.n_nodes
+        tau, dim, noise, features = config.threshold, config.data.dim, law.noise.norm, law.n_features
+        loud = dominant_norm(law)
         everyone, limit = heads * config.neurons, config.training.certificate / 2
         target = config.training.certificate * _SHARE
-        samples, patches = _samples(config), _patches(config)
+        samples, patches = _samples(config, len(law.kinds)), _patches(law)
         silent = noise_bound(tau, noise, dim)
 
         def expected(cut: float) -> float:
-            held = sum(n * _mean_bound(ends, cut, config) for ends, n in patches.items())
-            return everyone * samples * (held + config.data.patches * silent)
+            held = sum(n * _mean_bound(ends, cut, tau, noise, dim) for ends, n in patches.items())
+            return everyone * samples * (held + law.patches * silent)
 
-        highest = tau / _beyond(max(high for _, high in patches))
+        highest = tau / _beyond(max([high for _, high in patches], default=1.0))
         cut = largest_cut(expected, target, highest)
         if cut is None:
             raise InputError(
@@ -75,12 +78,12 @@ class Design:
                 f" training.engine 'lucky' leaves out; it needs less noise, a higher network.threshold, or training.engine dense"
             )
         drawn = everyone * -math.expm1(features * float(norm.logcdf(cut)))
-        dominant: float | None = noise_bound(tau, config.hard.noise, dim)
-        if everyone * samples * (dominant or 0.0) > target:
+        dominant: float | None = noise_bound(tau, loud, dim)
+        if everyone * samples * most_dominant(law) * (dominant or 0.0) > target:
             dominant = None
         plan = cls(
             cut=cut,
-            reach=float(norm.isf(target / max(1.0, drawn * samples * config.data.patches))),
+            reach=float(norm.isf(target / max(1.0, drawn * samples * law.patches))),
             dominant=dominant,
             drawn=drawn,
             threshold=tau,
@@ -89,26 +92,27 @@ class Design:
             heads=heads,
             noise=noise,
             dim=dim,
-            patches=config.data.patches,
+            patches=law.patches,
             ranges=list(patches),
             limit=limit,
         )
         if dominant is None:
-            plan.check_dominant(config)
+            plan.check_dominant(law)
         return plan
 
-    def check_dominant(self, config: Config) -> None:
+    def check_dominant(self, law: PatchLaw) -> None:
         """Refuse dominant noise that undrawn neurons answer in a way that no law here describes.
 
         Raises:
             InputError: it would train them, or too few of them fire for a central-limit law.
         """
-        if config.data.hard_share > 0:
+        loud = dominant_norm(law)
+        if any(share and _dominant_patches(law, kind) for kind, share in law.training_shares.items()):
             raise InputError(
-                f"hard.noise: dominant noise of norm {config.hard.noise:g} in training (data.hard_share) makes neurons fire"
+                f"hard.noise: dominant noise of norm {loud:g} in training (data.hard_share) makes neurons fire"
                 " and so move that training.engine 'lucky' does not draw; it needs less, or training.engine dense"
             )
-        self.dominant_sum(np.array([config.hard.noise]), np.array([self.neurons - self.drawn / self.heads]), np.zeros(1))
+        self.dominant_sum(np.array([loud]), np.array([self.neurons - self.drawn / self.heads]), np.zeros(1))
 
     def dominant_sum(self, length: np.ndarray, undrawn: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
         """Mean and standard deviation of Σ ReLU(⟨w, ζ*⟩ + b) over undrawn neurons, and the error of a normal law.
@@ -157,26 +161,60 @@ class Design:
         return Ledger(replicas, self.limit, silent, self.dominant, strengths, self.heads * self.neurons)
 
 
-def _samples(config: Config) -> int:
+def check_law(law: Law) -> PatchLaw:
+    """The law, if the engine covers it.
+
+    Raises:
+        InputError: it is not described, its noise is not Gaussian, or features have signs or other laws than uniform ones.
+    """
+    what = "training.engine 'lucky'"
+    law = described(law, what)
+    for noise in (law.noise, *law.own_noises):
+        gaussian_norm(noise, what)
+    if len(law.own_noises) > 1:
+        raise InputError(f"{what} covers one law of dominant noise, not {len(law.own_noises)}")
+    for group in chain.from_iterable(law.kinds.values()):
+        if isinstance(group.holds, Nothing) or not group.patches:
+            continue
+        if not isinstance(group.strength, Uniform) or group.strength.low < 0 or group.sign != "+":
+            raise InputError(f"{what} covers features of positive, uniform strength alone; or training.engine dense")
+    return law
+
+
+def dominant_norm(law: PatchLaw) -> float:
+    """σ*√d of dominant noise, 0 where there is none."""
+    return law.own_noises[0].norm if law.own_noises else 0.0
+
+
+def most_dominant(law: PatchLaw) -> int:
+    """Most dominant-noise patches of a sample of any kind, at least 1."""
+    return max(1, *(_dominant_patches(law, kind) for kind in law.kinds))
+
+
+def _dominant_patches(law: PatchLaw, kind: str) -> int:
+    return sum(group.patches for group in law.kinds[kind] if group.noise is not None)
+
+
+def _samples(config: Config, kinds: int) -> int:
     """Samples of a replica in a whole run: training, curves, test, and what readouts are fitted on."""
     training, transfer = config.training, config.transfer
-    curves = 2 * config.test.curve_samples * (config.record.points + 2)
+    curves = kinds * config.test.curve_samples * (config.record.points + 2)
     fitted = transfer.samples * ("linear_probe" in transfer.readouts)
     fitted += transfer.steps * training.batch * ("finetuning" in transfer.readouts)
-    return (training.steps + 1) * training.batch + 2 * config.test.samples + curves + fitted
+    return (training.steps + 1) * training.batch + kinds * config.test.samples + curves + fitted
 
 
-def _patches(config: Config) -> dict[tuple[float, float], int]:
-    """Feature patches of a sample by the range of their strength, at most."""
-    data, hard = config.data, config.hard
-    own = (math.sqrt(1 - data.strength_spread), math.sqrt(1 + data.strength_spread))
-    patches = {own: config.label_tree.depth * data.feature_patches}
-    foreign = [(data.feature_noise, data.feature_noise_patches), (hard.feature_noise, hard.feature_noise_patches)]
-    weak = [(hard.weak_strength, data.feature_patches)] if hard.common == "weak" else []
-    for (low, high), n in foreign + weak:
-        if n:
-            patches[low, high] = patches.get((low, high), 0) + n
-    return patches
+def _patches(law: PatchLaw) -> dict[tuple[float, float], int]:
+    """Feature patches of a sample by the range of their strength, at most: the sum over kinds of sample of each range's most."""
+    most: dict[tuple[float, float], int] = {}
+    for groups in law.kinds.values():
+        count: dict[tuple[float, float], int] = {}
+        for group in groups:
+            if group.patches and not isinstance(group.holds, Nothing) and isinstance(group.strength, Uniform):
+                ends = (group.strength.low, group.strength.high)
+                count[ends] = count.get(ends, 0) + group.patches
+        most = {ends: max(most.get(ends, 0), count.get(ends, 0)) for ends in (*most, *(e for e in count if e not in most))}
+    return most
 
 
 def _beyond(strength: float) -> float:
@@ -184,7 +222,7 @@ def _beyond(strength: float) -> float:
     return strength * (1 + 1e-6) + 1e-9
 
 
-def _mean_bound(ends: tuple[float, float], cut: float, config: Config) -> float:
+def _mean_bound(ends: tuple[float, float], cut: float, tau: float, noise: float, dim: int) -> float:
     """`feature_bound` for a strength that is uniform between two ends."""
     alpha = np.linspace(ends[0], _beyond(ends[1]), STEPS)
-    return float(feature_bound(alpha, cut, config.threshold, config.data.noise, config.data.dim)[1:].mean())
+    return float(feature_bound(alpha, cut, tau, noise, dim)[1:].mean())

@@ -9,7 +9,7 @@ its assumptions and what the certificate says stand in ``lucky.md`` beside this 
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -19,16 +19,18 @@ from torch.nn.functional import embedding_bag
 from theory_sim.config import Config
 from theory_sim.data.dictionary import Dictionary
 from theory_sim.data.latents import DOMINANT_NOISE
+from theory_sim.data.law import Law
 from theory_sim.data.sampler import Batch
+from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.memory import check_fits
 from theory_sim.runtime.streams import Streams
 from theory_sim.runtime.threads import map_blocks
-from theory_sim.training.engines.dense import HeadGroups, StepReport
+from theory_sim.training.engines.base import HeadGroups, StepReport, register_engine
 from theory_sim.training.engines.loss import cross_entropy
 from theory_sim.training.engines.lucky import candidates
 from theory_sim.training.engines.lucky.candidates import Candidates
 from theory_sim.training.engines.lucky.certificate import Certificate, Ledger
-from theory_sim.training.engines.lucky.design import Design
+from theory_sim.training.engines.lucky.design import Design, check_law
 from theory_sim.training.network import Parameters
 
 _PAIRS = 2**14
@@ -52,6 +54,7 @@ class Meeting:
     neurons: Int[Tensor, " n"]
 
 
+@register_engine("lucky")
 class LuckyEngine:
     """R networks in training, side by side; see `theory_sim.training.engines.base.Engine` for what its methods give.
 
@@ -66,6 +69,8 @@ class LuckyEngine:
         bias_decay: κ.
         train_output: whether a is trained too.
     """
+
+    noise_patches: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -85,14 +90,25 @@ class LuckyEngine:
         self._head_groups: HeadGroups | None = None
         self._neurons = max([1, *(int(c.slot.max()) + 1 for c in drawn if len(c.slot))])
 
+    @staticmethod
+    def check(config: Config, law: Law) -> None:
+        """It covers fresh, unshifted samples of a described law with Gaussian noise and positive strengths."""
+        if config.data.training_samples:
+            raise InputError("data.training_samples: training.engine 'lucky' needs fresh samples, 0; or training.engine dense")
+        if config.at_target is not config:
+            raise InputError("target: training.engine 'lucky' tests on unshifted samples only; or training.engine dense")
+        check_law(law)
+
     @classmethod
-    def initial(cls, config: Config, streams: Streams, heads: int, step_size: float, dictionary: Dictionary) -> "LuckyEngine":
+    def initial(
+        cls, config: Config, law: Law, streams: Streams, heads: int, step_size: float, dictionary: Dictionary
+    ) -> "LuckyEngine":
         """Draw the candidates; one stream per replica.
 
         Raises:
             InputError: too much could fire to be drawn, or to be left out; the message names the key to change.
         """
-        design, like = Design.of(config, heads), dictionary.vectors
+        design, like = Design.of(config, check_law(law), heads), dictionary.vectors
         # Half more, for what is recorded and for the largest copies of parts.
         needed = 1.5 * len(streams) * design.drawn * config.data.dim * like.dtype.itemsize
         check_fits(needed, like.device, f"network.neurons: {design.drawn:.3g} of a replica's neurons can fire; they need")
@@ -318,7 +334,7 @@ class LuckyEngine:
             along = self.dictionary.vectors[r] @ noise.T
             mean, std, error = self.design.dominant_sum(length.cpu().numpy(), left, along.abs().sum(0).cpu().numpy())
             z = (noise / length[:, None]) @ self.directions[r].T
-            out[r, sample] += torch.from_numpy(mean).to(out) + torch.from_numpy(std).to(out) * z
+            out[r].index_add_(0, sample, torch.from_numpy(mean).to(out) + torch.from_numpy(std).to(out) * z)
             self.ledger.dominant_error = max(self.ledger.dominant_error, error)
         return out
 

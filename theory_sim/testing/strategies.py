@@ -21,10 +21,11 @@ from hypothesis import strategies as st
 
 from theory_sim.config import Config
 from theory_sim.data.dictionary import Dictionary
-from theory_sim.data.sampler import Batch, PatchSampler
+from theory_sim.data.law import Law
+from theory_sim.data.sampler import Batch, make_sampler
+from theory_sim.data.setup import law_of, make_dictionary
 from theory_sim.labels.tree import LabelTree
 from theory_sim.runtime.streams import streams
-from theory_sim.training.trainer import make_dictionary
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Drawn:
     """A batch and what it was drawn from."""
 
     config: Config
+    law: Law
     dictionary: Dictionary
     batch: Batch
 
@@ -116,11 +118,18 @@ def configs(draw: Callable[..., Any], max_dim_extra: int = 16, dtype: str = "flo
 
 
 @st.composite
-def drawn_batches(draw: Callable[..., Any], max_samples: int = 8) -> Drawn:
-    """Batches of easy, hard or mixed samples, of any configuration."""
-    config = draw(configs())
-    dictionary = make_dictionary(config, torch.device("cpu"))
+def drawn_batches(draw: Callable[..., Any], max_samples: int = 8, of: st.SearchStrategy[Config] | None = None) -> Drawn:
+    """Batches of one kind of sample or of all, of any configuration.
+
+    Args:
+        draw: given by hypothesis.
+        max_samples: most samples of a replica.
+        of: strategy of configurations, such as of a theory of your own; `configs` without it.
+    """
+    config = draw(configs() if of is None else of)
+    law, dictionary = law_of(config), make_dictionary(config, torch.device("cpu"))
     own = streams(config.seed_of("data"), "check", config.replicas)
-    hard_share = draw(st.sampled_from([0.0, 0.5, 1.0]))
-    batch = PatchSampler(config, dictionary).sample(own, draw(st.integers(1, max_samples)), hard_share)
-    return Drawn(config, dictionary, batch)
+    kinds = list(law.kinds)
+    shares = draw(st.sampled_from([*kinds, {kind: 1 / len(kinds) for kind in kinds}]))
+    batch = make_sampler(law, dictionary).sample(own, draw(st.integers(1, max_samples)), shares)
+    return Drawn(config, law, dictionary, batch)

@@ -1,0 +1,159 @@
+from .config import Config as Config
+from .config import load_config as load_config
+from .data.checks.base import Check as Check
+from .data.checks.suite import check_batches as check_batches
+from .data.checks.suite import check_data as check_data
+from .data.dictionary import Dictionary as Dictionary
+from .data.law import Coordinates as Coordinates
+from .data.law import Extra as Extra
+from .data.law import Gaussian as Gaussian
+from .data.law import Group as Group
+from .data.law import Node as Node
+from .data.law import Nothing as Nothing
+from .data.law import OtherClass as OtherClass
+from .data.law import PatchLaw as PatchLaw
+from .data.law import SampledLaw as SampledLaw
+from .data.law import Uniform as Uniform
+from .data.sampler import Batch as Batch
+from .data.sampler import PatchSampler as PatchSampler
+from .data.sampler import make_sampler as make_sampler
+from .data.setup import Setup as Setup
+from .data.setup import law_of as law_of
+from .data.setup import make_dictionary as make_dictionary
+from .labels.functions import LABEL_FUNCTIONS as LABEL_FUNCTIONS
+from .labels.functions import LabelContext as LabelContext
+from .labels.functions import LabelFunction as LabelFunction
+from .labels.functions import Samples as Samples
+from .labels.functions import by_leaf as by_leaf
+from .labels.functions import label_function as label_function
+from .labels.functions import place_of as place_of
+from .labels.functions import register_label_function as register_label_function
+from .labels.tree import LabelTree as LabelTree
+from .runs.evaluate import evaluate_on as evaluate_on
+from .runs.fit import fit as fit
+from .runs.folder import NotCachedWarning as NotCachedWarning
+from .runs.folder import results_folder as results_folder
+from .runs.results import Results as Results
+from .runs.results import load_results as load_results
+from .runs.run import run as run
+from .runtime.contracts import ENGINES as ENGINES
+from .runtime.contracts import READOUTS as READOUTS
+from .runtime.contracts import SETUPS as SETUPS
+from .runtime.errors import DivergedError as DivergedError
+from .runtime.errors import InputError as InputError
+from .runtime.progress import Progress as Progress
+from .runtime.progress import progress_bar as progress_bar
+from .runtime.provenance import package_version as package_version
+from .runtime.registry import Registry as Registry
+from .runtime.settings import Section as Section
+from .runtime.streams import Streams as Streams
+from .runtime.streams import streams as streams
+from .stats import Estimate as Estimate
+from .stats import error_rate as error_rate
+from .stats import mean as mean
+from .stats import paired_gain as paired_gain
+from .theories.claims import CLAIMS as CLAIMS
+from .theories.claims import Claim as Claim
+from .theories.claims import ClaimResult as ClaimResult
+from .theories.claims import register_claim as register_claim
+from .theories.regime import Assumption as Assumption
+from .theories.theory import THEORIES as THEORIES
+from .theories.theory import Theory as Theory
+from .theories.theory import check_regime as check_regime
+from .theories.theory import evaluate_claims as evaluate_claims
+from .theories.theory import predict as predict
+from .theories.theory import register_theory as register_theory
+from .training.engines.base import Engine as Engine
+from .training.engines.base import HeadGroups as HeadGroups
+from .training.engines.base import StepReport as StepReport
+from .training.engines.base import register_engine as register_engine
+from .training.network import Parameters as Parameters
+from .training.network import TwoLayerConvNet as TwoLayerConvNet
+from .training.readouts import Readout as Readout
+from .training.readouts import choose as choose
+from .training.readouts import register_fitted_readout as register_fitted_readout
+from .training.readouts import register_readout as register_readout
+from .training.recording import Record as Record
+from .training.trainer import Model as Model
+from .training.trainer import Training as Training
+
+__all__ = [
+    "CLAIMS",
+    "ENGINES",
+    "LABEL_FUNCTIONS",
+    "READOUTS",
+    "SETUPS",
+    "THEORIES",
+    "Assumption",
+    "Batch",
+    "Check",
+    "Claim",
+    "ClaimResult",
+    "Config",
+    "Coordinates",
+    "Dictionary",
+    "DivergedError",
+    "Engine",
+    "Estimate",
+    "Extra",
+    "Gaussian",
+    "Group",
+    "HeadGroups",
+    "InputError",
+    "LabelContext",
+    "LabelFunction",
+    "LabelTree",
+    "Model",
+    "Node",
+    "NotCachedWarning",
+    "Nothing",
+    "OtherClass",
+    "Parameters",
+    "PatchLaw",
+    "PatchSampler",
+    "Progress",
+    "Readout",
+    "Record",
+    "Registry",
+    "Results",
+    "SampledLaw",
+    "Samples",
+    "Section",
+    "Setup",
+    "StepReport",
+    "Streams",
+    "Theory",
+    "Training",
+    "TwoLayerConvNet",
+    "Uniform",
+    "by_leaf",
+    "check_batches",
+    "check_data",
+    "check_regime",
+    "choose",
+    "error_rate",
+    "evaluate_claims",
+    "evaluate_on",
+    "fit",
+    "label_function",
+    "law_of",
+    "load_config",
+    "load_results",
+    "make_dictionary",
+    "make_sampler",
+    "mean",
+    "package_version",
+    "paired_gain",
+    "place_of",
+    "predict",
+    "progress_bar",
+    "register_claim",
+    "register_engine",
+    "register_fitted_readout",
+    "register_label_function",
+    "register_readout",
+    "register_theory",
+    "results_folder",
+    "run",
+    "streams",
+]

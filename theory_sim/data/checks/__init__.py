@@ -1,0 +1,1 @@
+"""A law's invariants, tested on samples."""

@@ -1,0 +1,49 @@
+"""One invariant and what came of testing it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+MOST = 20_000
+"""Numbers that a Kolmogorov–Smirnov test takes at most."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One invariant and what came of testing it.
+
+    Attributes:
+        name: its name.
+        finding: the number that decides, in words.
+        passed: whether it holds.
+        p: the p-value of a distribution's test, before and, in the result of `check_batches`, after correction; None if exact.
+    """
+
+    name: str
+    finding: str
+    passed: bool
+    p: float | None = None
+
+
+def exactly(name: str, broken: Tensor, what: str) -> Check:
+    """An exact invariant, from where it is broken."""
+    count = int(broken.sum())
+    return Check(name, f"{count} of {broken.numel()} {what}", count == 0)
+
+
+def tested(name: str, p: float, finding: str) -> Check:
+    """An invariant of a distribution, to be decided when all p-values are known."""
+    return Check(name, finding, True, float(p))
+
+
+def two_sided(law: Any, value: float) -> float:
+    """P-value of a value under a law."""
+    return float(min(1.0, 2 * min(law.cdf(value), law.sf(value))))
+
+
+def some_of(values: Tensor) -> np.ndarray:
+    """At most `MOST` of the values, in double precision."""
+    some: np.ndarray = values.flatten()[:: max(1, values.numel() // MOST)].double().cpu().numpy()
+    return some

@@ -1,0 +1,55 @@
+"""Setups: what a run needs of a theory; and what a configuration describes: the law of samples, and the features.
+
+A `theory_sim.theories.theory.Theory` adds what the theory claims and predicts. A run loads the setup alone, so that changing a
+claim does not change what runs are made of.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from theory_sim.config import Config
+from theory_sim.data.dictionary import Dictionary, canonical_dictionary, rotated_dictionary
+from theory_sim.data.law import Law
+from theory_sim.runtime.contracts import SETUPS
+from theory_sim.runtime.settings import Section
+from theory_sim.runtime.streams import streams
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The setting of a theory's theorems.
+
+    Attributes:
+        name: what ``theory`` in a configuration names.
+        law: the law of samples that a configuration describes: a function of it, or one law for all.
+        defaults: what it changes in the default configuration, as nested sections; ``labels`` names its networks, each with
+            the label function that it is trained on.
+        parameters: of its own law, as a section of settings; they stand under ``law`` in a configuration. None: it has none.
+    """
+
+    name: str
+    law: Callable[[Config], Law] | Law
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    parameters: type[Section] | None = None
+
+    def law_at(self, config: Config) -> Law:
+        """The law of samples of a configuration."""
+        return self.law(config) if callable(self.law) else self.law
+
+
+def law_of(config: Config) -> Law:
+    """The law of samples of a configuration."""
+    law: Law = SETUPS[config.theory].law_at(config)
+    return law
+
+
+def make_dictionary(config: Config, device: torch.device) -> Dictionary:
+    """The features of every replica: those of the label tree's nodes, then those of no class."""
+    features, dtype = law_of(config).n_features, getattr(torch, config.training.dtype)
+    if config.data.basis == "canonical":
+        return canonical_dictionary(config.replicas, features, config.data.dim, device, dtype)
+    own = streams(config.seed_of("dictionary"), "dictionary", config.replicas, device)
+    return rotated_dictionary(own, features, config.data.dim, dtype)

@@ -1,0 +1,70 @@
+"""Tests of a finished run's networks on samples of another configuration, kept beside the run."""
+
+import json
+from functools import partial
+from typing import Any
+
+import torch
+import xarray as xr
+
+from theory_sim.config import Config
+from theory_sim.runs.folder import evaluation_path, user_sources
+from theory_sim.runs.results import Results
+from theory_sim.runs.run import testing, write_dataset
+from theory_sim.runtime.devices import choose_device
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.progress import OnProgress, ignore
+from theory_sim.runtime.storage import load_checkpoint, write_atomically
+from theory_sim.runtime.threads import cores_share_blocks
+from theory_sim.training.evaluation import evaluate
+from theory_sim.training.trainer import Training
+
+
+def evaluate_on(results: Results, config: Config, device: str = "auto", on_progress: OnProgress = ignore) -> xr.Dataset:
+    """Test the networks of a finished run on samples of another configuration, or with other readouts; kept on disk.
+
+    The test streams are those of the run: two settings are compared on the same random numbers.
+
+    Args:
+        results: the finished run.
+        config: its laws of samples, `test` and `transfer` are used. All that shapes the networks must be the run's.
+        device: see `theory_sim.runtime.devices.choose_device`.
+        on_progress: called after every chunk of test samples.
+
+    Returns:
+        ``test_correct`` (model, replica, kind, test_sample, test_readout) and ``test_error``, as in
+        `theory_sim.training.recording`.
+
+    Raises:
+        InputError: the networks do not fit the configuration, or what lies on disk is damaged.
+    """
+    if (of := _shape(config)) != (have := _shape(results.config)):
+        key = next(key for key in of if of[key] != have[key])
+        raise InputError(f"networks trained with {key} = {have[key]} cannot be tested with {key} = {of[key]}")
+    path = evaluation_path(results.folder, config)
+    if not path.exists() or None in user_sources(config).values():
+        chosen = choose_device(device)
+        tensors, _ = load_checkpoint(results.folder / "checkpoint.safetensors")
+        with torch.no_grad(), cores_share_blocks():
+            training = Training(config, chosen)
+            training.restore_networks(tensors)
+            kinds = list(training.kinds)
+            found = evaluate(training, testing(on_progress, len(kinds) * config.test.samples))
+            correct = torch.stack(list(found.values())).numpy()
+        dims = ("model", "replica", "kind", "test_sample", "test_readout")
+        dataset = xr.Dataset(
+            {"test_correct": (dims, correct), "test_error": ((*dims[:3], dims[4]), 1 - correct.mean(3))},
+            coords={"model": list(config.networks), "kind": kinds, "test_readout": list(config.transfer.readouts)},
+            attrs={"config": json.dumps(config.model_dump(mode="json"))},
+        )
+        write_atomically(path, partial(write_dataset, dataset))
+    try:
+        return xr.load_dataset(path, engine="netcdf4")
+    except (OSError, ValueError, KeyError):
+        raise InputError(f"{path} is damaged; delete it to test again") from None
+
+
+def _shape(config: Config) -> dict[str, Any]:
+    """All that networks must share to be each other's: their sizes, features, labels and seeds."""
+    keys = {"data.dim": config.data.dim, "data.basis": config.data.basis, "training.dtype": config.training.dtype}
+    return {key: getattr(config, key) for key in ("replicas", "seed", "seeds", "theory", "tree", "labels", "network")} | keys

@@ -1,0 +1,186 @@
+"""Training on tensors of one's own: samples as sets of patches, their labels, and the directions to follow."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from theory_sim.config import Config
+from theory_sim.data.dictionary import Dictionary
+from theory_sim.data.law import SampledLaw
+from theory_sim.data.sampler import Batch
+from theory_sim.labels.tree import ROOT, LabelTree
+from theory_sim.runtime.devices import choose_device
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.progress import OnProgress, Progress, ignore
+from theory_sim.runtime.settings import checked
+from theory_sim.runtime.streams import Streams
+from theory_sim.runtime.threads import cores_share_blocks
+from theory_sim.training.recording import Record, Recorder
+from theory_sim.training.trainer import Training
+
+Numbers = Tensor | np.ndarray
+Labelled = tuple[Tensor, Tensor]
+"""Samples and their labels."""
+_NETWORK = "network"
+_CURVE, _AT_ONCE = 200, 250
+"""Test samples looked at during training, and judged at once at its end."""
+
+
+def fit(
+    x: Numbers,
+    labels: Numbers | Sequence[int],
+    directions: Numbers | None = None,
+    *,
+    test: tuple[Numbers, Numbers | Sequence[int]] | None = None,
+    neurons: int = 60,
+    steps: int = 200,
+    batch: int = 128,
+    step_size: float = 0.1,
+    init_std: float = 0.01,
+    threshold: float = 1.6,
+    bias_decay: float = 0.02,
+    train_output: bool = False,
+    replicas: int = 5,
+    seed: int = 0,
+    names: Sequence[str] | None = None,
+    device: str = "auto",
+    record: Mapping[str, Record] | None = None,
+    on_progress: OnProgress = ignore,
+) -> xr.Dataset:
+    """Train R networks on given samples, and record them as a run's networks are.
+
+    Args:
+        x: the samples, (N, P, d): N samples of P patches in d dimensions.
+        labels: class of each, from 0.
+        directions: v, vectors whose correlations ⟨w, v⟩ and responses are recorded, (F, d); of any norm, none is needed.
+        test: samples and labels to test on; the training samples without it.
+        neurons: m per class.
+        steps: steps of SGD.
+        batch: B, drawn with replacement from the samples.
+        step_size: η.
+        init_std: σ_0.
+        threshold: τ; biases start at −σ_0 τ.
+        bias_decay: κ.
+        train_output: whether the output weights are trained too.
+        replicas: R; they differ in initial weights and batches.
+        seed: of all random numbers.
+        names: of the directions.
+        device: see `theory_sim.runtime.devices.choose_device`.
+        record: further quantities to record, see `theory_sim.runs.run.run`.
+        on_progress: called after every step.
+
+    Returns:
+        the record (`theory_sim.training.recording`); its kind of test samples is ``test``, or ``train`` where none are given.
+
+    Raises:
+        InputError: shapes do not fit together, a number is not finite, or a setting is out of its range.
+        DivergedError: training met a NaN or an infinity.
+    """
+    train = _checked("x", x, labels)
+    tested = train if test is None else _checked("test", *test)
+    if tested[0].shape[1:] != train[0].shape[1:]:
+        raise InputError(f"test: patches and dimensions {tuple(tested[0].shape[1:])} are not {tuple(train[0].shape[1:])} as in x")
+    dim, dtype = train[0].shape[-1], train[0].dtype
+    vectors = torch.zeros(0, dim) if directions is None else torch.as_tensor(directions)
+    if vectors.dim() != 2 or vectors.shape[1] != dim:
+        raise InputError(f"directions: expected the shape (F, {dim}), got {tuple(vectors.shape)}")
+    if names is not None and len(names) != len(vectors):
+        raise InputError(f"names: {len(names)} names for {len(vectors)} directions")
+    n_classes = max(2, int(max(train[1].max(), tested[1].max())) + 1)
+    settings: dict[str, Any] = {
+        "name": "fit",
+        "replicas": replicas,
+        "seed": seed,
+        "network": {"neurons": neurons, "init_std": init_std, "threshold": threshold, "train_output": train_output},
+        "training": {"steps": steps, "batch": batch, "bias_decay": bias_decay, "dtype": str(dtype).removeprefix("torch.")},
+        "transfer": {"readouts": ["sum_logits"]},
+        "test": {"samples": len(tested[1]), "curve_samples": min(_CURVE, len(tested[1]))},
+    }
+    config = _for_own_samples(checked(Config, settings), train[0], n_classes, step_size)
+    chosen = choose_device(device)
+    own = Dictionary(vectors.to(chosen, dtype).expand(replicas, -1, -1), canonical=False)
+    with torch.no_grad(), cores_share_blocks():
+        training = _OwnTraining(config, chosen, own, train, tested, "train" if test is None else "test", names)
+        recorder = Recorder(training, record)
+        recorder.record_step()
+        while training.steps_done < steps:
+            reports = training.step()
+            recorder.losses(reports)
+            recorder.record_step()
+            loss = float(reports[_NETWORK].loss.mean())
+            on_progress(Progress("training", training.steps_done, steps, f"loss {loss:.4f}"))
+        return recorder.finish()[_NETWORK]
+
+
+class _OwnTraining(Training):
+    """Training on given samples: a finite training set, and a test set of which every sample is judged once."""
+
+    def __init__(
+        self,
+        config: Config,
+        device: torch.device,
+        directions: Dictionary,
+        train: Labelled,
+        tested: Labelled,
+        kind: str,
+        names: Sequence[str] | None,
+    ) -> None:
+        tree = LabelTree((ROOT,) * config.tree.coarse)
+
+        def sample(streams: Streams, samples: int, shares: Mapping[str, float], dictionary: Dictionary) -> Batch:
+            return self._batch(train, tree, streams)
+
+        named = tuple(names) if names is not None else tuple(map(str, range(directions.vectors.shape[1])))
+        law = SampledLaw(tree, [kind], sample, features=named, node_features=False)
+        self._tested, self._replicas = tested, config.replicas
+        super().__init__(config, device, law, directions)
+
+    def test_batches(self, kind: str) -> Iterator[Batch]:
+        """All test samples, each once."""
+        whole = self._batch(self._tested, self.law.tree, self.streams(f"test {kind}"))
+        for start in range(0, len(self._tested[1]), _AT_ONCE):
+            yield whole.slice(start, min(start + _AT_ONCE, len(self._tested[1])))
+
+    def curve_batch(self, kind: str) -> Batch:
+        """Test samples at even distances."""
+        places = torch.linspace(0, len(self._tested[1]) - 1, self.config.test.curve_samples).long()
+        return self._batch((self._tested[0][places], self._tested[1][places]), self.law.tree, self.streams(f"curve {kind}"))
+
+    def _batch(self, labelled: Labelled, tree: LabelTree, streams: Streams) -> Batch:
+        """The same samples for every replica."""
+        x, leaf = (values.to(self.device).expand(self._replicas, *values.shape) for values in labelled)
+        return Batch.of(x, leaf, tree, streams)
+
+
+def _checked(name: str, x: Numbers, labels: Numbers | Sequence[int]) -> Labelled:
+    """Samples and labels as tensors that fit together."""
+    samples, classes = torch.as_tensor(x), torch.as_tensor(labels)
+    if samples.dim() != 3 or not len(samples):
+        raise InputError(f"{name}: expected samples of the shape (N, P, d), got {tuple(samples.shape)}")
+    if not samples.is_floating_point():
+        samples = samples.float()
+    samples = samples if samples.dtype in (torch.float32, torch.float64) else samples.float()
+    if not samples.isfinite().all():
+        raise InputError(f"{name}: some numbers are NaN or infinite")
+    if classes.shape != samples.shape[:1] or classes.is_floating_point() or int(classes.min()) < 0:
+        raise InputError(f"{name}: expected {len(samples)} labels, whole numbers from 0, got {tuple(classes.shape)}")
+    return samples, classes.long()
+
+
+def _for_own_samples(config: Config, x: Tensor, n_classes: int, step_size: float) -> Config:
+    """The configuration as these samples have it. No data model describes them, so it is not checked as one."""
+    if not step_size > 0:
+        raise InputError(f"step_size: should be greater than 0, got {step_size}")
+    data = {"dim": x.shape[2], "patches": x.shape[1], "training_samples": len(x)}
+    return config.model_copy(
+        update={
+            "tree": config.tree.model_copy(update={"coarse": n_classes}),
+            "labels": {_NETWORK: "leaf"},
+            "data": config.data.model_copy(update=data),
+            "training": config.training.model_copy(update={"step_size": {_NETWORK: float(step_size)}}),
+        }
+    )

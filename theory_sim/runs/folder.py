@@ -1,0 +1,114 @@
+"""The results folder of a run: where it lies, what names it, and whether it is finished.
+
+``<out>/<name>/<hash>/`` holds
+
+* ``config.yaml`` — the resolved configuration;
+* ``environment.json`` — versions, hardware, device, and the digests of a user's objects;
+* ``log.jsonl`` — one line per recorded step;
+* ``checkpoint.safetensors`` — the latest state; once finished, the trained weights;
+* ``<network>.nc`` — the record of each network (`theory_sim.training.recording`), such as ``coarse.nc`` and ``fine.nc``;
+* ``manifest.json`` — written last: the digests of all the others. Without it the run is not finished;
+* ``evaluations/<hash>.nc`` — tests of the trained networks on other samples, where `evaluate_on` was asked for them.
+
+The hash covers the configuration except `claims` (bounds change no number) and the paths of plugins, the kind of device, every
+module of the package that a run imports, and the source of every object of a user that the run uses.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from theory_sim.config import Config, load_config
+from theory_sim.labels.functions import LABEL_FUNCTIONS, kind_of
+from theory_sim.runtime.contracts import ENGINES, READOUTS, SETUPS
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.provenance import code_version
+from theory_sim.runtime.registry import CORE
+from theory_sim.runtime.sources import source_digest
+
+NOT_CACHED = "-not-cached"
+"""Ends the name of a folder whose run uses an object whose source cannot be read."""
+
+
+class NotCachedWarning(UserWarning):
+    """A run uses an object whose source cannot be read, so that its results cannot be told from those of a changed object."""
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the folder holds a whole run that may be loaded in place of a new one."""
+    return (folder / "manifest.json").exists() and not folder.name.endswith(NOT_CACHED)
+
+
+def results_folder(
+    config: Config,
+    out: str | Path = "results",
+    device: torch.device | str = "cpu",
+    record: Mapping[str, Callable[..., Any]] | None = None,
+) -> Path:
+    """Where the results of a configuration lie, run or not.
+
+    Raises:
+        InputError: `out` is no folder to keep results in, or the place is taken by another configuration.
+    """
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file, not a folder for results")
+    if any((out / name).exists() for name in ("manifest.json", "checkpoint.safetensors", "config.yaml")):
+        raise InputError(f"{out} holds the results of one configuration; --out takes the folder above its name and hash")
+    kind = torch.device(device).type
+    sources = user_sources(config, record)
+    unreadable = None in sources.values()
+    name = configuration_hash(config, {"device": kind} | ({"sources": sources} if sources else {}))
+    folder = out / config.name / (name + NOT_CACHED * unreadable)
+    if (folder / "config.yaml").exists():
+        check_same(config, folder)
+    return folder
+
+
+def user_sources(config: Config, record: Mapping[str, Callable[..., Any]] | None = None) -> dict[str, str | None]:
+    """Digests of the objects of a user that a run uses, by contract and name; None: the source cannot be read."""
+    named = {f"label function {kind_of(text)}": LABEL_FUNCTIONS.digest(kind_of(text)) for text in config.labels.values()}
+    named |= {f"readout {name}": READOUTS.digest(name) for name in config.transfer.readouts}
+    named |= {f"engine {config.training.engine}": ENGINES.digest(config.training.engine)}
+    setup = SETUPS.entry(config.theory)
+    named |= {f"theory {config.theory}": CORE if setup.is_core else source_digest((setup.value.law, setup.value.parameters))}
+    named |= {f"record {name}": source_digest(function) for name, function in (record or {}).items()}
+    return {name: digest for name, digest in named.items() if digest != CORE}
+
+
+def configuration_hash(config: Config, more: dict[str, Any] | None = None) -> str:
+    """What tells a run from others: configuration without claims, code version, and whatever `more` there is."""
+    return hash_of({"config": hashed(config), "code": code_version()} | (more or {}))
+
+
+def evaluation_path(folder: Path, config: Config) -> Path:
+    """Where `evaluate_on` keeps what it found about a run's networks, below the run's folder."""
+    sources = user_sources(config)
+    name = hash_of({"config": hashed(config)} | ({"sources": sources} if sources else {}))
+    return folder / "evaluations" / f"{name}.nc"
+
+
+def hash_of(values: dict[str, Any]) -> str:
+    """Digest of values that JSON can say."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def hashed(config: Config) -> dict[str, Any]:
+    """The part of a configuration that changes numbers; of plugins the objects that are used count, not their paths."""
+    return config.model_dump(mode="json", exclude={"claims", "plugins"})
+
+
+def check_same(config: Config, folder: Path) -> Config:
+    """The configuration, if the folder's is the same.
+
+    Raises:
+        InputError: it is another one.
+    """
+    stored = hashed(load_config(folder / "config.yaml"))
+    if stored != hashed(config):
+        raise InputError(f"{folder} holds the results of another configuration than its hash says; choose another --out")
+    return config

@@ -1,0 +1,130 @@
+"""A finished run, read from its folder."""
+
+import html
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+
+from theory_sim.config import Config, load_config
+from theory_sim.runs.folder import check_same
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.storage import digest, load_checkpoint
+from theory_sim.training.network import Parameters, TwoLayerConvNet, placed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, repr=False)
+class Results:
+    """A finished experiment. ``results.fine`` is short for ``results.records["fine"]``.
+
+    Attributes:
+        config: its configuration.
+        folder: its results folder.
+        records: the record of each network by its name; see `theory_sim.training.recording`.
+        environment: versions, hardware and device that it was made with.
+    """
+
+    config: Config
+    folder: Path
+    records: dict[str, xr.Dataset] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> xr.Dataset:
+        records = self.__dict__.get("records", {})
+        if name in records:
+            record: xr.Dataset = records[name]
+            return record
+        raise AttributeError(f"'Results' has no attribute or network '{name}'; its networks are {', '.join(records)}")
+
+    def network(self, name: str, replica: int = 0) -> TwoLayerConvNet:
+        """A trained network, as a `torch.nn.Module`; of the engine `lucky` the neurons that training moved.
+
+        Raises:
+            InputError: there is no such network or replica.
+        """
+        if name not in self.records:
+            raise InputError(f"there is no network '{name}'; there are {', '.join(self.records)}")
+        if not 0 <= replica < self.config.replicas:
+            raise InputError(f"there is no replica {replica}: the run has 0 to {self.config.replicas - 1}")
+        tensors, _ = load_checkpoint(self.folder / "checkpoint.safetensors")
+        own = {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
+        weight, bias, output = (own[key] for key in ("weight", "bias", "output"))
+        if "place" not in own:
+            return TwoLayerConvNet.of(Parameters(weight, bias, output), replica)
+        here, heads = own["place"][:, 0] == replica, self.records[name].sizes["head"]
+        return TwoLayerConvNet.of(placed(weight[here], bias[here], output[here], own["place"][here, 1], heads), 0)
+
+    def tidy(self, variable: str) -> "pd.DataFrame":
+        """One variable of all networks as a table: a row per value, its coordinates as columns, and ``network`` first.
+
+        Args:
+            variable: of `records`, such as ``response``.
+
+        Raises:
+            InputError: no network has it.
+        """
+        import pandas as pd
+
+        having = {name: data for name, data in self.records.items() if variable in data.data_vars}
+        if not having:
+            known = next(iter(self.records.values())).data_vars
+            raise InputError(f"there is no variable '{variable}'; there are {', '.join(map(str, known))}")
+        tables = []
+        for name, data in having.items():
+            table = data[variable].to_dataframe().reset_index()
+            table.insert(0, "network", name)
+            tables.append(table)
+        return pd.concat(tables, ignore_index=True)
+
+    def errors(self) -> "pd.DataFrame":
+        """Mean test error over replicas, a row per network and readout, a column per kind of sample."""
+        table = self.tidy("test_error")
+        return table.pivot_table("test_error", ["network", "test_readout"], "kind", sort=False)
+
+    def __repr__(self) -> str:
+        lines = [
+            f"Results of '{self.config.name}', theory {self.config.theory}, {self.config.replicas} replicas, in {self.folder}"
+        ]
+        for name, data in self.records.items():
+            errors = data.test_error.isel(test_readout=0).mean("replica")
+            by_kind = ", ".join(f"{kind} error {float(errors.sel(kind=kind)):.4g}" for kind in data.kind.values)
+            lines.append(f"  {name}: labels {data.attrs['labels']}, loss {float(data.final_loss.mean()):.4g}, {by_kind}")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        first, *rest = repr(self).splitlines()
+        items = "".join(f"<li>{html.escape(line.strip())}</li>" for line in rest)
+        return f"<b>{html.escape(first)}</b><ul>{items}</ul>"
+
+
+def load_results(folder: str | Path, config: Config | None = None) -> Results:
+    """Read a finished results folder.
+
+    Args:
+        folder: the folder that holds ``manifest.json``.
+        config: what its configuration must be (its claims may differ); None takes what is stored.
+
+    Raises:
+        InputError: the run is not finished, a file is absent or damaged, or the configuration is another one.
+    """
+    folder = Path(folder)
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        for name, expected in manifest["files"].items():
+            if digest(folder / name) != expected:
+                raise InputError(f"{folder / name} is not as it was written; delete the folder to run again")
+        env = json.loads((folder / "environment.json").read_text())
+    except FileNotFoundError as error:
+        raise InputError(f"{folder} holds no finished run: {Path(error.filename).name} is missing") from None
+    except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{folder / 'manifest.json'} is damaged; delete the folder to run again") from None
+    config = load_config(folder / "config.yaml") if config is None else check_same(config, folder)
+    records = {name: xr.load_dataset(folder / f"{name}.nc", engine="netcdf4") for name in config.networks}
+    return Results(config, folder, records, env)

@@ -1,0 +1,18 @@
+"""The contracts that a configuration names objects of: one registry for each, the package's own entries by the same door.
+
+They stand here, below everything, so that a configuration can be checked against them without knowing who implements them.
+Registries of label functions, claims, figures and image sources stand with their contracts.
+"""
+
+from typing import Any
+
+from theory_sim.runtime.registry import Registry
+
+SETUPS: Registry[Any] = Registry("theory", ["theory_sim.theories.label_granularity.law"])
+"""`theory_sim.data.setup.Setup` by the name of its theory."""
+
+ENGINES: Registry[Any] = Registry("engine", ["theory_sim.training.engines.dense", "theory_sim.training.engines.lucky.engine"])
+"""Classes with the interface `theory_sim.training.engines.base.Engine`."""
+
+READOUTS: Registry[Any] = Registry("readout", ["theory_sim.training.readouts"])
+"""`theory_sim.training.readouts.Readout`."""

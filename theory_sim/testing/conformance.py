@@ -1,0 +1,261 @@
+"""Conformance suites: what every implementation of a contract must do. The package's own run them, and so may yours.
+
+Each suite returns its findings by name (`theory_sim.data.checks.base.Check`); `require` turns those that fail into an error:
+
+    from theory_sim.testing import check_law, require
+
+    def test_my_law():
+        require(check_law(my_theory.config()))
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from theory_sim.config import Config
+from theory_sim.data.checks.base import Check
+from theory_sim.data.checks.suite import check_data
+from theory_sim.data.law import shares_of
+from theory_sim.data.sampler import Batch, make_sampler
+from theory_sim.data.setup import law_of, make_dictionary
+from theory_sim.labels.functions import LABEL_FUNCTIONS, LabelContext, kind_of, label_function
+from theory_sim.labels.tree import LabelTree
+from theory_sim.runs.results import Results
+from theory_sim.runtime.contracts import ENGINES, READOUTS
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.streams import Streams, streams
+from theory_sim.theories.claims import Claim
+from theory_sim.theories.theory import THEORIES, claims_of, theory_of
+from theory_sim.training.engines.base import Engine
+from theory_sim.training.trainer import Training
+
+
+class ConformanceError(AssertionError):
+    """An implementation does not keep its contract; the message names what fails."""
+
+
+def require(checks: Sequence[Check]) -> None:
+    """Refuse findings that fail.
+
+    Raises:
+        ConformanceError: some do; the message lists them.
+    """
+    if failed := [check for check in checks if not check.passed]:
+        raise ConformanceError("; ".join(f"{check.name}: {check.finding}" for check in failed))
+    if not checks:
+        raise ConformanceError("nothing was checked")
+
+
+def check_law(config: Config, samples: int = 300, alpha: float = 1e-6) -> list[Check]:
+    """The law of a configuration: the invariants of its samples, and how they are drawn.
+
+    Args:
+        config: the configuration.
+        samples: of each kind and replica.
+        alpha: probability that a correct law fails.
+    """
+    law, dictionary = law_of(config), make_dictionary(config, torch.device("cpu"))
+    sampler = make_sampler(law, dictionary)
+
+    def drawn(own: Streams, n: int = 6) -> Batch:
+        return sampler.sample(own, n, shares_of(law, law.training_shares))
+
+    def stream() -> Streams:
+        return streams(config.seed_of("data"), "check", config.replicas)
+
+    one, again = drawn(stream()), drawn(stream())
+    fields = [field.name for field in dataclasses.fields(Batch)]
+    same = [name for name in fields if not torch.equal(getattr(one, name), getattr(again, name))]
+    own = stream()
+    first, later = drawn(own), drawn(own)
+    lone = config.replace({"replicas": 1})
+    single = make_sampler(law_of(lone), make_dictionary(lone, torch.device("cpu"))).sample(
+        streams(lone.seed_of("data"), "check", 1), 6, law.training_shares
+    )
+    checks = [
+        _check("the same seed gives the same samples", not same, f"{', '.join(same) or 'nothing'} differs"),
+        _check("the next step gives other samples", not torch.equal(first.x, later.x), "patches of two steps compared"),
+        _check(
+            "replica 0 is the same alone and among others",
+            torch.equal(single.x[0], one.x[0]) and torch.equal(single.leaf[0], one.leaf[0]),
+            f"1 replica and {config.replicas}",
+        ),
+        _check(
+            "samples have the network's dimension and number type",
+            one.x.shape[-1] == config.data.dim and one.x.dtype == dictionary.vectors.dtype,
+            f"{tuple(one.x.shape)}, {one.x.dtype}",
+        ),
+        _check("names of features are distinct", len(set(law.feature_names)) == law.n_features, f"{law.n_features} features"),
+    ]
+    return checks + check_data(config, samples, alpha)
+
+
+def check_label_function(text: str, tree: LabelTree | None = None, context: LabelContext | None = None) -> list[Check]:
+    """A label function on a tree: its classes, its parents, and that the same samples get the same labels.
+
+    Args:
+        text: as configurations write it.
+        tree: the label tree; 2 × 6 without it.
+        context: what else it may use; a finite set of 60 samples without it.
+    """
+    tree = LabelTree.of(2, 6) if tree is None else tree
+    n = 60
+    context = LabelContext(n) if context is None else context
+    function = label_function(text, tree, context=context)
+    leaf = torch.arange(n).remainder(tree.n_leaves)[None]
+    tag = torch.linspace(0, 1 - 1e-9, n, dtype=torch.float64)[None]
+    samples = _Labelled(leaf, tag, torch.arange(n)[None])
+    labels = function.assign(samples)
+    p = function.probability() if not function.placeholder else None
+    maker = LABEL_FUNCTIONS[kind_of(text)]
+    return [
+        _check(
+            "its name gives it again", label_function(function.name, tree, context=context).name == function.name, function.name
+        ),
+        _check("its usage is told", bool(maker.usage), maker.usage),
+        _check("labels have the samples' shape", labels.shape == leaf.shape, f"{tuple(labels.shape)}"),
+        _check(
+            "labels lie in 0 … n_classes − 1",
+            bool((labels >= 0).all() and (labels < function.n_classes).all()),
+            f"{int(labels.min())} … {int(labels.max())} of {function.n_classes}",
+        ),
+        _check("the same samples get the same labels", torch.equal(labels, function.assign(samples)), "asked twice"),
+        _check(
+            "every label has a coarse class",
+            function.parent.shape == (function.n_classes,)
+            and bool((function.parent >= 0).all() and (function.parent < tree.n_coarse).all()),
+            f"{tuple(function.parent.shape)} parents",
+        ),
+        _check(
+            "every leaf has a label",
+            function.leaf_label.shape == (tree.n_leaves,) and bool((function.leaf_label < function.n_classes).all()),
+            f"{tuple(function.leaf_label.shape)} leaves",
+        ),
+        _check(
+            "probabilities of labels sum to 1",
+            p is None or torch.allclose(p.sum(1), torch.ones(tree.n_leaves, dtype=p.dtype)),
+            "placeholder" if p is None else f"{tuple(p.shape)}",
+        ),
+    ]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Labelled:
+    """Samples that are looked at by label functions alone."""
+
+    labelled_leaf: torch.Tensor
+    tag: torch.Tensor
+    index: torch.Tensor
+
+
+def check_readout(name: str, config: Config) -> list[Check]:
+    """A readout on freshly initialised networks of a configuration: probabilities that sum to 1, the same each time."""
+    training = Training(config)
+    batch = training.test_sampler.sample(training.streams("check"), 8, next(iter(training.law.kinds)))
+    found: list[Check] = []
+    with torch.no_grad():
+        for network, model in training.models.items():
+            answer = READOUTS[name].fit(training, model)
+            heads = model.engine.heads(batch)
+            one, again = answer(batch, heads), answer(batch, heads)
+            wanted = (config.replicas, 8, training.target.n_classes)
+            total = one.sum(-1)
+            found += [
+                _check(
+                    f"{network}: one answer for each coarse class",
+                    tuple(one.shape) == wanted,
+                    f"{tuple(one.shape)}, not {wanted}",
+                ),
+                _check(f"{network}: probabilities", bool((one >= 0).all() and ((total - 1).abs() < 1e-5).all()), "sum to 1"),
+                _check(f"{network}: the same answers each time", torch.equal(one, again), "asked twice"),
+            ]
+    return found
+
+
+def check_engine(name: str, config: Config) -> list[Check]:
+    """An engine on a configuration: its shapes, one step, state and restoration, and a copy for finetuning.
+
+    Args:
+        name: as ``training.engine`` takes it.
+        config: any configuration that the engine covers.
+    """
+    config = config.replace({"training.engine": name})
+    training, again = Training(config), Training(config)
+    found: list[Check] = []
+    with torch.no_grad():
+        for network, model in training.models.items():
+            engine, twin = model.engine, again.models[network].engine
+            batch = training.next_batch()
+            labels = model.labels.assign(batch)
+            before, state = engine.heads(batch), {key: value.clone() for key, value in engine.state().items()}
+            report = engine.step(batch, labels)
+            moved = engine.heads(batch)
+            twin.restore(state)
+            replay = twin.step(batch, labels)
+            own = engine.regrouped(1e-3, training.parents(model))
+            own.step(batch, training.target.assign(batch))
+            heads = (config.replicas, config.training.batch, model.labels.n_classes)
+            found += [
+                _check(f"{network}: is an engine", isinstance(engine, Engine) and ENGINES[name] is type(engine), name),
+                _check(f"{network}: one output for each head", tuple(before.shape) == heads, f"{tuple(before.shape)}"),
+                _check(f"{network}: losses are finite", bool(report.loss.isfinite().all()), f"{report.loss.tolist()}"),
+                _check(f"{network}: a step moves the network", not torch.equal(before, moved), "outputs before and after"),
+                _check(f"{network}: state and restoration give the same step", torch.equal(report.loss, replay.loss), "losses"),
+                _check(f"{network}: a copy leaves the network as it is", torch.equal(moved, engine.heads(batch)), "finetuned"),
+                _check(
+                    f"{network}: correlations of every feature",
+                    engine.correlation(training.dictionary).shape[-1] == training.law.n_features,
+                    f"{training.law.n_features} features",
+                ),
+            ]
+    return found
+
+
+def check_claim(claim: Claim, results: Results) -> list[Check]:
+    """A claim on results: a full sentence, an interval around its estimate, the same verdict each time."""
+    one, again = claim.evaluate(results), claim.evaluate(results)
+    e = one.estimate
+    undefined = math.isnan(e.value)
+    return [
+        _check(f"{claim.id}: a full sentence", claim.statement[:1].isupper() and claim.statement.endswith("."), claim.statement),
+        _check(f"{claim.id}: the estimate lies in its interval", undefined or e.low <= e.value <= e.high, str(one)),
+        _check(f"{claim.id}: the bound is a number", math.isfinite(one.bound), f"{one.bound}"),
+        _check(f"{claim.id}: says how its interval was made", bool(e.method), e.method),
+        _check(f"{claim.id}: the same verdict each time", one.holds == again.holds and str(one) == str(again), str(again)),
+        _check(f"{claim.id}: undefined does not hold", not (undefined and one.holds), str(one)),
+    ]
+
+
+def check_theory(config: Config, results: Results | None = None) -> list[Check]:
+    """A theory at a configuration: its law, its label functions, its regime, and on results its claims.
+
+    Args:
+        config: a small configuration of the theory.
+        results: of a run of it; claims are left out without it.
+    """
+    theory = theory_of(config)
+    found = [_check("registered under its name", theory.name in THEORIES, theory.name), *check_law(config)]
+    for line in theory.regime(config):
+        ends = [end for end in (line.low, line.high) if end is not None]
+        found.append(
+            _check(f"regime: {line.assumption}", bool(ends) and not np.isnan(line.value) and bool(line.source), str(line))
+        )
+    found += list(_of_claims(config, results)) if results is not None else []
+    ids = [claim.id for claim in claims_of(config)]
+    found.append(_check("claims have distinct ids", len(set(ids)) == len(ids), f"{len(ids)} claims"))
+    return found
+
+
+def _of_claims(config: Config, results: Results) -> Iterator[Check]:
+    for claim in claims_of(config):
+        try:
+            yield from check_claim(claim, results)
+        except (InputError, ArithmeticError, LookupError, ValueError) as error:
+            yield _check(f"{claim.id}: is evaluated", False, f"{type(error).__name__}: {error}")
+
+
+def _check(name: str, passed: bool, finding: str) -> Check:
+    return Check(name, finding, bool(passed))

@@ -1,0 +1,180 @@
+"""The paper's two theorems as nine claims.
+
+The statements are the abstract's [paper]; that they are decided by these numbers and bounds is ours.
+
+Growth of a response: with ρ_t(c, v) = Σ_r a_{c,r} ReLU(⟨w_{c,r}, v⟩ + b_{c,r}) after t steps, and h(y, c) the head that
+a leaf is trained on, the growth ratio is
+
+    mean over leaves of [ρ_T − ρ_0](h(y, c), v_{y,c})  ÷  mean over leaves of [ρ_T − ρ_0](h(y, c), v_y).
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import xarray as xr
+
+from theory_sim import stats
+from theory_sim.config import Config
+from theory_sim.labels.functions import label_function
+from theory_sim.runs.results import Results
+from theory_sim.stats import Estimate
+from theory_sim.theories.claims import Claim
+
+COARSE, FINE = "Theorem 1: coarse labels", "Theorem 2: fine labels"
+
+
+def _bound(key: str) -> Callable[[Config], float]:
+    """The bound at a key of the section ``claims``."""
+    return lambda config: float(getattr(config.claims, key))
+
+
+def _coarse_growth_bound(config: Config) -> float:
+    if config.claims.coarse_rare_growth == "1/k":
+        return config.label_tree.n_coarse / config.label_tree.n_leaves
+    return config.claims.coarse_rare_growth
+
+
+def _correct(results: Results, network: str, kind: str) -> np.ndarray:
+    """Probability of the right answer by the deciding readout, (replica, sample)."""
+    readout = results.config.transfer.readouts[0]
+    correct: np.ndarray = results.records[network].test_correct.sel(kind=kind, test_readout=readout).values
+    return correct
+
+
+def _error(network: str, kind: str, results: Results) -> Estimate:
+    return stats.error_rate(_correct(results, network, kind), results.config.claims.confidence)
+
+
+def _gain(results: Results) -> Estimate:
+    before, after = (_correct(results, network, "hard") for network in ("coarse", "fine"))
+    return stats.paired_gain(before, after, results.config.claims.confidence)
+
+
+def _loss_of(network: str, results: Results) -> Estimate:
+    return _loss(results.records[network], results.config)
+
+
+def _growth_of(network: str, results: Results) -> Estimate:
+    return _growth(results.records[network], results.config)
+
+
+CLAIMS = [
+    Claim(
+        "coarse-training-loss",
+        "The coarse model's training loss is small.",
+        COARSE,
+        partial(_loss_of, "coarse"),
+        "≤",
+        _bound("training_loss"),
+        source="paper",
+    ),
+    Claim(
+        "coarse-easy-error",
+        "The coarse model classifies easy test samples.",
+        COARSE,
+        partial(_error, "coarse", "easy"),
+        "≤",
+        _bound("easy_error"),
+        source="paper",
+    ),
+    Claim(
+        "coarse-hard-error",
+        "The coarse model does not classify hard test samples.",
+        COARSE,
+        partial(_error, "coarse", "hard"),
+        "≥",
+        _bound("coarse_hard_error"),
+        source="paper",
+    ),
+    Claim(
+        "coarse-rare-growth",
+        "The coarse model's response to rare features grows little: growth for v_yc ÷ growth for v_y.",
+        COARSE,
+        partial(_growth_of, "coarse"),
+        "≤",
+        _coarse_growth_bound,
+        source="paper",
+    ),
+    Claim(
+        "fine-training-loss",
+        "The fine model's training loss is small.",
+        FINE,
+        partial(_loss_of, "fine"),
+        "≤",
+        _bound("training_loss"),
+        source="paper",
+    ),
+    Claim(
+        "fine-easy-error",
+        "The fine model classifies easy test samples for the coarse target.",
+        FINE,
+        partial(_error, "fine", "easy"),
+        "≤",
+        _bound("easy_error"),
+        source="paper",
+    ),
+    Claim(
+        "fine-hard-error",
+        "The fine model classifies hard test samples for the coarse target.",
+        FINE,
+        partial(_error, "fine", "hard"),
+        "≤",
+        _bound("fine_hard_error"),
+        source="paper",
+    ),
+    Claim(
+        "fine-rare-growth",
+        "The fine model's response to rare features grows: growth for v_yc ÷ growth for v_y, own head.",
+        FINE,
+        partial(_growth_of, "fine"),
+        "≥",
+        _bound("fine_rare_growth"),
+        source="paper",
+    ),
+    Claim(
+        "transfer-gain",
+        "Fine labels lower the error on hard test samples, paired by replica.",
+        FINE,
+        _gain,
+        ">",
+        0.0,
+        _bound("transfer_gain_p"),
+        source="paper",
+    ),
+]
+"""In the order of the theorems."""
+
+
+def _loss(data: xr.Dataset, config: Config) -> Estimate:
+    """Training loss where training ended, on a batch of the training law."""
+    final, confidence = data.final_loss.values, config.claims.confidence
+    if len(final) > 1:
+        return stats.mean(final.mean(1), confidence)
+    return stats.bootstrap([final[0]], lambda loss: float(np.mean(loss)), confidence)
+
+
+def growth_by_leaf(data: xr.Dataset, config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """Growth of each leaf's own head's response: to its rare feature, and to its common one; (replica, leaf) each.
+
+    A leaf that is itself a coarse class has no rare feature and is left out; clusters are no leaf's own.
+    """
+    tree = config.label_tree
+    labels = label_function(data.attrs["labels"], tree, config.data.training_samples)
+    if labels.placeholder:
+        return np.zeros((data.sizes["replica"], 0)), np.zeros((data.sizes["replica"], 0))
+    grown = data.response.isel(step=-1).values.astype(float) - data.response.isel(step=0).values
+    own, common, rare = labels.leaf_label.numpy(), tree.coarse_of_leaf.numpy(), np.array(tree.leaves)
+    kept = common != rare
+    return grown[:, own[kept], rare[kept]], grown[:, own[kept], common[kept]]
+
+
+def _growth(data: xr.Dataset, config: Config) -> Estimate:
+    rare, common = growth_by_leaf(data, config)
+    if not rare.size:
+        return stats.undefined("no leaf has a rare feature and a head of its own")
+    if (common.mean(1) <= 0).any():
+        return stats.undefined("the response to common features did not grow")
+    if len(rare) > 1:
+        return stats.mean(rare.mean(1) / common.mean(1), config.claims.confidence)
+    return stats.bootstrap([rare[0], common[0]], lambda r, c: r.mean() / c.mean(), config.claims.confidence, "leaves")

@@ -1,0 +1,132 @@
+"""Theories: what a published result assumes, claims and predicts, as one registered object.
+
+A user's theory is a file that ends in one line:
+
+    theory = register_theory(Theory(name="mine", law=law, claims=[...]))
+
+``theory-sim verify my_theory.py`` trains its networks and decides its claims; everything else, from sweeps to figures, takes
+``theory: mine`` in a configuration, with the file under ``plugins``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import xarray as xr
+
+from theory_sim.config import Config, load_config
+from theory_sim.data.setup import Setup
+from theory_sim.runs.results import Results
+from theory_sim.runtime import plugins
+from theory_sim.runtime.contracts import SETUPS
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.registry import Registry
+from theory_sim.theories.claims import CLAIMS, Claim, ClaimResult
+from theory_sim.theories.prediction import predict as large_batch_prediction
+from theory_sim.theories.regime import Assumption
+
+
+@dataclass(frozen=True)
+class Theory(Setup):
+    """The contract of a theory: a `theory_sim.data.setup.Setup`, and what is claimed of it.
+
+    Attributes:
+        name: what ``theory`` in a configuration names.
+        law: the law of samples that a configuration describes: a function of it, or one law for all.
+        defaults: what it changes in the default configuration, as nested sections; ``labels`` names its networks, each with
+            the label function that it is trained on.
+        parameters: of its own law, as a section of settings; they stand under ``law`` in a configuration.
+        claims: what is decided, in the order of the theorems.
+        regime: the assumptions at a configuration.
+        predict: predicts a network's record from its initial state; the large-batch recursion of the law without it.
+        source: where it is published, such as ``arXiv:2303.16887``.
+        description: what it is about, in a line.
+    """
+
+    claims: Sequence[Claim] = ()
+    regime: Callable[[Config], Sequence[Assumption]] = lambda config: ()
+    predict: Callable[[Config, xr.Dataset], xr.Dataset] = large_batch_prediction
+    source: str = ""
+    description: str = ""
+
+    def config(self, values: Mapping[str, Any] | None = None) -> Config:
+        """A configuration of this theory.
+
+        Args:
+            values: what differs from its defaults, by key: ``{"data.dim": 128}``.
+
+        Raises:
+            InputError: as `theory_sim.config.load_config`; or the theory is not registered.
+        """
+        entry = THEORIES.entry(self.name)
+        plugin = [entry.plugin] if entry.plugin is not None else []
+        return load_config(plugins=plugin, theory=self.name).replace(dict(values or {}))
+
+
+THEORIES: Registry[Theory] = Registry("theory", ["theory_sim.theories.label_granularity.theory"])
+"""Theories by name."""
+
+
+def register_theory(theory: Theory) -> Theory:
+    """Register a theory; runs find its setup, and commands the whole.
+
+    Raises:
+        InputError: another module has registered its name.
+    """
+    SETUPS.add(theory.name, theory, theory.law)
+    return THEORIES.add(theory.name, theory, theory.law)
+
+
+def theory_of(config: Config) -> Theory:
+    """The theory of a configuration, its plugins loaded."""
+    plugins.load(config.plugins)
+    return THEORIES[config.theory]
+
+
+def claims_of(config: Config) -> list[Claim]:
+    """A theory's own claims, and those that the configuration's plugins, installed ones and this session add to it."""
+    theory = theory_of(config)
+    added = []
+    for id_ in CLAIMS:
+        entry = CLAIMS.entry(id_)
+        named = entry.plugin is None or entry.plugin in config.plugins or not entry.plugin.endswith(".py")
+        if entry.value.theory == config.theory and named:
+            added.append(entry.value)
+    return [*theory.claims, *added]
+
+
+def evaluate_claims(results: Results) -> list[ClaimResult]:
+    """All claims of the results' theory, decided, in the order of the theorems."""
+    return [claim.evaluate(results) for claim in claims_of(results.config)]
+
+
+def check_regime(config: Config) -> list[Assumption]:
+    """All assumptions of a configuration's theory."""
+    return list(theory_of(config).regime(config))
+
+
+def predict(config: Config, start: xr.Dataset) -> xr.Dataset:
+    """Predict a network's record from its initial state, by its theory.
+
+    Args:
+        config: the configuration.
+        start: a network's record (`theory_sim.training.recording`); only its step 0 is looked at.
+
+    Raises:
+        InputError: the prediction does not cover the configuration.
+    """
+    return theory_of(config).predict(config, start)
+
+
+def theory_in(plugin: str) -> Theory:
+    """The theory that a plugin file registers.
+
+    Raises:
+        InputError: the file registers none, or several.
+    """
+    plugins.load([plugin])
+    found = [THEORIES[name] for name in THEORIES if THEORIES.entry(name).plugin == plugin]
+    if len(found) != 1:
+        what = "registers no theory" if not found else f"registers {len(found)} theories, not one"
+        raise InputError(f"{plugin} {what}; end it in theory = register_theory(Theory(...))")
+    return found[0]
