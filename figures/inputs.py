@@ -70,7 +70,7 @@ def run_small(name: str, out: Path, device: str, show: Callable[[Progress], None
     """Run a study at its small size, in this process: its cells take less time than processes to start."""
     from theory_sim.studies.study import load_study, run_study
 
-    run_study(load_study(name), True, out, device, jobs=0, progress=show)
+    run_study(load_study(name), True, out, device, jobs=0, on_progress=show)
 
 
 def study_cells(name: str, smoke: bool) -> list[Config]:

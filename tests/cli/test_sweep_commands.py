@@ -1,4 +1,4 @@
-"""``theory-sim sweep`` and ``study`` as users meet them."""
+"""The commands ``theory-sim sweep`` and ``study``: output, files and exit codes."""
 
 import re
 from pathlib import Path
@@ -51,7 +51,7 @@ comparisons:
         (["--grid", "data.nois=1"], "cell data.nois=1: unknown key data.nois; did you mean data.noise?"),
         (["--grid", "data.noise=1,-1"], "cell data.noise=-1: data.noise: "),
         (["--grid", "data.noise"], "--grid data.noise: expected section.key=value,value,..."),
-        (["--grid", "seed=1", "--grid", "seed=2"], "--grid: a key stands twice"),
+        (["--grid", "seed=1", "--grid", "seed=2"], "--grid: a key is given twice"),
         (["--grid", "seed=1", "--backend", "dask"], "--backend dask and --scheduler ADDRESS go together"),
         (["--grid", "seed=1", "--scheduler", "tcp://127.0.0.1:1"], "--backend dask and --scheduler ADDRESS go together"),
         (["--grid", "seed=1", "--device", "nowhere"], "unknown device 'nowhere'"),

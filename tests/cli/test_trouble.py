@@ -1,9 +1,10 @@
-"""Results that are not as they were written, and training that goes wrong."""
+"""Damaged results, diverging training, interrupts and failed allocations."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from outcome import Call, Outcome
 
 
@@ -80,4 +81,28 @@ def test_interrupt_from_the_keyboard(call: Call, config_file: Path, monkeypatch:
     monkeypatch.setattr("theory_sim.runs.run.run", interrupted)
     done = call("simulate", config_file)
     assert (done.code, done.out) == (130, "")
-    assert done.err == "interrupted; the same command goes on from the last checkpoint\n"
+    assert done.err == "interrupted; run the same command again to continue from the last checkpoint\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "an allocation failed"),
+        (torch.cuda.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2 GiB"), "CUDA out of memory."),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "DefaultCPUAllocator: can't allocate memory"),
+        (RuntimeError("input tensor's memory format is not channels_last"), None),
+    ],
+    ids=["Python", "CUDA", "CPU", "a bug"],
+)
+def test_failed_allocations(
+    call: Call, config_file: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str | None
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(experiment, "run", fails)
+    if reason is None:
+        with pytest.raises(RuntimeError, match="channels_last"):
+            call("simulate", config_file)
+    else:
+        assert call("simulate", config_file).complaint == f"error: not enough memory for this configuration: {reason}\n"

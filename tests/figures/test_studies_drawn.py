@@ -225,7 +225,7 @@ def test_intervals_beyond_all_falls_are_cut_and_undefined_ones_have_none(made) -
 
 def test_every_parameter_has_a_panel_with_its_values(made, source: Path) -> None:
     tables, table = tables_of("assumptions", source), made.tables["assumptions"]
-    grids = {factor.key: factor.values for factor in tables.answer.factors}
+    grids = {factor.key: factor.values for factor in tables.answer.sensitivities}
     assert list(panels_of(assumptions, table)) == list(dict.fromkeys(table.key))
     assert set(table.key) == set(grids)
     for key, values in grids.items():
@@ -239,7 +239,7 @@ def test_every_parameter_has_a_panel_with_its_values(made, source: Path) -> None
 def test_states_are_the_studys(made, source: Path) -> None:
     """The study decides by itself where each claim fails; the figure takes it from the table of cells."""
     tables, table = tables_of("assumptions", source), made.tables["assumptions"]
-    for factor in tables.answer.factors:
+    for factor in tables.answer.sensitivities:
         for number, value in enumerate(factor.values):
             for model in assumptions.MODELS:
                 own = of(table, key=factor.key, model=model)

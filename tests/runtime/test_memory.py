@@ -1,4 +1,6 @@
-"""Memory that is used again holds one tensor at a time."""
+"""Memory that is lent again belongs to one tensor at a time."""
+
+import tracemalloc
 
 import torch
 
@@ -9,7 +11,7 @@ from theory_sim.training.trainer import Training
 _CPU = {"device": torch.device("cpu"), "dtype": torch.float32}
 
 
-def test_memory_is_used_again_only_when_nobody_holds_it():
+def test_memory_is_lent_again_only_when_nobody_holds_it():
     memory = ReusableBuffer()
     first = memory.empty(3, 4, **_CPU)
     place = first.data_ptr()
@@ -31,6 +33,24 @@ def test_a_view_alone_keeps_its_memory():
     array = memory.empty(8, **_CPU).fill_(1)[2:].numpy()
     memory.empty(8, **_CPU).fill_(2)
     assert (array == 1).all()
+
+
+def test_tensors_outlive_their_buffer():
+    tensor = ReusableBuffer().empty(8, **_CPU).fill_(1)
+    ReusableBuffer().empty(8, **_CPU).fill_(2)
+    assert (tensor == 1).all()
+
+
+def test_one_free_block_is_kept_and_it_is_the_largest():
+    memory, size = ReusableBuffer(), 1 << 20
+    tracemalloc.start()
+    lent = [memory.empty(n * size // 4, **_CPU) for n in (1, 3, 2)]
+    place, held = lent[1].data_ptr(), tracemalloc.get_traced_memory()[0]
+    assert held > 6 * size
+    lent.clear()
+    assert 3 * size < tracemalloc.get_traced_memory()[0] < 3.1 * size
+    tracemalloc.stop()
+    assert memory.empty(3 * size // 4, **_CPU).data_ptr() == place
 
 
 def test_a_batch_is_not_overwritten_by_the_next():

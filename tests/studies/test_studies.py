@@ -1,4 +1,4 @@
-"""Studies: what ships runs at its small size, and verdicts follow from numbers alone."""
+"""Studies: every study of the package runs at its small size, and verdicts follow from the numbers alone."""
 
 import json
 from pathlib import Path
@@ -11,9 +11,8 @@ import pytest
 from theory_sim.config import Config
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.settings import value_at
-from theory_sim.studies import study as studies
-from theory_sim.studies.sensitivity import lines
-from theory_sim.studies.study import Study, decide_study, load_study, run_study, study_files
+from theory_sim.studies.sensitivity import region, table_rows
+from theory_sim.studies.study import Study, StudyAnswer, decide_study, load_study, run_study, study_files
 from theory_sim.studies.sweep import Sweep
 
 ROOT = Path(__file__).parents[2]
@@ -29,8 +28,7 @@ def test_the_abstracts_conditions_are_among_the_studies() -> None:
 def test_study_at_full_size_is_valid(name: str) -> None:
     study = load_study(name)
     assert study.minutes <= 15
-    cells = study.cells()
-    assert study.one_factor or len(list(studies._pairs(study, cells))) >= 2
+    assert study.one_at_a_time or len(study.pairs(dict(enumerate(study.cells())))) >= 2
     assert study.configuration().replicas >= 5
     assert f"theory-sim study {name}\n" in (ROOT / "configs" / "studies" / f"{name}.yaml").read_text()
 
@@ -41,24 +39,23 @@ def test_study_runs_at_its_small_size(name: str, tmp_path: Path) -> None:
     done, answer = run_study(study, smoke=True, out=tmp_path, device="cpu", jobs=1)
     assert not done.failed
     assert len(done.ids) == len(study.cells(smoke=True)) <= 6
-    if not study.one_factor:  # the figures look for all keys that are turned
+    if not study.one_at_a_time:  # the figures need all keys that vary
         assert {*study.cells()[0].values} == {*study.cells(smoke=True)[0].values}
     written = json.loads((done.folder / "verdict.json").read_text())
     assert written["smoke"] is True
     assert written["answer"] == answer.answer
     assert [v["name"] for v in written["verdicts"]] == [v.name for v in answer.verdicts]
-    if study.one_factor:
-        assert [factor["key"] for factor in written["factors"]] == [next(iter(grid)) for grid in study.grids_at(True)]
+    if study.one_at_a_time:
+        assert [of["key"] for of in written["sensitivities"]] == [next(iter(grid)) for grid in study.grids_at(True)]
         return
     # The estimate is the mean fall of an error, from the table of replicas.
     rows = done.read("replicas")
-    name, first, *sides = next(studies._pairs(study, list(done.ids.values())))
-    ids = {id(cell): id_ for id_, cell in done.ids.items()}
+    pair = study.pairs(done.ids)[0]
     means = []
-    for side, cell in zip((first.before, first.after), sides, strict=True):
-        own = rows[(rows.cell == ids[id(cell)]) & (rows.model == side.model) & (rows.kind == first.kind)]
+    for side, cell in ((pair.comparison.before, pair.before), (pair.comparison.after, pair.after)):
+        own = rows[(rows.cell == cell) & (rows.model == side.model) & (rows.kind == pair.comparison.kind)]
         means.append(own[own.readout == (side.readout or study.configuration().transfer.readouts[0])].error.mean())
-    assert answer.verdicts[0].name == name
+    assert answer.verdicts[0].name == pair.name
     assert answer.verdicts[0].estimate.value == pytest.approx(means[0] - means[1], abs=1e-6)
 
 
@@ -82,15 +79,15 @@ STUDY: dict[str, Any] = {
 }
 
 
-def answer_to(errors: dict[tuple[float, int], np.ndarray], folder: Path) -> studies.StudyAnswer:
-    """What the made-up study answers when its fine models have these hard errors, by noise and seed."""
+def answer_to(errors: dict[tuple[float, int], np.ndarray], folder: Path) -> StudyAnswer:
+    """The made-up study's answer for these hard errors of its fine models, by noise and seed."""
     study = Study.model_validate(STUDY)
     cells = {f"cell{i}": cell for i, cell in enumerate(study.cells())}
     rows = [
         {"cell": id_, "replica": r, "model": model, "kind": kind, "readout": readout, "error": e if wanted else 0.5}
         for id_, cell in cells.items()
         for r, e in enumerate(errors.get((cell.values["hard.noise"], cell.values["seed"]), []))
-        # The others must be left alone.
+        # The study must not read the other rows.
         for model, kind, readout, wanted in (
             ("fine", "hard", "argmax_parent", True),
             ("coarse", "hard", "argmax_parent", False),
@@ -115,12 +112,12 @@ def replicas(mean: float, spread: float, seed: int) -> np.ndarray:
         ((0.3, 0.0), 0.02, ["confirmed", "not confirmed", "not confirmed"]),
         ((0.3, -0.3), 0.02, ["confirmed", "not confirmed", "not confirmed"]),
         ((0.3, 0.03), 0.3, ["undecided", "undecided", "undecided"]),
-        # Above 0 for sure, but perhaps less than what would matter.
+        # Significantly above 0, but not above the smallest fall that would matter.
         ((0.3, 0.05), 0.02, ["confirmed", "undecided", "undecided"]),
     ],
 )
 def test_answers_follow_from_the_numbers(falls: tuple[float, float], spread: float, expected: list[str], tmp_path: Path) -> None:
-    # All replicas share a difficulty: only a paired comparison can see the fall beside it.
+    # The difficulty of a replica varies more than the error falls: only a paired comparison detects the fall.
     difficulty = replicas(0.5, 0.2, 9)
     errors = {}
     for seed, fall in enumerate(falls):
@@ -138,7 +135,7 @@ def test_answers_follow_from_the_numbers(falls: tuple[float, float], spread: flo
     assert sorted(v.p_holm for v in answer.verdicts) == pytest.approx([min(1, 2 * p[0]), max(2 * p[0], p[1])])
 
 
-def test_equal_falls_are_no_spread(tmp_path: Path) -> None:
+def test_equal_falls_have_an_interval_of_length_0(tmp_path: Path) -> None:
     same = np.float32(0.1) * np.arange(1, 9, dtype=np.float32) / 3
     errors = {(noise, seed): same + np.float32(0.1 * noise / 4) for noise in (0.0, 4.0) for seed in (0, 1)}
     for verdict in answer_to(errors, tmp_path).verdicts:
@@ -156,7 +153,7 @@ def test_a_failed_cell_decides_nothing(tmp_path: Path) -> None:
     assert answer.answer == "undecided"
 
 
-# Readouts and keys that a grid leaves alone.
+# Readouts, and keys that a grid does not vary.
 
 
 def test_a_side_may_name_its_readout(tmp_path: Path) -> None:
@@ -167,49 +164,56 @@ def test_a_side_may_name_its_readout(tmp_path: Path) -> None:
     study = Study.model_validate(STUDY | change | {"comparisons": [{"name": "readout", "for_each": "seed"} | sides]})
     cells = {f"cell{i}": cell for i, cell in enumerate(study.cells())}
     answer = decide_study(study, Sweep(tmp_path, cells, {}))
-    # The made-up table holds 0.5 for all that the other study leaves alone.
+    # The made-up table has 0.5 in all rows that the other study does not read.
     assert [v.estimate.value for v in answer.verdicts] == pytest.approx([0.2, 0.2], abs=1e-6)
 
 
-def test_for_each_passes_over_cells_that_leave_the_key_alone() -> None:
-    grids = [{"target.noise": [1.0, 2.0]}, {"target.strength_spread": [0.5]}]
+@pytest.mark.parametrize(
+    ("key", "values"), [("target.noise", [1.0, 2.0]), ("target.feature_noise", [[0.0, 0.1], [0.1, 0.2]])], ids=["number", "list"]
+)
+def test_for_each_skips_cells_without_a_value(key: str, values: list[Any]) -> None:
+    grids = [{key: values}, {"target.strength_spread": [0.5]}]
     sides = {"before": {"model": "coarse"}, "after": {"model": "fine"}}
-    study = Study.model_validate(STUDY | {"grids": grids, "comparisons": [{"name": "x", "for_each": "target.noise"} | sides]})
-    assert [name for name, *_ in studies._pairs(study, study.cells())] == ["x, target.noise=1.0", "x, target.noise=2.0"]
+    study = Study.model_validate(STUDY | {"grids": grids, "comparisons": [{"name": "x", "for_each": key} | sides]})
+    cells = dict(enumerate(study.cells()))
+    pairs = study.pairs(cells)
+    assert [pair.name for pair in pairs] == [f"x, {key}={value}" for value in values]
+    assert [pair.value for pair in pairs] == values == [cells[pair.before].values[key] for pair in pairs]
+    assert [pair.before for pair in pairs] == [pair.after for pair in pairs]
 
 
-# One factor at a time.
+# One at a time.
 
-ONE_FACTOR: dict[str, Any] = {
+ONE_AT_A_TIME: dict[str, Any] = {
     "name": "made-up",
-    "question": "Where does it break?",
+    "question": "Where does it fail?",
     "minutes": 1,
     "config": {"replicas": 8},
     "smoke": {},
     "grids": [{"data.noise": [4.0, 1.0, 2.0, 0.25]}, {"hard.common": ["weak"]}, {"hard.noise": [0.0, 8.0]}],
-    "one_factor": True,
+    "one_at_a_time": True,
 }
 
 
-def decided(states: dict[tuple[str, Any], tuple[float, float]], folder: Path) -> studies.StudyAnswer:
-    """The made-up one-factor study's answer; by key and value the interval of its one claim, which must lie below 0.05."""
-    study = Study.model_validate(ONE_FACTOR)
+def decided(states: dict[tuple[str, Any], tuple[float, float]], folder: Path) -> StudyAnswer:
+    """The made-up one-at-a-time study's answer for these intervals of its one claim, a bound of 0.05, by key and value."""
+    study = Study.model_validate(ONE_AT_A_TIME)
     base = study.configuration()
     cells = {f"cell{i}": cell for i, cell in enumerate(study.cells())}
     rows = []
     for id_, cell in cells.items():
-        (turned,) = [item for item in cell.values.items() if item[1] != value_at(base, item[0])]
-        if turned not in states:
+        (varied,) = [item for item in cell.values.items() if item[1] != value_at(base, item[0])]
+        if varied not in states:
             rows.append({"cell": id_, "status": "failed", "reason": "it diverged"})
             continue
-        low, high = states[turned]
+        low, high = states[varied]
         claim = {"quantity": "fine-hard-error", "low": low, "high": high, "side": "≤", "bound": 0.05, "holds": high <= 0.05}
         rows.append({"cell": id_, "status": "stored"} | claim)
     pd.DataFrame(rows).to_parquet(folder / "cells.parquet")
     return decide_study(study, Sweep(folder, cells, {}))
 
 
-def test_where_a_claim_breaks(tmp_path: Path) -> None:
+def test_where_a_claim_fails(tmp_path: Path) -> None:
     good, open_, bad = (0.0, 0.01), (0.01, 0.2), (0.1, 0.2)
     answer = decided(
         {
@@ -223,29 +227,48 @@ def test_where_a_claim_breaks(tmp_path: Path) -> None:
         tmp_path,
     )
     assert answer.answer == "not confirmed"
-    assert answer.basis.startswith("2 of 3 factors break a claim; 9 claims in 7 cells, 8 replicas")
-    noise, common, dominant = answer.factors
+    what = "some tested value makes a claim fail for 2 of 3 settings, and gives no result for 1"
+    assert answer.basis.startswith(f"{what}; 9 claims in 7 cells, 8 replicas")
+    noise, common, dominant = answer.sensitivities
     claim = "fine-hard-error"
     assert (noise.key, noise.base, noise.values) == ("data.noise", 0.5, [0.25, 1.0, 2.0, 4.0])
     assert noise.states == {claim: ["holds", "holds", "undecided", "fails"]}
-    assert (noise.fails(claim), noise.breaks(claim)) == ("≥ 4", "≥ 2")
-    assert (common.fails(claim), common.breaks(claim)) == ("", "")
-    # A cell that diverged holds nothing.
+    assert (noise.where(claim, "holds"), noise.where(claim, "undecided")) == ([0.25, 1.0], [2.0])
+    # A cell that diverged has no result, which is not a failure of the claim.
     assert dominant.states == {claim: ["fails", "no result"]}
-    assert (dominant.fails(claim), dominant.breaks(claim)) == ("everywhere", "everywhere")
-    table = list(lines(answer.factors))
-    assert table[0] == ("data.noise", "0.5", "0.25, 1.0, 2.0, 4.0", claim, "≥ 4", "≥ 2")
-    assert table[1] == ("hard.common", "missing", "weak", "all claims hold", "", "")
+    assert (common.any_claim("fails"), dominant.any_claim("fails"), dominant.any_claim("undecided")) == (False, True, False)
+    assert list(table_rows(answer.sensitivities)) == [
+        ("data.noise", "0.5", "0.25, 1.0, 2.0, 4.0", claim, "≥ 4", "2", ""),
+        ("hard.common", "missing", "weak", "all claims hold", "", "", ""),
+        ("hard.noise", "4.0", "0.0, 8.0", claim, "≤ 0", "", "≥ 8"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "values", "text"),
+    [
+        ([], [1, 2], ""),
+        ([1, 2], [1, 2], "all"),
+        ([0.5, 1], [0.5, 1, 2], "≤ 1"),
+        ([1, 2], [0.5, 1, 2], "≥ 1"),
+        ([0.5, 2], [0.5, 1, 2], "0.5, 2"),
+        (["weak"], ["weak", "none"], "weak"),
+        ([[0.1, 0.2]], [[0.0, 0.0], [0.1, 0.2]], "[0.1, 0.2]"),
+        ([True], [True], "True"),
+    ],
+)
+def test_regions(found: list[Any], values: list[Any], text: str) -> None:
+    assert region(found, values) == text
 
 
 def test_all_claims_holding_everywhere_is_a_confirmation(tmp_path: Path) -> None:
-    keys = [(key, value) for grid in ONE_FACTOR["grids"] for key, values in grid.items() for value in values]
+    keys = [(key, value) for grid in ONE_AT_A_TIME["grids"] for key, values in grid.items() for value in values]
     assert decided(dict.fromkeys(keys, (0.0, 0.01)), tmp_path).answer == "confirmed"
     assert decided(dict.fromkeys(keys, (0.0, 0.1)), tmp_path).answer == "undecided"
 
 
-def test_a_one_factor_studys_intervals_cover_together() -> None:
-    study = Study.model_validate(ONE_FACTOR)
+def test_a_one_at_a_time_studys_intervals_cover_together() -> None:
+    study = Study.model_validate(ONE_AT_A_TIME)
     assert len(study.cells()) == 7
     assert study.configuration().claims.confidence == pytest.approx(1 - 0.05 / (9 * 7))
 
@@ -259,8 +282,8 @@ def test_a_one_factor_studys_intervals_cover_together() -> None:
         ({"question": None}, "question: Input should be a valid string"),
         ({"quest": "?"}, "quest: Extra inputs are not permitted"),
         ({"minutes": 0}, "minutes: Input should be greater than 0"),
-        ({"comparisons": []}, "a study has comparisons, or one_factor: true"),
-        ({"one_factor": True}, "a study has comparisons, or one_factor: true"),
+        ({"comparisons": []}, "a study has comparisons, or one_at_a_time: true"),
+        ({"one_at_a_time": True}, "a study has comparisons, or one_at_a_time: true"),
     ],
 )
 def test_wrong_files(change: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -275,7 +298,7 @@ def test_wrong_names_and_comparisons(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot read .*absent\.yaml"):
         load_study("absent.yaml")
     study = Study.model_validate(STUDY | {"comparisons": [{"name": "x", "before": {}, "after": {}}]})
-    with pytest.raises(InputError, match=r"a comparison's {} names 4 cells of the study, not one"):
+    with pytest.raises(InputError, match=r"a comparison's {} identifies 4 cells of the study, not one"):
         run_study(study, out=tmp_path)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(InputError, match=r"unknown key data\.nois"):

@@ -1,6 +1,6 @@
-"""Sweeps: grids, tables, cells that fail, processes that are killed, and a Dask cluster.
+"""Sweeps: grids, tables, failed cells, killed processes, and a Dask cluster.
 
-Run as a program, ``python tests/test_sweep.py FOLDER``, it does the items of `test_no_worker_outlives_its_parent`.
+Run as a program, ``python tests/studies/test_sweep.py FOLDER``, it does the item of `test_no_worker_outlives_its_parent`.
 """
 
 import contextlib
@@ -21,10 +21,10 @@ import torch
 
 from theory_sim.config import Config, load_config
 from theory_sim.runs.results import load_results
-from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.errors import DivergedError, InputError, is_out_of_memory
 from theory_sim.runtime.progress import Progress
-from theory_sim.studies import backends as dispatch
-from theory_sim.studies import tables
+from theory_sim.studies import backends, tables
+from theory_sim.studies import sweep as sweeps
 from theory_sim.studies.backends import locally, on_dask
 from theory_sim.studies.sweep import make_cells, parse_axis, sweep
 from theory_sim.theories.theory import evaluate_claims
@@ -53,7 +53,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def whole(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a sweep of sixteen cells that nothing interrupted."""
+    """The folder of an uninterrupted sweep of sixteen cells."""
     out = tmp_path_factory.mktemp("whole")
     grid = dict(parse_axis(text) for text in GRIDS)
     return sweep(load_config(tiny), [grid], out, "cpu", jobs=2).folder
@@ -148,7 +148,7 @@ def test_same_results_give_the_same_bytes_and_no_cell_runs_again(whole: Path, ti
     for rows in list((whole / "rows").iterdir())[:2]:
         rows.unlink()
     told: list[Progress] = []
-    again = sweep(load_config(tiny), [dict(parse_axis(text) for text in GRIDS)], out, "cpu", jobs=1, progress=told.append)
+    again = sweep(load_config(tiny), [dict(parse_axis(text) for text in GRIDS)], out, "cpu", jobs=1, on_progress=told.append)
     assert again.folder == whole
     assert table_bytes(whole) == before
     assert {path: path.stat().st_mtime_ns for path in out.glob("tiny/*/manifest.json")} == manifests
@@ -206,19 +206,21 @@ def test_killed_sweep_goes_on_to_the_same_table(whole: Path, tiny: Path, tmp_pat
 
 
 def note(folder: Path, item: str) -> int:
-    """Count the begun runs of an item."""
+    """Count the started runs of an item."""
     with open(folder / item, "a") as file:
         file.write(f"{os.getpid()}\n")
     return len((folder / item).read_text().splitlines())
 
 
 def work(item: str, folder: Path) -> str | None:
-    """`victim` is killed once, `killer` each time; `bystander` outlasts what happens to them."""
+    """`victim` is killed once, `killer` each time, `bystander` runs until both deaths of `killer`; `bug` raises an exception."""
     runs = note(folder, item)
     if item == "bystander":
         wait_until(lambda: (folder / "killer").exists() and len((folder / "killer").read_text().splitlines()) == 2)
     if item == "killer" or (item == "victim" and runs == 1):
         os.kill(os.getpid(), signal.SIGKILL)
+    if item == "bug":
+        raise KeyError("a programming error")
     return "it is wrong" if item == "wrong" else None
 
 
@@ -229,14 +231,20 @@ def wait_until(reached) -> None:
         time.sleep(0.01)
 
 
-def test_a_killed_worker_costs_its_own_item_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch, "KILLS", 2)
+def test_only_the_item_of_a_killed_worker_is_rerun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backends, "MAX_DEATHS", 2)
     items = ["bystander", "victim", "wrong", "killer", "last"]
     outcome = dict(locally(items, partial(work, folder=tmp_path), jobs=2))
-    reasons = {"wrong": "it is wrong", "killer": "its process was killed 2 times"}
+    reasons = {"wrong": "it is wrong", "killer": "its worker process died 2 times"}
     assert outcome == {item: reasons.get(item) for item in items}
     runs = {item: len((tmp_path / item).read_text().splitlines()) for item in items}
     assert runs == {"bystander": 1, "victim": 2, "wrong": 1, "killer": 2, "last": 1}
+
+
+def test_a_programming_error_of_an_item_is_raised(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="a programming error"):
+        list(locally(["a", "bug", "b"], partial(work, folder=tmp_path), jobs=1))
+    assert not (tmp_path / "b").exists()
 
 
 def test_no_worker_outlives_its_parent(tmp_path: Path) -> None:
@@ -248,11 +256,11 @@ def test_no_worker_outlives_its_parent(tmp_path: Path) -> None:
     wait_until(lambda: not Path(f"/proc/{worker}").exists() or " Z " in Path(f"/proc/{worker}/stat").read_text())
 
 
-def test_failing_cells_are_recorded_and_the_others_go_on(tiny: Path, tmp_path: Path) -> None:
+def test_failed_cells_are_recorded_and_the_others_are_run(tiny: Path, tmp_path: Path) -> None:
     config = load_config(tiny)
     grid = {"training.step_size.fine": [1e30, 0.1], "network.neurons": [10**9, 3]}
     told: list[Progress] = []
-    done = sweep(config, [grid], tmp_path, "cpu", jobs=1, progress=told.append)
+    done = sweep(config, [grid], tmp_path, "cpu", jobs=1, on_progress=told.append)
     assert [p.note for p in told][-1] == "3 failed"
     cells = done.read("cells").drop_duplicates("cell").set_index(["training.step_size.fine", "network.neurons"])
     assert cells.status.tolist() == ["failed", "failed", "failed", "stored"]
@@ -265,12 +273,51 @@ def test_failing_cells_are_recorded_and_the_others_go_on(tiny: Path, tmp_path: P
     }
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (InputError("no such device"), "no such device"),
+        (DivergedError("step 3: inf"), "DivergedError: step 3: inf"),
+        (MemoryError(), "MemoryError: "),
+        (torch.cuda.OutOfMemoryError("of the GPU"), "OutOfMemoryError: of the GPU"),
+        (RuntimeError("shapes do not match; memory format is channels_last"), None),
+        (TypeError("'NoneType' object is not callable"), None),
+        (OSError(28, "No space left on device"), None),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_which_errors_fail_a_cell(
+    error: Exception, reason: str | None, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The errors of one configuration fail its cell; programming errors and those of the whole machine end the sweep."""
+
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(sweeps, "run", fails)
+    arguments = load_config(tiny), [{"seed": [0]}], tmp_path, "cpu", 0
+    if reason is None:
+        with pytest.raises(type(error)):
+            sweep(*arguments)
+    else:
+        assert list(sweep(*arguments).failed.values()) == [reason]
+
+
+def test_allocations_that_fail() -> None:
+    """The errors that NumPy and PyTorch really raise."""
+    for allocate in (np.empty, torch.empty):
+        with pytest.raises((MemoryError, RuntimeError)) as failed:
+            allocate(2**50)
+        assert is_out_of_memory(failed.value)
+    assert not is_out_of_memory(RuntimeError("view size is not compatible with input tensor's memory"))
+
+
 # Dask.
 
 
 @contextlib.contextmanager
-def cluster(folder: Path) -> Iterator[str]:
-    """A scheduler and two workers, each a process of its own, on loopback."""
+def cluster(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The address and the process of a scheduler with two workers, each a process of its own, on loopback."""
     file = folder / "scheduler.json"
     begin = [sys.executable, "-m", "distributed.cli.dask_"]
     options = ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file)]
@@ -286,9 +333,9 @@ def cluster(folder: Path) -> Iterator[str]:
         with Client(scheduler_file=str(file), set_as_default=False) as client:
             client.wait_for_workers(2, timeout=60)
             address = client.scheduler.address
-        yield address
+        yield address, processes[0]
     finally:
-        # Not terminated: a worker whose scheduler goes first may wait for it for ever (distributed 2026.8).
+        # Not terminated: a worker may wait for ever for a scheduler that ended first (distributed 2026.8).
         for process in processes:
             process.kill()
         for process in processes:
@@ -297,20 +344,27 @@ def cluster(folder: Path) -> Iterator[str]:
 
 def test_dask_gives_the_same_tables(whole: Path, tiny: Path, tmp_path: Path) -> None:
     grid = {"tree.subclasses": [1, 2], "network.neurons": [3, 10**9]}
-    with cluster(tmp_path) as address:
+    with cluster(tmp_path) as (address, scheduler):
         done = sweep(load_config(tiny), [grid], tmp_path / "dask", "cpu", scheduler=address)
         items = ["a", "wrong", "victim", "b"]
         outcome = dict(on_dask(items, partial(work, folder=tmp_path), address))
+        with pytest.raises(KeyError, match="a programming error"):
+            list(on_dask(["bug"], partial(work, folder=tmp_path), address))
+        begun = on_dask(["a", "bystander"], partial(work, folder=tmp_path), address)
+        assert next(begun) == ("a", None)
+        scheduler.kill()
+        with pytest.raises(InputError, match=f"lost the Dask scheduler at {address}; run the same command again"):
+            next(begun)
     local = sweep(load_config(tiny), [grid], tmp_path / "local", "cpu", jobs=1)
     assert len(done.failed) == 2
     assert table_bytes(done.folder) == table_bytes(local.folder)
-    # One of the two workers was killed, and has no nanny to start it again: the other one did its item.
+    # One of the two workers was killed, and without a nanny it is not restarted: the other worker did its item.
     assert outcome == {"a": None, "wrong": "it is wrong", "victim": None, "b": None}
     assert len((tmp_path / "victim").read_text().split()) == 2
 
 
 def test_no_scheduler(monkeypatch: pytest.MonkeyPatch, tiny: Path, tmp_path: Path) -> None:
-    monkeypatch.setattr(dispatch, "_ANSWER_SECONDS", 1)
+    monkeypatch.setattr(backends, "_ANSWER_SECONDS", 1)
     for address in ("tcp://127.0.0.1:1", "nowhere"):
         with pytest.raises(InputError, match=f"no Dask scheduler answers at {address}"):
             sweep(load_config(tiny), [{"seed": [0, 1]}], tmp_path, "cpu", scheduler=address)

@@ -6,28 +6,31 @@ import typer
 
 from theory_sim.cli import simulator, figures, sweeps, images, bench
 from theory_sim.cli.program import app
-from theory_sim.runtime.errors import DivergedError, InputError
+from theory_sim.runtime.errors import DivergedError, InputError, is_out_of_memory
 
 
 def main() -> None:
-    """Entry point; every error a user can cause is one line on standard error."""
+    """Entry point. An error that a user can cause is printed as one line on standard error; any other error is a bug and is
+    raised.
+    """
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except typer.TyperException as error:
-        code = _complain(getattr(error, "format_message", error.__str__)())
+        code = _print_error(getattr(error, "format_message", error.__str__)())
     except (InputError, DivergedError, OSError) as error:
-        code = _complain(str(error))
+        code = _print_error(str(error))
     except (KeyboardInterrupt, typer.Abort):
         code = 130
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and "memory" not in str(error):
+    except Exception as error:
+        if not is_out_of_memory(error):
             raise
-        code = _complain(f"not enough memory for this configuration: {str(error).splitlines()[0]}")
-    if code == 130:  # also what typer makes of an interrupt
-        print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        reason = str(error).partition("\n")[0] or "an allocation failed"
+        code = _print_error(f"not enough memory for this configuration: {reason}")
+    if code == 130:  # typer returns it too, after an interrupt
+        print("interrupted; run the same command again to continue from the last checkpoint", file=sys.stderr)
     sys.exit(code)
 
 
-def _complain(message: str) -> int:
+def _print_error(message: str) -> int:
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     return 2

@@ -1,20 +1,24 @@
-"""Many runs: sweep, study."""
+"""Commands for many runs: sweep, study."""
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from theory_sim.cli.program import ConfigFile, Device, Out, Replicas, Seed, Set, app, new_console
-from theory_sim.config import load_config
 from theory_sim.runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from theory_sim.studies.study import StudyAnswer
+    from theory_sim.studies.sweep import Sweep
 
 Grid = Annotated[list[str], typer.Option("--grid", metavar="KEY=A,B,...", help="A key and its values; may be repeated.")]
 Backend = Annotated[Literal["local", "dask"], typer.Option(help="Processes on this machine, or an existing Dask cluster.")]
 Scheduler = Annotated[str | None, typer.Option(metavar="ADDRESS", help="The Dask scheduler, such as tcp://host:8786.")]
-Jobs = Annotated[int | None, typer.Option(min=1, help="Cells beside each other on this machine; one per core without it.")]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Cells run at the same time on this machine; default: one per core.")]
 
 
 @app.command()
@@ -30,32 +34,33 @@ def sweep(
     jobs: Jobs = None,
     out: Out = Path("results"),
 ) -> int:
-    """Run every combination of the grids' values; what is finished is not run again. Exit 1: some cells failed."""
+    """Run every combination of the grids' values; finished cells are not run again. Exit 1: some cells failed."""
+    from theory_sim.config import load_config
     from theory_sim.runtime.progress import progress_bar
     from theory_sim.studies import sweep as sweep_module
 
     axes = [sweep_module.parse_axis(text) for text in grid]
     if len(dict(axes)) < len(axes):
-        raise InputError("--grid: a key stands twice")
+        raise InputError("--grid: a key is given twice")
     checked = load_config(config, set_ or (), replicas=replicas, seed=seed)
     address = _scheduler(backend, scheduler)
-    with progress_bar() as show:
-        done = sweep_module.sweep(checked, [dict(axes)], out, device, jobs, address, show)
-    return _show_sweep(done)
+    with progress_bar() as on_progress:
+        done = sweep_module.sweep(checked, [dict(axes)], out, device, jobs, address, on_progress)
+    return _print_sweep(done)
 
 
 @app.command()
 def study(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="One of --list, or a YAML file.")] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the studies.")] = False,
-    smoke: Annotated[bool, typer.Option("--smoke", help="At a small size that only shows that it works.")] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="At a small size, which only tests that it runs.")] = False,
     device: Device = "auto",
     backend: Backend = "local",
     scheduler: Scheduler = None,
     jobs: Jobs = None,
     out: Out = Path("results"),
 ) -> int:
-    """Run a sweep that asks a question, and let its numbers answer. Exit 0 whatever the answer; 1: some cells failed."""
+    """Run a study: a sweep whose results answer a question. Exit 0 for any answer; 1: some cells failed."""
     from theory_sim.runtime.progress import progress_bar
     from theory_sim.studies import study as studies
 
@@ -68,32 +73,30 @@ def study(
         return 0
     chosen = studies.load_study(name)
     address = _scheduler(backend, scheduler)
-    with progress_bar() as show:
-        done, answer = studies.run_study(chosen, smoke, out, device, jobs, address, show)
-    code = _show_sweep(done, cells=not chosen.one_factor)
-    console.print(
-        _factors_table(answer.factors, chosen.question) if chosen.one_factor else _verdicts_table(answer, chosen.question)
-    )
+    with progress_bar() as on_progress:
+        done, answer = studies.run_study(chosen, smoke, out, device, jobs, address, on_progress)
+    code = _print_sweep(done, cells=not chosen.one_at_a_time)
+    console.print((_sensitivities_table if chosen.one_at_a_time else _verdicts_table)(answer, chosen.question))
     console.print(f"{chosen.name}: {answer.answer} ({answer.basis})", soft_wrap=True)
     return code
 
 
-def _verdicts_table(answer: Any, question: str) -> Table:
+def _verdicts_table(answer: "StudyAnswer", question: str) -> Table:
     table = Table("comparison", "error falls by", "interval", "p (Holm)", "at least", "", title=question)
     for verdict in answer.verdicts:
         e = verdict.estimate
-        interval = rf"\[{e.low:.3f}, {e.high:.3f}]" if e.value == e.value else e.method
+        interval = escape(f"[{e.low:.3f}, {e.high:.3f}]") if e.value == e.value else e.method
         p = "" if verdict.p_holm is None else f"{verdict.p_holm:.2g}"
         table.add_row(verdict.name, f"{e.value:.3f}", interval, p, f"{verdict.at_least:g}", verdict.answer)
     return table
 
 
-def _factors_table(found: Any, question: str) -> Table:
-    from theory_sim.studies.sensitivity import lines
+def _sensitivities_table(answer: "StudyAnswer", question: str) -> Table:
+    from theory_sim.studies.sensitivity import COLUMNS, table_rows
 
-    table = Table("key", "base", "values", "claim", "fails at", "not sure to hold at", title=question)
-    for line in lines(found):
-        table.add_row(*(text.replace("[", r"\[") for text in line))
+    table = Table(*COLUMNS, title=question)
+    for row in table_rows(answer.sensitivities):
+        table.add_row(*map(escape, row))
     return table
 
 
@@ -103,8 +106,8 @@ def _scheduler(backend: str, scheduler: str | None) -> str | None:
     return scheduler
 
 
-def _show_sweep(done: Any, cells: bool = True) -> int:
-    """One row per cell, where they are few enough to be read; what failed goes to standard error, a line each."""
+def _print_sweep(done: "Sweep", cells: bool = True) -> int:
+    """Print one row per cell, if `cells` asks for it; a line for each failed cell goes to standard error."""
     console = new_console()
     if cells:
         console.print(_cells_table(done))
@@ -114,15 +117,14 @@ def _show_sweep(done: Any, cells: bool = True) -> int:
     return 1 if done.failed else 0
 
 
-def _cells_table(done: Any) -> Table:
+def _cells_table(done: "Sweep") -> Table:
     cells = done.read("cells")
-    keys = list(cells.columns[1 : cells.columns.get_loc("status")])
-    table = Table(*keys, "fine labels", "coarse hard error", "fine hard error", "gain", "claims held")
+    table = Table(*done.keys, "fine labels", "coarse hard error", "fine hard error", "gain", "claims held")
     for _, rows in cells[cells.status == "stored"].groupby("cell", sort=False):
         claims = rows.set_index("quantity")
         numbers = [claims.loc[id_] for id_ in ("coarse-hard-error", "fine-hard-error", "transfer-gain")]
-        texts = [f"{n.value:.3f} [{n.low:.3f}, {n.high:.3f}]".replace("[", r"\[") for n in numbers]
+        texts = [escape(f"{n.value:.3f} [{n.low:.3f}, {n.high:.3f}]") for n in numbers]
         first = rows.iloc[0]
-        values = [f"{first[key]}".replace("[", r"\[") for key in keys]
+        values = [escape(str(first[key])) for key in done.keys]
         table.add_row(*values, str(int(first.classes)), *texts, f"{int(claims.holds.sum())}/{len(claims)}")
     return table

@@ -1,4 +1,6 @@
-"""The errors that a user can cause. Each message is one clear line: what is wrong, where, and what would be right."""
+"""The errors that a user can cause. Each message is one clear line: what is wrong, where, and what to do about it."""
+
+import sys
 
 
 class InputError(ValueError):
@@ -7,3 +9,19 @@ class InputError(ValueError):
 
 class DivergedError(ArithmeticError):
     """Training met a NaN or an infinity; the message names the step and the quantity."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory could not be allocated.
+
+    Python, NumPy and Arrow raise `MemoryError`, and PyTorch raises `torch.OutOfMemoryError` for an accelerator. For the CPU
+    PyTorch raises a bare `RuntimeError`, which only the name of its allocator in the message identifies.
+    """
+    if isinstance(error, MemoryError):
+        return True
+    if "torch" not in sys.modules:  # then PyTorch did not raise it, and importing PyTorch here would take seconds
+        return False
+    import torch
+
+    on_cpu = isinstance(error, RuntimeError) and "DefaultCPUAllocator: " in str(error)
+    return on_cpu or isinstance(error, torch.cuda.OutOfMemoryError)  # its name in PyTorch 2.4 too

@@ -1,4 +1,4 @@
-"""Progress on standard error: what is being done, time taken and time left."""
+"""Progress on standard error: the stage, the part done, the time taken and the time left."""
 
 import sys
 import time
@@ -13,13 +13,13 @@ from rich.progress import Progress as Bar
 
 @dataclass(frozen=True)
 class Progress:
-    """What long work tells whoever waits for it.
+    """A progress update.
 
     Attributes:
-        stage: what is being done, such as ``training``.
-        done: parts done so far.
-        total: of how many.
-        note: what else there is to say, such as the present losses.
+        stage: the work, such as ``training``.
+        done: number of parts done so far.
+        total: number of parts.
+        note: further information, such as the current losses.
     """
 
     stage: str
@@ -38,12 +38,12 @@ def ignore(progress: Progress) -> None:
 
 @contextmanager
 def progress_bar(prefix: str = "") -> Iterator[Callable[[Progress], None]]:
-    """Yields what `theory_sim.runs.run.run` takes as its `progress`.
+    """Yield a function that displays progress updates: the `on_progress` of `theory_sim.runs.run.run` and of others.
 
-    A bar on a terminal; elsewhere, as in a log, a line at every tenth of the way.
+    On a terminal it draws a bar for each stage; elsewhere, as in a log, it prints a line at every tenth of a stage.
 
     Args:
-        prefix: put before the stage, such as the name of one run among many.
+        prefix: text before the stage, such as the name of one run among many.
     """
     if not sys.stderr.isatty():
         yield _lines(prefix)
@@ -52,26 +52,26 @@ def progress_bar(prefix: str = "") -> Iterator[Callable[[Progress], None]]:
     with Bar(*columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True)) as bar:
         tasks: dict[str, TaskID] = {}
 
-        def show(report: Progress) -> None:
-            if report.stage not in tasks:
-                tasks[report.stage] = bar.add_task(prefix + report.stage, total=report.total, note="")
-            bar.update(tasks[report.stage], completed=report.done, note=report.note)
+        def on_progress(progress: Progress) -> None:
+            if progress.stage not in tasks:
+                tasks[progress.stage] = bar.add_task(prefix + progress.stage, total=progress.total, note="")
+            bar.update(tasks[progress.stage], completed=progress.done, note=progress.note)
 
-        yield show
+        yield on_progress
 
 
 def _lines(prefix: str) -> Callable[[Progress], None]:
     started: dict[str, tuple[float, int]] = {}
-    shown: dict[str, int] = {}
+    printed: dict[str, int] = {}
 
-    def show(report: Progress) -> None:
+    def on_progress(progress: Progress) -> None:
         now = time.monotonic()
-        start, before = started.setdefault(report.stage, (now, report.done - 1))
-        tenth = report.done * 10 // report.total
-        if tenth > shown.setdefault(report.stage, max(0, report.done - 1) * 10 // report.total):
-            shown[report.stage] = tenth
-            left = (now - start) / (report.done - before) * (report.total - report.done)
-            text = f"{prefix}{report.stage} {report.done}/{report.total}  {report.note}  {left:.0f} s left"
+        start, before = started.setdefault(progress.stage, (now, progress.done - 1))
+        tenth = progress.done * 10 // progress.total
+        if tenth > printed.setdefault(progress.stage, max(0, progress.done - 1) * 10 // progress.total):
+            printed[progress.stage] = tenth
+            left = (now - start) / (progress.done - before) * (progress.total - progress.done)
+            text = f"{prefix}{progress.stage} {progress.done}/{progress.total}  {progress.note}  {left:.0f} s left"
             print(" ".join(text.split()), file=sys.stderr)
 
-    return show
+    return on_progress

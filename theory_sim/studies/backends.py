@@ -1,6 +1,8 @@
-"""Work sent to other processes: on this machine's cores, or on a Dask cluster.
+"""Backends of sweeps: items of work are done in processes on this machine, or on a Dask cluster.
 
-Both backends yield each item as it is done, with None or the reason why it failed, in the order in which they finish.
+Both backends yield every item with None, or with the reason why it failed, in the order in which items finish. An item fails
+when `Work` returns a reason, or when its worker process dies repeatedly. An exception from `Work` is a programming error, and
+is raised.
 """
 
 import os
@@ -9,36 +11,38 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from typing import Any, TypeVar
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING, TypeVar
 
 from theory_sim.runtime.errors import InputError
 
+if TYPE_CHECKING:
+    from loky import Future, ProcessPoolExecutor
+
 Item = TypeVar("Item")
 Work = Callable[[Item], str | None]
-"""Does one item; returns why it could not be done, or None."""
+"""Does one item; returns the reason why it failed, or None."""
 
-KILLS = 3
-"""An item whose process was killed so often is given up: it may be the item that kills it, as when memory runs out."""
+MAX_DEATHS = 3
+"""An item whose worker died this often is given up: the item may be the cause, for example because it uses up the memory."""
 _ANSWER_SECONDS = 10
-"""How long a Dask scheduler has to answer."""
+"""Time limit for the answer of a Dask scheduler."""
 
 
 def locally(items: Sequence[Item], work: Work[Item], jobs: int) -> Iterator[tuple[Item, str | None]]:
-    """Do the items in `jobs` processes of joblib's loky.
+    """Do the items in `jobs` worker processes of this machine.
 
-    Each process is an executor of its own. In a shared one, loky would stop all of its processes as soon as one is killed;
-    so only the killed one's item is begun again, from its last checkpoint.
+    Each worker is a loky executor with one process. In an executor with several processes, the death of one stops all of them
+    and fails all of their items (the same holds for `joblib.Parallel`); here only the item of the dead worker is repeated.
     """
-    from joblib.externals.loky import ProcessPoolExecutor
-    from joblib.externals.loky.process_executor import BrokenProcessPool
+    from loky import FIRST_COMPLETED, BrokenProcessPool, ProcessPoolExecutor, wait
 
-    def start() -> Any:
+    def start() -> "ProcessPoolExecutor":
         return ProcessPoolExecutor(1, initializer=_end_with_parent)
 
-    waiting, kills = deque(enumerate(items)), Counter[int]()
+    waiting, deaths = deque(enumerate(items)), Counter[int]()
     idle = [start() for _ in range(min(jobs, len(items)))]
-    running: dict[Future[str | None], tuple[int, Item, Any]] = {}
+    running: dict[Future[str | None], tuple[int, Item, ProcessPoolExecutor]] = {}
     try:
         while waiting or running:
             while waiting and idle:
@@ -50,14 +54,14 @@ def locally(items: Sequence[Item], work: Work[Item], jobs: int) -> Iterator[tupl
                     reason = future.result()
                 except BrokenProcessPool:
                     executor.shutdown(kill_workers=True)
-                    executor = start()
-                    kills[index] += 1
-                    if kills[index] < KILLS:
+                    idle.append(start())
+                    deaths[index] += 1
+                    if deaths[index] < MAX_DEATHS:
                         waiting.appendleft((index, item))
-                        idle.append(executor)
                         continue
-                    reason = f"its process was killed {KILLS} times"
-                idle.append(executor)
+                    reason = f"its worker process died {MAX_DEATHS} times"
+                else:
+                    idle.append(executor)
                 yield item, reason
     finally:
         for executor in [*idle, *(executor for _, _, executor in running.values())]:
@@ -65,18 +69,20 @@ def locally(items: Sequence[Item], work: Work[Item], jobs: int) -> Iterator[tupl
 
 
 def on_dask(items: Sequence[Item], work: Work[Item], scheduler: str) -> Iterator[tuple[Item, str | None]]:
-    """Do the items on the workers of an existing Dask cluster, which begins those of a killed worker again.
+    """Do the items on the workers of an existing Dask cluster, which repeats the item of a dead worker on another one.
 
     Raises:
-        InputError: the extra is not installed, or no scheduler with workers answers at the address.
+        InputError: dask.distributed is not installed, no scheduler with workers answers at the address, or the scheduler stops
+            answering before the last item is done.
     """
     try:
         from distributed import Client, as_completed
+        from distributed.scheduler import KilledWorker
     except ImportError:
         raise InputError("the Dask backend needs dask.distributed: pip install 'theory-sim[dask]'") from None
     try:
         client = Client(scheduler, timeout=_ANSWER_SECONDS, set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError) as error:  # no connection, no address, or an address without a port
         raise InputError(f"no Dask scheduler answers at {scheduler}: {type(error).__name__}") from None
     with client:
         if not client.scheduler_info()["workers"]:
@@ -86,18 +92,20 @@ def on_dask(items: Sequence[Item], work: Work[Item], scheduler: str) -> Iterator
             item = running.pop(future)
             try:
                 reason = future.result()
-            except Exception as error:  # whatever became of the worker is the item's reason
-                reason = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+            except KilledWorker as error:
+                reason = f"its worker process died {error.allowed_failures + 1} times"
+            except CancelledError:
+                raise InputError(f"lost the Dask scheduler at {scheduler}; run the same command again to continue") from None
             yield item, reason
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _end_with_parent() -> None:
-    """Ctrl-C reaches the whole process group, but the parent ends its workers itself; and none outlives a killed parent."""
+    """Ignore Ctrl-C, which reaches the whole process group (the parent stops its workers itself), and exit after the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.getppid()
 

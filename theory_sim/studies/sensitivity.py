@@ -1,10 +1,11 @@
-"""One-factor studies: each grid turns one key of a configuration, and each claim holds, fails or is undecided at each value.
+"""One-at-a-time sensitivity: each grid varies one setting of a configuration, and every claim has a state at every value.
 
-A claim *fails* where its whole interval lies on the wrong side of its bound, and is *undecided* where the interval holds the
-bound (or, of a claim that a test decides as well, p is too large). All of this is ours.
+A claim *holds*, as `theory_sim.theories.claims` says. It *fails* where its whole interval is on the wrong side of its bound.
+It is *undecided* where the interval contains the bound, or, for a claim with a test, where p is too large. It has *no result*
+where the cell failed. All of this is ours.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,20 +15,20 @@ from theory_sim.runtime.settings import value_at
 if TYPE_CHECKING:
     import pandas as pd
 
-    from theory_sim.studies.sweep import Cell, Grid
+    from theory_sim.studies.sweep import Grid, Sweep
 
 State = Literal["holds", "fails", "undecided", "no result"]
 
 
 @dataclass(frozen=True)
-class Factor:
-    """What one key does to the claims.
+class Sensitivity:
+    """The states of all claims while one setting is varied.
 
     Attributes:
-        key: of the configuration.
-        base: its value in all other cells.
-        values: that it took; numbers from the smallest.
-        states: of each claim at each of them.
+        key: the varied setting, such as ``data.noise``.
+        base: its value in the cells that vary other settings.
+        values: its values; numbers in increasing order.
+        states: for each claim its state at each of the values.
     """
 
     key: str
@@ -35,52 +36,36 @@ class Factor:
     values: list[Any]
     states: dict[str, list[State]]
 
-    def fails(self, claim: str) -> str:
-        """Where a claim fails: ``≤ 2`` or ``≥ 0.8`` where numbers on one side of the base all do, otherwise the values."""
-        return self._where(claim, ("fails", "no result"))
+    def where(self, claim: str, state: State) -> list[Any]:
+        """The values at which a claim has a state."""
+        return [value for value, at in zip(self.values, self.states[claim], strict=True) if at == state]
 
-    def breaks(self, claim: str) -> str:
-        """Where it no longer holds for sure: as `fails`, with the values that leave it undecided."""
-        return self._where(claim, ("fails", "no result", "undecided"))
-
-    def _where(self, claim: str, states: Sequence[State]) -> str:
-        failing = [state in states for state in self.states[claim]]
-        found = [value for value, fails in zip(self.values, failing, strict=True) if fails]
-        if not found or not _numbers(self.values):
-            return ", ".join(map(str, found))
-        n = len(found)
-        below, above = failing[:n] == [True] * n, failing[-n:] == [True] * n
-        if n == len(failing):
-            return "everywhere"
-        return f"≤ {found[-1]:g}" if below else f"≥ {found[0]:g}" if above else ", ".join(f"{value:g}" for value in found)
+    def any_claim(self, state: State) -> bool:
+        """Whether some claim has a state at some value."""
+        return any(state in at for at in self.states.values())
 
 
-def factors(config: Config, grids: Sequence["Grid"], cells: Mapping[str, "Cell"], table: "pd.DataFrame") -> list[Factor]:
-    """Every key that has a grid of its own.
+def sensitivities(config: Config, grids: Sequence["Grid"], done: "Sweep") -> list[Sensitivity]:
+    """The sensitivity to every setting that has a grid of its own, in the order of the grids.
 
     Args:
-        config: what the cells have in common, the base.
-        grids: of the study; those with one key are its factors.
-        cells: of its sweep, by their hash.
-        table: the sweep's ``cells`` (`theory_sim.studies.tables`).
+        config: the configuration that the cells derive from.
+        grids: the grids of the sweep; those with one key vary a setting.
+        done: the sweep.
     """
+    table = done.read("cells")
     claims = table.quantity.dropna().unique().tolist()
     by_cell = {id_: rows.set_index("quantity") for id_, rows in table.groupby("cell")}
-    keys = next(iter(cells.values())).values
-    base = {key: value_at(config, key) for key in keys}
+    base = {key: value_at(config, key) for key in done.keys}
 
-    def one(key: str, values: Sequence[Any]) -> Factor:
-        taken = [value_at(config.replace({key: value}), key) for value in values]
-        if _numbers(taken):
-            taken.sort()
-        own = [next(id_ for id_, cell in cells.items() if cell.values == base | {key: value}) for value in taken]
-        return Factor(key, base[key], taken, {claim: [_state(by_cell[id_], claim) for id_ in own] for claim in claims})
+    def of(key: str, values: Sequence[Any]) -> Sensitivity:
+        tested = [value_at(config.replace({key: value}), key) for value in values]
+        if _are_numbers(tested):
+            tested.sort()
+        ids = [next(id_ for id_, cell in done.ids.items() if cell.values == base | {key: value}) for value in tested]
+        return Sensitivity(key, base[key], tested, {claim: [_state(by_cell[id_], claim) for id_ in ids] for claim in claims})
 
-    return [one(*next(iter(grid.items()))) for grid in grids if len(grid) == 1]
-
-
-def _numbers(values: Sequence[Any]) -> bool:
-    return all(isinstance(value, int | float) for value in values)
+    return [of(*next(iter(grid.items()))) for grid in grids if len(grid) == 1]
 
 
 def _state(rows: "pd.DataFrame", claim: str) -> State:
@@ -93,12 +78,38 @@ def _state(rows: "pd.DataFrame", claim: str) -> State:
     return "fails" if wrong else "undecided"
 
 
-def lines(found: Sequence[Factor]) -> Iterator[tuple[str, str, str, str, str, str]]:
-    """For a table: key, base, values, claim, where it fails, where it is undecided too; a row for each claim that breaks."""
-    for factor in found:
-        values = ", ".join(map(str, factor.values))
-        broken = [claim for claim in factor.states if factor.breaks(claim)]
-        for claim in broken:
-            yield factor.key, str(factor.base), values, claim, factor.fails(claim), factor.breaks(claim)
-        if not broken:
-            yield factor.key, str(factor.base), values, "all claims hold", "", ""
+def region(found: Sequence[Any], values: Sequence[Any]) -> str:
+    """Text for some of a setting's values: ``≤ 2`` or ``≥ 0.8`` where they are all numbers up to or from one of them, ``all``
+    where they are all values, otherwise a list.
+
+    Args:
+        found: some of the values, in their order.
+        values: all values; numbers in increasing order.
+    """
+    if not found or not _are_numbers(values):
+        return ", ".join(map(str, found))
+    if len(found) == len(values):
+        return "all"
+    if found == values[: len(found)]:
+        return f"≤ {found[-1]:g}"
+    return f"≥ {found[0]:g}" if found == values[-len(found) :] else ", ".join(f"{value:g}" for value in found)
+
+
+def _are_numbers(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+
+
+COLUMNS = ("setting", "base", "values", "claim", "fails at", "undecided at", "no result at")
+"""Columns of `table_rows`."""
+
+
+def table_rows(found: Sequence[Sensitivity]) -> Iterator[tuple[str, ...]]:
+    """The texts of a table: a row for each setting and claim that does not hold at all values, one for any other setting."""
+    for of in found:
+        about = of.key, str(of.base), ", ".join(map(str, of.values))
+        claims = [claim for claim, states in of.states.items() if set(states) != {"holds"}]
+        for claim in claims:
+            regions = (region(of.where(claim, state), of.values) for state in ("fails", "undecided", "no result"))
+            yield *about, claim, *regions
+        if not claims:
+            yield *about, "all claims hold", "", "", ""

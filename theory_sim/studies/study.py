@@ -1,25 +1,24 @@
-"""Studies: sweeps that ask a question, and say what their numbers answer.
+"""Studies: each asks a question, runs a sweep, and answers the question by a statistical decision.
 
-A study is a YAML file of ``configs/studies``; `Study` lists its keys. Its answer comes from *comparisons*: how much an error
+A study is a YAML file in ``configs/studies``; `Study` lists its keys. Its answer follows from *comparisons*: how much an error
 falls from one model to another, paired by replica (both see the same samples). With m comparisons in a study, each interval
 has the confidence 1 − α/m (Bonferroni: all of them cover together with 1 − α), each p-value is Holm's, and a comparison is
 
-* **confirmed** where the whole interval lies above ``at_least``, the smallest fall that would matter, and p < α;
-* **not confirmed** where the whole interval lies below it;
-* **undecided** elsewhere, or where a cell failed.
+* **confirmed** if the whole interval is above ``at_least``, the smallest fall that would matter, and p < α;
+* **not confirmed** if the whole interval is below it;
+* **undecided** otherwise, and if a cell failed.
 
-A study is confirmed when all of its comparisons are, and not confirmed when one is not. α = 1 − ``claims.confidence``.
+A study is confirmed if all of its comparisons are, and not confirmed if one is not. α = 1 − ``claims.confidence``.
 
-A *one-factor* study turns one key of its configuration in each grid and asks where each claim breaks
-(`theory_sim.studies.sensitivity`).
-It is confirmed when every claim holds in every cell, and not confirmed when one fails; with n claims decided in all, their
-intervals have the confidence 1 − α/n. All of this is ours.
+A *one-at-a-time* study varies one setting of its configuration in each grid and asks at which values each claim fails
+(`theory_sim.studies.sensitivity`). It is confirmed if every claim holds in every cell, and not confirmed if one fails; with n
+decided claims in total, their intervals have the confidence 1 − α/n. All of this is ours.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
@@ -30,7 +29,7 @@ from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.settings import Positive, Section, read_yaml
 from theory_sim.runtime.storage import write_json
 from theory_sim.stats import Estimate, holm, paired_gain, undefined
-from theory_sim.studies.sensitivity import Factor, factors
+from theory_sim.studies.sensitivity import Sensitivity, sensitivities
 from theory_sim.theories.theory import claims_of
 
 if TYPE_CHECKING:
@@ -40,9 +39,10 @@ if TYPE_CHECKING:
 
 _PACKAGE = Path(__file__).parent.parent
 FOLDERS = (_PACKAGE / "study_files", _PACKAGE.parent / "configs" / "studies")
-"""Where study files lie: in an installed package, and in a checkout."""
+"""The folders of study files: in an installed package, and in a checkout."""
 
 Answer = Literal["confirmed", "not confirmed", "undecided"]
+Key = TypeVar("Key")
 
 
 class Side(Section):
@@ -52,7 +52,7 @@ class Side(Section):
     readout: str | None = None
     """Of the configured ones; the first without it."""
     where: Annotated[dict[str, Any], Field(default_factory=dict)]
-    """What its cell holds at keys of the grids; together with `Comparison.for_each` it names one cell."""
+    """Values of its cell at keys of the grids; together with `Comparison.for_each` they identify one cell."""
 
 
 class Comparison(Section):
@@ -64,41 +64,64 @@ class Comparison(Section):
     kind: Literal["easy", "hard"] = "hard"
     """Of test samples."""
     for_each: str | None = None
-    """A key of the grids: one comparison for each of its values but null."""
+    """A key of the grids: there is one comparison for each of its values except null."""
     at_least: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """The smallest fall that would matter."""
 
 
+@dataclass(frozen=True)
+class Pair(Generic[Key]):
+    """The two cells of a comparison, for one value of its `Comparison.for_each`.
+
+    Attributes:
+        comparison: the comparison.
+        value: the value of its key `Comparison.for_each`; None if it has none.
+        before: key of the cell of its first side.
+        after: key of the cell of its second side.
+    """
+
+    comparison: Comparison
+    value: Any
+    before: Key
+    after: Key
+
+    @property
+    def name(self) -> str:
+        """The name of the comparison, with the value."""
+        key = self.comparison.for_each
+        return self.comparison.name if key is None else f"{self.comparison.name}, {key}={self.value}"
+
+
 class Study(Section):
-    """A question, a sweep, and what decides."""
+    """A question, a sweep, and the rule of its decision."""
 
     name: str
     question: str
     minutes: Positive
-    """Expected at full size, on two CPU cores."""
+    """Expected duration at full size, on two CPU cores."""
     config: dict[str, Any]
-    """What it changes in the default configuration; sections as in a configuration file."""
+    """Values that differ from the default configuration; sections as in a configuration file."""
     smoke: dict[str, Any]
-    """What it changes further to be small."""
+    """Values that differ further at the small size."""
     grids: Annotated[list[dict[str, Annotated[list[Any], Field(min_length=1)]]], Field(min_length=1)]
     """See `theory_sim.studies.sweep.make_cells`."""
     smoke_grids: list[dict[str, list[Any]]] | None = None
-    """Those at the small size, where they are others."""
+    """Other grids for the small size; None: the same."""
     comparisons: Annotated[list[Comparison], Field(default_factory=list)]
-    one_factor: bool = False
-    """Whether it asks where each claim breaks, instead of comparing."""
+    one_at_a_time: bool = False
+    """Whether it asks at which values of each setting the claims fail, instead of comparing."""
 
     @model_validator(mode="after")
     def _asks_one_thing(self) -> "Study":
-        if bool(self.comparisons) == self.one_factor:
-            raise ValueError("a study has comparisons, or one_factor: true")
+        if bool(self.comparisons) == self.one_at_a_time:
+            raise ValueError("a study has comparisons, or one_at_a_time: true")
         return self
 
     def configuration(self, smoke: bool = False) -> Config:
-        """What the cells have in common. The readout that comes first decides."""
+        """The configuration that all cells derive from. Its first readout is that of sides that name none."""
         config = Config().replace({"name": self.name}).replace(_flat(self.config))
         config = config.replace(_flat(self.smoke)) if smoke else config
-        if not self.one_factor:
+        if not self.one_at_a_time:
             return config
         from theory_sim.studies.sweep import make_cells
 
@@ -106,10 +129,21 @@ class Study(Section):
         return config.replace({"claims.confidence": 1 - (1 - config.claims.confidence) / decisions})
 
     def cells(self, smoke: bool = False) -> "list[Cell]":
-        """Its cells."""
+        """The cells of its sweep."""
         from theory_sim.studies.sweep import make_cells
 
         return make_cells(self.configuration(smoke), self.grids_at(smoke))
+
+    def pairs(self, cells: "Mapping[Key, Cell]") -> list[Pair[Key]]:
+        """The pairs of cells that its comparisons compare.
+
+        Args:
+            cells: the cells of its sweep, by any key.
+
+        Raises:
+            InputError: a side of a comparison identifies no cell, or several.
+        """
+        return [pair for comparison in self.comparisons for pair in _pairs(comparison, cells)]
 
     def grids_at(self, smoke: bool) -> list[dict[str, list[Any]]]:
         """The grids at one of the two sizes."""
@@ -137,19 +171,19 @@ class Verdict:
 
 @dataclass(frozen=True)
 class StudyAnswer:
-    """What a study came to.
+    """The answer of a study.
 
     Attributes:
-        answer: of the whole study.
-        basis: number of comparisons and how it was corrected for.
-        verdicts: of its comparisons.
-        factors: of a one-factor study, and where claims break.
+        answer: the answer to its question.
+        basis: the number of comparisons, and the corrections for it.
+        verdicts: the decided comparisons.
+        sensitivities: of a one-at-a-time study, the states of the claims for each varied setting.
     """
 
     answer: Answer
     basis: str
     verdicts: list[Verdict]
-    factors: list[Factor]
+    sensitivities: list[Sensitivity]
 
 
 def study_files() -> list[Path]:
@@ -166,7 +200,7 @@ def load_study(name: str | Path) -> Study:
     """A study by its name, or from a YAML file.
 
     Raises:
-        InputError: there is none, or the file is no study.
+        InputError: there is no such study, or the file is not a valid study.
     """
     known = {path.stem: path for path in study_files()}
     path = known.get(str(name), Path(name))
@@ -186,27 +220,27 @@ def run_study(
     device: str = "auto",
     jobs: int | None = None,
     scheduler: str | None = None,
-    progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> "tuple[Sweep, StudyAnswer]":
-    """Run a study's sweep and decide; ``verdict.json`` is written beside the sweep's tables.
+    """Run the sweep of a study and decide; the answer is also written to ``verdict.json`` in the folder of the sweep.
 
     Args:
         study: the study.
-        smoke: at a small size, which only shows that it works.
-        out: as `theory_sim.studies.sweep.sweep`, and so are the others.
+        smoke: whether to run it at its small size, which only tests that it runs.
+        out: see `theory_sim.studies.sweep.sweep`, also for the following arguments.
         device: ″
         jobs: ″
         scheduler: ″
-        progress: ″
+        on_progress: ″
 
     Raises:
-        InputError: as `theory_sim.studies.sweep.sweep`; or a comparison names no cell.
+        InputError: as `theory_sim.studies.sweep.sweep` and `Study.pairs`.
     """
     from theory_sim.studies.sweep import sweep
 
     config = study.configuration(smoke)
-    list(_pairs(study, study.cells(smoke)))  # find out before the work, not after it
-    done = sweep(config, study.grids_at(smoke), out, device, jobs, scheduler, progress)
+    study.pairs(dict(enumerate(study.cells(smoke))))  # a wrong comparison is an error before the cells are run
+    done = sweep(config, study.grids_at(smoke), out, device, jobs, scheduler, on_progress)
     answer = decide_study(study, done, smoke)
     about = {"study": study.name, "question": study.question, "smoke": smoke}
     write_json(done.folder / "verdict.json", about | asdict(answer))
@@ -214,28 +248,33 @@ def run_study(
 
 
 def decide_study(study: Study, done: "Sweep", smoke: bool = False) -> StudyAnswer:
-    """What the numbers of a study's sweep answer."""
+    """The answer of a study, from the tables of its sweep.
+
+    Raises:
+        InputError: as `Study.pairs`.
+    """
     config = study.configuration(smoke)
-    if study.one_factor:
-        return _decide_factors(factors(config, study.grids_at(smoke), done.ids, done.read("cells")), len(done.ids), config)
-    ids = {id(cell): id_ for id_, cell in done.ids.items()}
+    if study.one_at_a_time:
+        return _decide_sensitivities(sensitivities(config, study.grids_at(smoke), done), len(done.ids), config)
     replicas, default = done.read("replicas"), config.transfer.readouts[0]
-    pairs = list(_pairs(study, list(done.ids.values())))
+    pairs = study.pairs(done.ids)
     alpha = 1 - config.claims.confidence
     estimates = []
-    for _, comparison, before, after in pairs:
-        first = _correct(replicas, ids[id(before)], comparison.before, comparison.kind, default)
-        second = _correct(replicas, ids[id(after)], comparison.after, comparison.kind, default)
+    for pair in pairs:
+        kind = pair.comparison.kind
+        first = _correct(replicas, pair.before, pair.comparison.before, kind, default)
+        second = _correct(replicas, pair.after, pair.comparison.after, kind, default)
         if not len(first) or not len(second):
             estimates.append(undefined("a cell failed"))
             continue
-        # Shares in single precision: falls that are the same must be equal, or a t test would take the rest for a spread.
+        # Errors are in single precision: without rounding, a t test would take the rounding of equal falls for variation.
         gain = np.round(second - first, 6)
         estimates.append(paired_gain(np.zeros_like(gain), gain, 1 - alpha / len(pairs)))
     p = holm([1.0 if e.p is None else e.p for e in estimates])
+    at_least = [pair.comparison.at_least for pair in pairs]
     verdicts = [
-        Verdict(name, e, None if e.p is None else float(adjusted), c.at_least, _answer(e, float(adjusted), c.at_least, alpha))
-        for (name, c, _, _), e, adjusted in zip(pairs, estimates, p, strict=True)
+        Verdict(pair.name, e, None if e.p is None else float(adjusted), least, _answer(e, float(adjusted), least, alpha))
+        for pair, e, adjusted, least in zip(pairs, estimates, p, at_least, strict=True)
     ]
     answers = {verdict.answer for verdict in verdicts}
     overall: Answer = "confirmed" if answers == {"confirmed"} else "not confirmed" if "not confirmed" in answers else "undecided"
@@ -244,13 +283,14 @@ def decide_study(study: Study, done: "Sweep", smoke: bool = False) -> StudyAnswe
     return StudyAnswer(overall, basis, verdicts, [])
 
 
-def _decide_factors(found: list[Factor], cells: int, config: Config) -> StudyAnswer:
-    states = {state for factor in found for at in factor.states.values() for state in at}
+def _decide_sensitivities(found: Sequence[Sensitivity], cells: int, config: Config) -> StudyAnswer:
+    states = {state for of in found for at in of.states.values() for state in at}
     answer: Answer = "confirmed" if states == {"holds"} else "not confirmed" if "fails" in states else "undecided"
-    broken = sum(any(factor.fails(claim) for claim in factor.states) for factor in found)
-    what = f"{broken} of {len(found)} factors break a claim"
+    failing, absent = (sum(of.any_claim(state) for of in found) for state in ("fails", "no result"))
+    what = f"some tested value makes a claim fail for {failing} of {len(found)} settings"
+    what += f", and gives no result for {absent}" if absent else ""
     basis = f"{what}; {len(claims_of(config))} claims in {cells} cells, {config.replicas} replicas: intervals by Bonferroni"
-    return StudyAnswer(answer, basis, [], found)
+    return StudyAnswer(answer, basis, [], list(found))
 
 
 def _answer(e: Estimate, p: float, at_least: float, alpha: float) -> Answer:
@@ -267,30 +307,29 @@ def _correct(replicas: "pd.DataFrame", cell: str, side: Side, kind: str, readout
     return 1 - error[:, None]
 
 
-def _pairs(study: Study, cells: "list[Cell]") -> "Iterator[tuple[str, Comparison, Cell, Cell]]":
-    """Every comparison, one for each value where it asks for that, with the cells of its two sides."""
-    for comparison in study.comparisons:
-        key = comparison.for_each
-        if key is None:
-            yield comparison.name, comparison, _only(cells, comparison.before.where), _only(cells, comparison.after.where)
-            continue
-        for value in dict.fromkeys(cell.values.get(key) for cell in cells):
-            if value is None:  # no value of its own: the cells of grids that turn another key
-                continue
-            at = {key: value}
-            before, after = _only(cells, comparison.before.where | at), _only(cells, comparison.after.where | at)
-            yield f"{comparison.name}, {key}={value}", comparison, before, after
+def _pairs(comparison: Comparison, cells: "Mapping[Key, Cell]") -> Iterator[Pair[Key]]:
+    """The pairs of one comparison: one for each value of its key, if it has one."""
+    before, after, key = comparison.before.where, comparison.after.where, comparison.for_each
+    if key is None:
+        yield Pair(comparison, None, _only(cells, before), _only(cells, after))
+        return
+    values: list[Any] = []
+    for cell in cells.values():
+        value = cell.values.get(key)
+        if value is not None and value not in values:  # None: a cell of grids that vary another key
+            values.append(value)
+            yield Pair(comparison, value, _only(cells, before | {key: value}), _only(cells, after | {key: value}))
 
 
-def _only(cells: "list[Cell]", where: Mapping[str, Any]) -> "Cell":
-    found = [cell for cell in cells if all(cell.values.get(key) == value for key, value in where.items())]
+def _only(cells: "Mapping[Key, Cell]", where: Mapping[str, Any]) -> Key:
+    found = [id_ for id_, cell in cells.items() if all(cell.values.get(key) == value for key, value in where.items())]
     if len(found) != 1:
-        raise InputError(f"a comparison's {dict(where)} names {len(found)} cells of the study, not one")
+        raise InputError(f"a comparison's {dict(where)} identifies {len(found)} cells of the study, not one")
     return found[0]
 
 
 def _flat(sections: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Nested sections as ``section.key``."""
+    """The values of nested sections, by keys such as ``data.dim``."""
     flat: dict[str, Any] = {}
     for key, value in sections.items():
         flat |= _flat(value, f"{above}{key}.") if isinstance(value, dict) else {above + key: value}

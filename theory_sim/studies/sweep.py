@@ -1,12 +1,16 @@
-"""Many experiments: the cells of one or more grids over a configuration, and what came of them as tidy tables.
+"""Sweeps: the cells of one or more grids over a configuration are run, and their results are written as tidy tables.
 
-A *cell* is one configuration with all its replicas, run by `theory_sim.runs.run.run`. Its results are kept by their hash,
-so that an interrupted sweep goes on where it was, and two sweeps share the cells that both have. What belongs to the sweep
-lies in ``<out>/<name>-sweep/<hash>/``:
+A *cell* is one configuration with all its replicas, run by `theory_sim.runs.run.run`. Results are stored by their hash: an
+interrupted sweep continues with its unfinished cells, and two sweeps share the cells that they have in common. The files of a
+sweep are in ``<out>/<name>-sweep/<hash>/``:
 
-* ``sweep.json`` — the configuration, the grid's keys, and each cell's values;
-* ``rows/<cell>.json`` — what a finished cell gives to the tables, so that its results are read once;
-* ``cells.parquet``, ``replicas.parquet`` — see `theory_sim.studies.tables`; written last.
+* ``sweep.json`` — the configuration, the keys of the grids, and the values of each cell;
+* ``rows/<cell>.json`` — the table rows of a finished cell, so that its results are read only once;
+* ``cells.parquet``, ``replicas.parquet`` — the tables (`theory_sim.studies.tables`), written last.
+
+**Failed cells.** A cell fails when its configuration or its stored results are wrong (`InputError`), its training diverges
+(`DivergedError`), its memory cannot be allocated, or its worker process dies repeatedly. The tables record the reason, and the
+other cells are run. Any other exception, such as a programming error or a full disk, concerns the whole sweep and ends it.
 """
 
 import itertools
@@ -25,7 +29,7 @@ from theory_sim.config import Config
 from theory_sim.runs.folder import configuration_hash, is_finished, results_folder
 from theory_sim.runs.run import run
 from theory_sim.runtime.devices import choose_device
-from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.errors import DivergedError, InputError, is_out_of_memory
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.provenance import files_digest
 from theory_sim.runtime.settings import parse_yaml, value_at
@@ -38,11 +42,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Grid = Mapping[str, Sequence[Any]]
-"""Keys of the configuration and the values that each takes; its cells are all combinations."""
+"""Keys of the configuration and the values of each; the cells of a grid are all combinations of values."""
 
 MOST_CELLS = 100_000
 _one_at_a_time = threading.Lock()
-"""Cells of one process: PyTorch's number of threads is one for it. A Dask worker may have several threads."""
+"""Held while a cell runs: a Dask worker may have several threads, and PyTorch's number of threads is global to a process."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Cell:
     """One point of a grid.
 
     Attributes:
-        values: what the configuration holds at the sweep's keys.
+        values: the values of the configuration at the keys of the sweep.
         config: the configuration.
     """
 
@@ -66,24 +70,29 @@ class Sweep:
     """A finished sweep.
 
     Attributes:
-        folder: where its tables lie.
-        ids: its cells, by the hash that is their ``cell`` in the tables.
-        failed: why some have no results, by the same.
+        folder: the folder of its tables.
+        ids: its cells, by their hash, the column ``cell`` of the tables.
+        failed: the reasons of failed cells, by their hash.
     """
 
     folder: Path
     ids: dict[str, Cell]
     failed: dict[str, str]
 
+    @property
+    def keys(self) -> list[str]:
+        """The keys of its grids, which are columns of its tables."""
+        return list(dict.fromkeys(key for cell in self.ids.values() for key in cell.values))
+
     def read(self, table: str) -> "pd.DataFrame":
-        """``cells`` or ``replicas``, as `theory_sim.studies.tables` describes them."""
+        """One of its tables: ``cells`` or ``replicas``, described in `theory_sim.studies.tables`."""
         import pandas as pd
 
         return pd.read_parquet(self.folder / f"{table}.parquet")
 
 
 def parse_axis(text: str) -> tuple[str, list[Any]]:
-    """A key and its values, from ``KEY=VALUE,VALUE,...``; the values are YAML, lists and label functions among them.
+    """Parse ``KEY=VALUE,VALUE,...``; the values are YAML, lists and label functions included.
 
     Raises:
         InputError: the text has another form.
@@ -91,15 +100,15 @@ def parse_axis(text: str) -> tuple[str, list[Any]]:
     key, equals, values = text.partition("=")
     if not equals or not key.strip() or not values.strip():
         raise InputError(f"--grid {text}: expected section.key=value,value,...")
-    # The commas inside split(1, 9) are its own.
+    # A comma inside split(1, 9) separates arguments, not values.
     values = re.sub(r"(?<![\"'\w-])[a-z-]+\([\d\s,]*\)(?![\"'])", lambda name: f'"{name[0]}"', values)
     return key.strip(), parse_yaml(f"[{values}]", f"--grid {text}")
 
 
 def make_cells(config: Config, grids: Iterable[Grid]) -> list[Cell]:
-    """The cells of all grids, in their order; a cell that two grids share stands once.
+    """The cells of all grids, in their order; a cell of several grids is listed once.
 
-    Every cell has a value for every key of any grid: where its own grid has none, the configuration's.
+    Every cell has a value for every key of all grids. For a key that its own grid lacks, it is the configuration's value.
 
     Raises:
         InputError: a key is unknown, a cell is no valid configuration, or there are too many.
@@ -132,22 +141,23 @@ def sweep(
     device: str = "auto",
     jobs: int | None = None,
     scheduler: str | None = None,
-    progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Sweep:
-    """Run all cells that are not finished yet, and write the tables. A cell that fails is noted, and the others go on.
+    """Run all unfinished cells, and write the tables; the reasons of failed cells are in `Sweep.failed`.
 
     Args:
-        config: what the cells have in common.
+        config: the configuration that all cells derive from.
         grids: see `make_cells`.
         out: folder of all results. With Dask every worker must see it under this path.
-        device: see `theory_sim.runs.run.choose_device`; with Dask the workers'.
-        jobs: cells run beside each other on this machine, by default one per core, or one on a GPU; 0: one after another in
-            this process, which is quicker for toy cells than to start others.
+        device: see `theory_sim.runs.run.choose_device`; with Dask, a device of the workers.
+        jobs: number of cells that run at the same time on this machine. None: one per core, or one on a GPU. 0: the cells run
+            in this process, one after the other, which is faster for toy cells than starting worker processes.
         scheduler: address of a Dask scheduler; None runs the cells on this machine.
-        progress: told after every cell.
+        on_progress: called after every cell.
 
     Raises:
-        InputError: as `make_cells`; or device, jobs or scheduler cannot be had; or `out` is no folder for results.
+        InputError: as `make_cells`; or the device, the number of jobs or the scheduler is not available; or `out` is not a
+            folder for results.
     """
     out = Path(out)
     cells = make_cells(config, grids)
@@ -171,8 +181,8 @@ def sweep(
         if reason is not None:
             failed[id_] = reason
         elif not part.exists():
-            failed[id_] = f"its worker wrote to another {out} than this machine's"
-        progress(Progress("cells", done, len(ids), f"{len(failed)} failed" if failed else ""))
+            failed[id_] = f"its worker wrote to a folder {out} that this machine does not see"
+        on_progress(Progress("cells", done, len(ids), f"{len(failed)} failed" if failed else ""))
     keys = {key: [cell.values[key] for cell in cells] for key in description["keys"]}
     for table in tables.SCHEMAS:
         tables.write(folder / f"{table}.parquet", table, keys, _rows(table, ids, parts, failed))
@@ -181,10 +191,10 @@ def sweep(
 
 
 def find_sweep(config: Config, grids: Iterable[Grid], out: str | Path = "results", device: str = "auto") -> Sweep | None:
-    """A sweep whose tables are written, by this version of the code; nothing is run. The arguments are those of `sweep`.
+    """A sweep whose tables this version of the code has written, or None; nothing is run. The arguments are those of `sweep`.
 
     Raises:
-        InputError: as `make_cells`; or the device cannot be had, or `out` is no folder for results.
+        InputError: as `make_cells`; or the device is not available, or `out` is not a folder for results.
     """
     folder, ids, _ = _place(config, make_cells(config, grids), Path(out), choose_device(device))
     if not all((folder / f"{table}.parquet").exists() for table in tables.SCHEMAS):
@@ -198,7 +208,7 @@ def find_sweep(config: Config, grids: Iterable[Grid], out: str | Path = "results
 def _place(
     config: Config, cells: Sequence[Cell], out: Path, device: torch.device
 ) -> tuple[Path, dict[str, Cell], dict[str, Any]]:
-    """A sweep's folder, its cells by their hash, and its description, which the folder's name is the hash of."""
+    """The folder of a sweep, its cells by their hash, and its description, whose hash is the name of the folder."""
     ids = {results_folder(cell.config, out, device).name: cell for cell in cells}
     description = {
         "config": config.model_dump(mode="json"),
@@ -211,12 +221,14 @@ def _place(
 
 
 def _run(task: tuple[str, Config, Path], out: Path, device: str, threads: int) -> str | None:
-    """What a worker does: one cell, and the rows that it gives; returns why it failed, or None."""
+    """Run one cell in a worker and write its table rows; returns the reason if the cell failed, or None."""
     _, config, part = task
     with _one_at_a_time, torch_threads(threads):
         try:
             write_json(part, tables.rows(run(config, out, device)))
-        except Exception as error:  # one cell's, whatever it is: the others go on
+        except Exception as error:
+            if not (isinstance(error, InputError | DivergedError) or is_out_of_memory(error)):
+                raise
             kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
             return kind + " ".join(str(error).split())
     return None

@@ -1,27 +1,27 @@
-"""Many results as two tidy Parquet tables: what the claims came to, and each replica's numbers.
+"""The results of many runs as two tidy Parquet tables: the decided claims, and the numbers of each replica.
 
 ``cells.parquet`` has one row per cell and claim:
 
 ================  =====================================================================================
 cell              hash of the run, the last part of its folder
-*grid keys*       the value of each, such as ``tree.subclasses``; lists as JSON texts
-status, reason    ``stored``; or ``failed``, why, in one row without numbers
+*grid keys*       one column for each key, such as ``tree.subclasses``; lists are JSON texts
+status, reason    ``stored``; or ``failed`` and the reason, in one row without numbers
 classes           number of labels that the fine model was trained with
 quantity          id of a claim (`theory_sim.theories.claims`)
 value, low, high  the estimate and its interval
-p, method         one-sided p-value, where a test was asked for, and what made the interval
-side, bound       where the interval must lie
-holds             whether it does
+p, method         one-sided p-value, for claims with a test, and the method of the interval
+side, bound       the side of the bound on which the whole interval must be
+holds             whether the claim holds
 folder            the run's folder, below the folder of results
 ================  =====================================================================================
 
 ``replicas.parquet`` has one row per cell, replica, model, kind of test samples and readout, for paired statistics:
 ``labels`` and ``classes`` that the model was trained with, their alignment with the coarse target (``inside``, ``purity``,
-``adjusted_mutual_information``: `theory_sim.labels.functions.Alignment`), ``error``, and what does not depend on kind and
-readout:
-``training_loss`` (nats) and ``rare_growth`` (`theory_sim.theories.claims`; null where the common response did not grow).
+``adjusted_mutual_information``: `theory_sim.labels.functions.Alignment`), ``error``, and two columns that do not depend on
+kind and readout: ``training_loss`` (nats) and ``rare_growth`` (`theory_sim.theories.claims`; null if the common response did
+not grow).
 
-Rows are written as they come, so that memory does not grow with their number. The same results give the same bytes.
+Rows are written in blocks, so that memory does not grow with their number. Equal results give equal bytes.
 """
 
 import json
@@ -77,11 +77,11 @@ _REPLICA = {
     "rare_growth": pa.float64(),
 }
 SCHEMAS = {"cells": _CLAIM, "replicas": _REPLICA}
-"""The tables and their columns, behind ``cell`` and the grid's keys."""
+"""The tables and their columns, which follow ``cell`` and the keys of the grids."""
 
 
 def rows(results: Results) -> dict[str, list[Row]]:
-    """The rows of both tables that one finished run gives."""
+    """The rows of one finished run in both tables."""
     classes = results.fine.sizes["head"]
     claims = []
     for claim in evaluate_claims(results):
@@ -115,10 +115,10 @@ def write(path: Path, table: str, keys: Mapping[str, Sequence[Any]], parts: Iter
     """Write one table.
 
     Args:
-        path: where to.
-        table: which one, of `SCHEMAS`.
-        keys: the grid's keys, and every value that each takes: they decide the column's type.
-        parts: rows with ``cell``, the grid's keys and some of the columns, in parts that fit into memory.
+        path: the file.
+        table: its name in `SCHEMAS`.
+        keys: the keys of the grids and all values of each, which determine the type of the column.
+        parts: rows with ``cell``, the keys of the grids and some of the columns, in parts that fit into memory.
     """
     types = {key: _type(values) for key, values in keys.items()}
     texts = [key for key, type_ in types.items() if type_ == pa.string()]
