@@ -14,7 +14,7 @@ import pytest
 from outcome import Call, Outcome, rows, strict
 
 from theory_sim.config import Config, load_config
-from theory_sim.data import checks as invariants
+from theory_sim.data.checks.base import Check
 from theory_sim.runs.results import load_results
 from theory_sim.runtime.errors import InputError
 from theory_sim.studies.study import study_files
@@ -112,7 +112,7 @@ def test_verify_writes_its_outcome(call: Call, config_file: Path, finished: Path
     assert outcome["environment"] == json.loads((finished / "environment.json").read_text())
     assert [line["assumption"] for line in outcome["regime"]] == [line.assumption for line in check_regime(config)]
     assert [claim["id"] for claim in outcome["claims"]] == CLAIMS
-    keys = {"id", "statement", "estimate", "ci", "method", "side", "bound", "holds"}
+    keys = {"id", "statement", "theorem", "source", "estimate", "ci", "method", "side", "bound", "holds"}
     for claim in outcome["claims"]:
         assert set(claim) == keys | ({"p", "max_p"} if claim["id"] == "transfer-gain" else set())
         low, high = claim["ci"]
@@ -199,8 +199,8 @@ def test_check_data_passes(call: Call, config_file: Path, tmp_path: Path) -> Non
 
 
 def test_check_data_finds_broken_invariants(call: Call, config_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    checks = [invariants.Check("good", "0 wrong", True), invariants.Check("bad", "far off", False, 1e-9)]
-    monkeypatch.setattr(invariants, "check_data", lambda *_, **__: checks)
+    checks = [Check("good", "0 wrong", True), Check("bad", "far off", False, 1e-9)]
+    monkeypatch.setattr("theory_sim.data.checks.suite.check_data", lambda *_, **__: checks)
     done = call("check-data", config_file)
     assert done.code == 1
     assert rows(done.out) == {"good": ["good", "0 wrong", "exact", "passed"], "bad": ["bad", "far off", "1e-09", "broken"]}

@@ -100,7 +100,7 @@ def test_failed_allocations(
     def fails(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(experiment, "run", fails)
+    monkeypatch.setattr("theory_sim.runs.run.run", fails)
     if reason is None:
         with pytest.raises(RuntimeError, match="channels_last"):
             call("simulate", config_file)

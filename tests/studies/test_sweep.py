@@ -139,7 +139,7 @@ def test_tables_hold_what_the_results_hold(whole: Path) -> None:
         assert results.config.hard.noise == rows["hard.noise"].iloc[0]
         own = replicas[(replicas.cell == id_) & (replicas.model == "fine") & (replicas.kind == "hard")]
         assert own.error.tolist() == results.fine.test_error.sel(kind="hard", test_readout="sum_logits").values.tolist()
-        assert own.labels.unique().tolist() == [results.config.labels.fine]
+        assert own.labels.unique().tolist() == [results.config.labels["fine"]]
 
 
 def test_same_results_give_the_same_bytes_and_no_cell_runs_again(whole: Path, tiny: Path) -> None:
