@@ -36,11 +36,12 @@ def verify(
     json: Json = None,
 ) -> int:
     """Train a coarse and a fine model and decide both theorems, claim by claim."""
+    checked = load_config(config, set_ or (), replicas=replicas, seed=seed)
+    writable(json)
+    # Only now: wrong input is answered without importing the numerical packages.
     from theory_sim.runtime.storage import write_json
     from theory_sim.theories import claims, regime
 
-    checked = load_config(config, set_ or (), replicas=replicas, seed=seed)
-    writable(json)
     results = run_shown(checked, out, device)
     decided, lines = claims.evaluate_claims(results), regime.check(checked)
     if json is not None:
@@ -81,11 +82,12 @@ def simulate(
 @app.command()
 def regime(config: ConfigFile, set_: Set = None, json: Json = None) -> int:
     """Compare a configuration with the theory's assumptions."""
+    checked = load_config(config, set_ or ())
+    writable(json)
     from theory_sim.runtime.storage import write_json
     from theory_sim.theories import regime as regime_module
 
-    lines = regime_module.check(load_config(config, set_ or ()))
-    writable(json)
+    lines = regime_module.check(checked)
     if json is not None:
         write_json(json, [asdict(line) for line in lines])
     table = Table("assumption", "value", "the theory's range", "source", "")
@@ -108,12 +110,12 @@ def check_data(
     json: Json = None,
 ) -> int:
     """Test the data generator's invariants on a configuration. Exit 1: some are broken."""
+    checked = load_config(config, set_ or (), replicas=replicas, seed=seed)
+    writable(json)
     from theory_sim.data import checks as invariants
     from theory_sim.runs.run import choose_device
     from theory_sim.runtime.storage import write_json
 
-    checked = load_config(config, set_ or (), replicas=replicas, seed=seed)
-    writable(json)
     with Console(stderr=True).status("drawing and testing samples"):
         checks = invariants.check_data(checked, samples, device=choose_device(device))
     if json is not None:
