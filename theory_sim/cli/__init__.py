@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from theory_sim.cli import simulator, figures, sweeps, images, bench
+from theory_sim.cli import simulator, figures, sweeps, images, bench, listing
 from theory_sim.cli.program import app
 from theory_sim.runtime.errors import DivergedError, InputError, is_out_of_memory
 

@@ -1,4 +1,4 @@
-"""What the commands share: the program, its options, and the ways to print, to show progress and to refuse."""
+"""Shared by all commands: the program, its options, the console and checks of paths."""
 
 import sys
 from pathlib import Path
@@ -20,24 +20,24 @@ OptionalConfigFile = Annotated[
     ),
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one value; may be repeated.")]
-Plugin = Annotated[
-    list[str] | None,
-    typer.Option("--plugin", metavar="FILE", help="A Python file or module that registers your own objects; may be repeated."),
-]
 Replicas = Annotated[int | None, typer.Option(help="Number of independent repetitions.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of dictionary, data and initial weights.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")]
 Out = Annotated[Path, typer.Option(help="Folder of all results; each run lies in NAME/HASH below it.")]
+Plugin = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", metavar="FILE|MODULE", help="Python file or module that registers objects; may be repeated."),
+]
 Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the outcome to this file.")]
 
 
 @app.callback()
 def _program() -> None:
-    """Simulate feature learning in two-layer convolutional ReLU networks, and decide its theorems by numbers."""
+    """Simulate feature learning in two-layer convolutional ReLU networks, and test its theorems numerically."""
 
 
 def new_console() -> Console:
-    """To standard output; wide enough for whole lines where no terminal sets a width."""
+    """A console on standard output; without a terminal it is wide enough that lines are not wrapped."""
     return Console(width=None if sys.stdout.isatty() else 160)
 
 
@@ -66,11 +66,15 @@ def run_shown(config: Config, out: Path, device: str) -> Any:
     from theory_sim.runs.run import run
     from theory_sim.runtime.progress import progress_bar
 
-    with progress_bar() as show:
-        return run(config, out, device, show)
+    with progress_bar() as on_progress:
+        return run(config, out, device, on_progress)
 
 
 def writable(path: Path | None) -> None:
-    """Find out before the work, not after it."""
+    """Check before a command starts its work that its outcome can be written.
+
+    Raises:
+        InputError: the path is a folder, or its folder does not exist.
+    """
     if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
         raise InputError(f"cannot write {path}: {'it is a folder' if path.is_dir() else 'its folder does not exist'}")

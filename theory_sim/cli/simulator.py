@@ -38,13 +38,14 @@ def verify(
     json: Json = None,
 ) -> int:
     """Train a theory's networks and test its theorems, claim by claim. Exit 1: a claim fails."""
+    checked = read_config(config, set_, plugin, replicas, seed)
+    writable(json)
+    # Only now: wrong input is answered without importing the numerical packages.
     from theory_sim.runtime.storage import write_json
     from theory_sim.theories.regime import outside
     from theory_sim.theories.summary import certificates, summary
     from theory_sim.theories.theory import check_regime, evaluate_claims
 
-    checked = read_config(config, set_, plugin, replicas, seed)
-    writable(json)
     results = run_shown(checked, out, device)
     decided, lines = evaluate_claims(results), check_regime(checked)
     if json is not None:
@@ -88,12 +89,13 @@ def simulate(
 @app.command()
 def regime(config: ConfigFile, set_: Set = None, plugin: Plugin = None, json: Json = None) -> int:
     """Compare a configuration with the theory's assumptions."""
+    checked = read_config(config, set_, plugin)
+    writable(json)
     from theory_sim.runtime.storage import write_json
     from theory_sim.theories.summary import as_dict
     from theory_sim.theories.theory import check_regime
 
-    lines = check_regime(read_config(config, set_, plugin))
-    writable(json)
+    lines = check_regime(checked)
     if json is not None:
         write_json(json, [as_dict(line) for line in lines])
     table = Table("assumption", "value", "the theory's range", "source", "")
@@ -117,12 +119,12 @@ def check_data(
     json: Json = None,
 ) -> int:
     """Test the data generator's invariants on a configuration. Exit 1: some are broken."""
+    checked = read_config(config, set_, plugin, replicas, seed)
+    writable(json)
     from theory_sim.data.checks.suite import check_data as checks_of
     from theory_sim.runtime.devices import choose_device
     from theory_sim.runtime.storage import write_json
 
-    checked = read_config(config, set_, plugin, replicas, seed)
-    writable(json)
     with Console(stderr=True).status("drawing and testing samples"):
         checks = checks_of(checked, samples, device=choose_device(device))
     if json is not None:

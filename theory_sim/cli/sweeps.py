@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from theory_sim.cli.program import ConfigFile, Device, Out, Replicas, Seed, Set, app, new_console
+from theory_sim.config import load_config
 from theory_sim.runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,15 +36,15 @@ def sweep(
     out: Out = Path("results"),
 ) -> int:
     """Run every combination of the grids' values; finished cells are not run again. Exit 1: some cells failed."""
-    from theory_sim.config import load_config
+    checked = load_config(config, set_ or (), replicas=replicas, seed=seed)
+    address = _scheduler(backend, scheduler)
+    # Only now: wrong input is answered without importing the numerical packages.
     from theory_sim.runtime.progress import progress_bar
     from theory_sim.studies import sweep as sweep_module
 
     axes = [sweep_module.parse_axis(text) for text in grid]
     if len(dict(axes)) < len(axes):
         raise InputError("--grid: a key is given twice")
-    checked = load_config(config, set_ or (), replicas=replicas, seed=seed)
-    address = _scheduler(backend, scheduler)
     with progress_bar() as on_progress:
         done = sweep_module.sweep(checked, [dict(axes)], out, device, jobs, address, on_progress)
     return _print_sweep(done)

@@ -11,16 +11,19 @@ from theory_sim.runtime.errors import InputError
 
 @register_label_function("level", "level(depth)")
 def _level(tree: LabelTree, context: LabelContext, depth: int) -> LabelFunction:
+    """The ancestor at a depth of the label tree; 1: the coarse class."""
     return by_leaf(f"level({depth})", tree, tree.level(depth))
 
 
 @register_label_function("leaf", "leaf")
 def _leaf(tree: LabelTree, context: LabelContext) -> LabelFunction:
+    """The leaf itself."""
     return by_leaf("leaf", tree, torch.arange(tree.n_leaves))
 
 
 @register_label_function("mixed", "mixed(depth of class 1, depth of class 2, ...)")
 def _mixed(tree: LabelTree, context: LabelContext, *depths: int) -> LabelFunction:
+    """The ancestor at a depth of its own for each coarse class."""
     if len(depths) != tree.n_coarse:
         raise InputError(f"mixed levels: {len(depths)} depths for {tree.n_coarse} coarse classes")
     levels = torch.stack([tree.level(depth) for depth in depths])
@@ -54,6 +57,7 @@ def _misaligned(tree: LabelTree, context: LabelContext, n: int) -> LabelFunction
 
 @register_label_function("group", "group(name)")
 def _group(tree: LabelTree, context: LabelContext, name: str) -> LabelFunction:
+    """A further partition of the leaves, which the image data set brings."""
     if name not in context.groups:
         raise InputError(
             f"group({name}): this data set has " + (f"the groups {', '.join(context.groups)}" if context.groups else "none")

@@ -18,6 +18,7 @@ _MANY = 10**7
 
 @register_label_function("sample-id", "sample-id")
 def _sample_id(tree: LabelTree, context: LabelContext) -> LabelFunction:
+    """Every sample of a finite training set has its own label."""
     if context.n_samples == 0:
         raise InputError("sample-id needs a finite training set (data.training_samples)")
     if context.leaf is None or context.leaf.dim() > 1:
@@ -27,12 +28,14 @@ def _sample_id(tree: LabelTree, context: LabelContext) -> LabelFunction:
 
 @register_label_function("cluster", "cluster(clusters)")
 def _cluster(tree: LabelTree, context: LabelContext, n: int) -> LabelFunction:
+    """N k-means clusters of the samples' embeddings."""
     name = f"cluster({n})"
     return _clusters(name, tree, context, n, n, lambda leaf, rows, seed: _k_means(name, rows, n, seed))
 
 
 @register_label_function("cluster-within", "cluster-within(clusters of each coarse class)")
 def _cluster_within(tree: LabelTree, context: LabelContext, n: int) -> LabelFunction:
+    """N k-means clusters inside each coarse class."""
     name = f"cluster-within({n})"
 
     def partition(leaf: Tensor, rows: Tensor, seed: int) -> Tensor:

@@ -19,6 +19,7 @@ def placeholders(name: str, tree: LabelTree, n: int, assign: Callable[[Samples],
 
 @register_label_function("random", "random(labels)")
 def _random(tree: LabelTree, context: LabelContext, n: int) -> LabelFunction:
+    """Each sample has one of n labels at random, always the same one."""
     if n < 2:
         raise InputError(f"random({n}): at least 2 labels are needed")
     return placeholders(f"random({n})", tree, n, lambda samples: (samples.tag * n).long().clamp_(max=n - 1))

@@ -42,12 +42,14 @@ class Readout:
     Attributes:
         name: what ``transfer.readouts`` takes.
         fit: from a trained network to its answers.
-        quick: whether nothing is fitted, so that it is looked at during training too.
+        quick: whether nothing is fitted, so that it is evaluated during training too.
+        description: what it answers, in a line.
     """
 
     name: str
     fit: Fit
     quick: bool = False
+    description: str = ""
 
 
 def register_readout(name: str) -> Callable[[OfHeads], OfHeads]:
@@ -58,7 +60,7 @@ def register_readout(name: str) -> Callable[[OfHeads], OfHeads]:
     """
 
     def register(of_heads: OfHeads) -> OfHeads:
-        READOUTS.add(name, Readout(name, _Quick(of_heads), quick=True), of_heads)
+        READOUTS.add(name, Readout(name, _Quick(of_heads), quick=True, description=_first_line(of_heads)), of_heads)
         return of_heads
 
     return register
@@ -72,7 +74,7 @@ def register_fitted_readout(name: str) -> Callable[[Fit], Fit]:
     """
 
     def register(fit: Fit) -> Fit:
-        READOUTS.add(name, Readout(name, fit), fit)
+        READOUTS.add(name, Readout(name, fit, description=_first_line(fit)), fit)
         return fit
 
     return register
@@ -87,6 +89,10 @@ class _Quick:
     def __call__(self, training: Training, model: Model) -> Answer:
         parents = training.parents(model)
         return lambda batch, heads: self.of_heads(heads, parents)
+
+
+def _first_line(function: Callable[..., Any]) -> str:
+    return (function.__doc__ or "").strip().partition("\n")[0]
 
 
 def choose(values: Float[Tensor, "*n option"]) -> Float[Tensor, "*n option"]:
@@ -118,16 +124,19 @@ def correctness(answer: Float[Tensor, "R B coarse"], coarse: Int[Tensor, "R B"])
 
 @register_readout("sum_logits")
 def _sum_logits(heads: Tensor, parents: HeadGroups) -> Tensor:
+    """The coarse class whose heads' logits have the largest sum."""
     return choose(parents.sum(heads))
 
 
 @register_readout("sum_probabilities")
 def _sum_probabilities(heads: Tensor, parents: HeadGroups) -> Tensor:
+    """The coarse class whose heads' probabilities have the largest sum."""
     return choose(parents.sum(heads.softmax(-1)))
 
 
 @register_readout("argmax_parent")
 def _argmax_parent(heads: Tensor, parents: HeadGroups) -> Tensor:
+    """The coarse class of the head with the largest logit."""
     return parents.sum(choose(heads))
 
 

@@ -1,0 +1,166 @@
+"""The command list: the objects of each kind, the package's own and those of plugins."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from theory_sim.cli.program import Json, Plugin, app, new_console, writable
+from theory_sim.runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from theory_sim.runtime.registry import Registry
+
+_PACKAGE = Path(__file__).parent.parent
+_CONFIGS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
+"""The folders of configuration files: in an installed package, and in a checkout."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A row of the list.
+
+    Attributes:
+        name: the name that configurations and commands use.
+        description: one line.
+        source: the module, the file or the plugin that defines it.
+    """
+
+    name: str
+    description: str
+    source: str
+
+
+def registered(registry: "Registry[Any]", describe: Callable[[Any], str | None] = inspect.getdoc) -> Iterator[Listed]:
+    """The objects of a registry, in the order of registration.
+
+    Args:
+        registry: the registry.
+        describe: the description of an object, of which the first line is taken; its docstring by default.
+    """
+    for name in registry:
+        entry = registry.entry(name)
+        yield Listed(name, _first_line(describe(entry.value)), entry.plugin or entry.module)
+
+
+def _theories() -> Iterator[Listed]:
+    from theory_sim.theories.theory import THEORIES
+
+    return registered(THEORIES, lambda theory: f"{theory.description} {theory.source and f'({theory.source})'}".strip())
+
+
+def _labels() -> Iterator[Listed]:
+    from theory_sim.labels.functions import LABEL_FUNCTIONS
+
+    for row in registered(LABEL_FUNCTIONS, lambda maker: inspect.getdoc(maker.make)):
+        yield replace(row, name=LABEL_FUNCTIONS[row.name].usage)
+
+
+def _claims() -> Iterator[Listed]:
+    from theory_sim.theories.claims import CLAIMS
+    from theory_sim.theories.theory import THEORIES
+
+    for name in THEORIES:
+        entry = THEORIES.entry(name)
+        for claim in entry.value.claims:
+            yield Listed(claim.id, f"{claim.statement} ({name}, {claim.theorem})", entry.plugin or entry.module)
+    yield from registered(CLAIMS, lambda claim: f"{claim.statement} ({claim.theory}, {claim.theorem})")
+
+
+def _readouts() -> Iterator[Listed]:
+    from theory_sim.runtime.contracts import READOUTS
+
+    return registered(READOUTS, lambda readout: readout.description)
+
+
+def _engines() -> Iterator[Listed]:
+    from theory_sim.runtime.contracts import ENGINES
+
+    return registered(ENGINES)
+
+
+def _figures() -> Iterator[Listed]:
+    from theory_sim.cli.figures import _gallery
+
+    for module in _gallery().chosen([]):
+        yield Listed(module.NAME, _first_line(module.__doc__), module.__name__)
+
+
+def _studies() -> Iterator[Listed]:
+    from theory_sim.studies.study import load_study, study_files
+
+    for path in study_files():
+        study = load_study(path)
+        yield Listed(study.name, study.question, _shown(path))
+
+
+def _configs() -> Iterator[Listed]:
+    files = {file.relative_to(folder): file for folder in _CONFIGS for file in folder.rglob("*.yaml")}
+    for name, file in sorted(files.items()):
+        if name.parts[0] != "studies":
+            yield Listed(name.with_suffix("").as_posix(), _header(file.read_text(encoding="utf-8")), _shown(file))
+
+
+KINDS: Mapping[str, Callable[[], Iterator[Listed]]] = {
+    "theories": _theories,
+    "labels": _labels,
+    "claims": _claims,
+    "readouts": _readouts,
+    "engines": _engines,
+    "figures": _figures,
+    "studies": _studies,
+    "configs": _configs,
+}
+"""The kinds of objects, and the function that lists those of each."""
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[str, typer.Argument(metavar="|".join(KINDS))],
+    plugin: Plugin = None,
+    json: Json = None,
+) -> int:
+    """List the objects of a kind: name, description, and the module or file that defines each."""
+    from theory_sim.runtime import plugins
+
+    if kind not in KINDS:
+        raise InputError(f"unknown kind '{kind}': {', '.join(KINDS)}")
+    writable(json)
+    plugins.load([plugins.resolved(each, Path.cwd()) for each in plugin or ()])
+    found = list(KINDS[kind]())
+    if json is not None:
+        from theory_sim.runtime.storage import write_json
+
+        write_json(json, [asdict(each) for each in found])
+    table = Table("name", "description", "defined in")
+    for each in found:
+        table.add_row(escape(each.name), escape(each.description), escape(each.source))
+    new_console().print(table)
+    return 0
+
+
+def _first_line(text: str | None) -> str:
+    return next(iter((text or "").strip().splitlines()), "")
+
+
+def _header(text: str) -> str:
+    """The first sentence of a file's opening comment, without the lines of commands."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        words = line.removeprefix("#").strip()
+        if not line.startswith("#") or (lines and not words):
+            break
+        if words and not words.startswith(("theory-sim ", "accelerate ", "--")):
+            lines.append(words)
+    sentence, stop, _ = " ".join(lines).partition(". ")
+    return sentence + stop.strip()
+
+
+def _shown(path: Path) -> str:
+    """A path relative to the current folder if it is below it."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
