@@ -30,6 +30,7 @@ from torch.nn.functional import one_hot
 
 from theory_sim.labels.tree import LabelTree
 from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.registry import Registry
 
 
 @runtime_checkable
@@ -105,8 +106,23 @@ class LabelContext:
 
 Arguments = tuple[int | str, ...]
 Maker = Callable[[LabelTree, LabelContext, Arguments], LabelFunction]
-_registry: dict[str, tuple[Maker, str]] = {}
 
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered kind of label functions.
+
+    Attributes:
+        make: makes the label function of a tree, a context and arguments.
+        usage: what is shown in errors, such as ``level(depth)``.
+    """
+
+    make: Maker
+    usage: str
+
+
+LABEL_FUNCTIONS: Registry[Entry] = Registry("label function")
+"""Kinds of label functions by name, such as ``level``."""
 
 _MANY = 10**7
 """Rows × clusters from which full k-means would take minutes."""
@@ -116,10 +132,24 @@ def register(name: str, usage: str) -> Callable[[Maker], Maker]:
     """Add a label function: `maker(tree, known, arguments)`; `usage` is shown in errors."""
 
     def add(maker: Maker) -> Maker:
-        _registry[name] = (maker, usage)
+        LABEL_FUNCTIONS.add(name, Entry(maker, usage), source=maker)
         return maker
 
     return add
+
+
+def parsed(text: str) -> tuple[str, Arguments]:
+    """Name and arguments of a label function, such as ``("level", (1,))`` of ``level(1)``.
+
+    Raises:
+        InputError: no label function of this name is registered.
+    """
+    match = re.fullmatch(r"\s*([a-z-]+)\s*(?:\(([\w\s,]*)\))?\s*", text)
+    if match is None or match[1] not in LABEL_FUNCTIONS:
+        usages = ", ".join(LABEL_FUNCTIONS[name].usage for name in LABEL_FUNCTIONS)
+        raise InputError(f"unknown label function '{text}'; known: {usages}")
+    given = [argument.strip() for argument in (match[2] or "").split(",") if argument.strip()]
+    return match[1], tuple(int(argument) if argument.isdecimal() else argument for argument in given)
 
 
 def label_function(text: str, tree: LabelTree, n_samples: int = 0, known: LabelContext | None = None) -> LabelFunction:
@@ -134,16 +164,12 @@ def label_function(text: str, tree: LabelTree, n_samples: int = 0, known: LabelC
     Raises:
         InputError: no such function, or its arguments do not fit the tree.
     """
-    match = re.fullmatch(r"\s*([a-z-]+)\s*(?:\(([\w\s,]*)\))?\s*", text)
-    if match is None or match[1] not in _registry:
-        raise InputError(f"unknown label function '{text}'; known: {', '.join(usage for _, usage in _registry.values())}")
-    maker, usage = _registry[match[1]]
+    name, arguments = parsed(text)
+    entry = LABEL_FUNCTIONS[name]
     try:
-        given = [a.strip() for a in (match[2] or "").split(",") if a.strip()]
-        arguments = tuple(int(a) if a.isdecimal() else a for a in given)
-        return maker(tree, known or LabelContext(n_samples), arguments)
+        return entry.make(tree, known or LabelContext(n_samples), arguments)
     except TypeError:
-        raise InputError(f"label function '{text}': expected {usage}") from None
+        raise InputError(f"label function '{text}': expected {entry.usage}") from None
 
 
 def _by_leaf(name: str, tree: LabelTree, group: Int[Tensor, " leaf"]) -> LabelFunction:

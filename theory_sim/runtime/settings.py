@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -50,7 +50,11 @@ class Section(BaseModel):
 
 
 def load_settings(
-    model: type[Settings], path: str | Path | None = None, overrides: Sequence[str] = (), **values: Any
+    model: type[Settings],
+    path: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    prepare: Callable[[dict[str, Any]], None] = lambda tree: None,
+    **values: Any,
 ) -> Settings:
     """Read and check settings.
 
@@ -58,6 +62,7 @@ def load_settings(
         model: what they are checked against.
         path: a YAML file; without it the defaults are taken.
         overrides: ``section.key=value`` texts, as ``--set`` takes them; the values are YAML.
+        prepare: changes the nested values before they are checked.
         values: top-level keys, such as ``replicas=2``; None leaves the key alone.
 
     Raises:
@@ -68,6 +73,7 @@ def load_settings(
     for text in overrides:
         _override(tree, text)
     tree.update({key: value for key, value in values.items() if value is not None})
+    prepare(tree)
     return checked(model, tree, "" if path is None else f"{path}: ")
 
 
