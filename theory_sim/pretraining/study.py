@@ -104,6 +104,7 @@ def run_study(study: Study, out: str | Path = "results", on_progress: OnProgress
     if Path(out).exists() and not Path(out).is_dir():
         raise InputError(f"{out} is a file, not a folder for results")
     sources = sources_of(study)
+    alone = same_everywhere(uuid.uuid4().hex) if sources.unreadable else ""
     main = processes().is_main_process
     if main:
         place.mkdir(parents=True, exist_ok=True)
@@ -112,10 +113,10 @@ def run_study(study: Study, out: str | Path = "results", on_progress: OnProgress
     data, target = loaded if main else _load(study, place, lambda progress: None)
     # The small network's operations are too small to be shared among cores.
     small = study.model.name == "convnet" and processes().device.type == "cpu"
-    with torch_threads(1 if small else None), _cache(place, sources) as cache:
+    with torch_threads(1 if small else None), _cache(place, alone) as cache:
         labellings = _labellings(study, sources, data, cache, on_progress)
         outcome = _cells(study, sources, data, target, labellings, cache, on_progress)
-    key = _study_key(study, sources, data, target)
+    key = _study_key(study, sources, data, target, alone)
     outcome = replace(outcome, folder=place / key, unreadable=sources.unreadable)
     if main:
         _write_folder(outcome)
@@ -123,12 +124,12 @@ def run_study(study: Study, out: str | Path = "results", on_progress: OnProgress
 
 
 @contextmanager
-def _cache(place: Path, sources: Sources) -> Iterator[Path]:
-    """The folder where label functions and cells are kept; one that is deleted in the end where code cannot be read."""
-    if not sources.unreadable:
+def _cache(place: Path, alone: str) -> Iterator[Path]:
+    """The folder where label functions and cells are kept; an uncached run has one of its own, deleted in the end."""
+    if not alone:
         yield place
         return
-    temporary = place / f".uncached-{same_everywhere(uuid.uuid4().hex)}"
+    temporary = place / f".uncached-{alone}"
     try:
         yield temporary
     finally:
@@ -267,10 +268,10 @@ class _Overall:
             self.before += steps
 
 
-def _study_key(study: Study, sources: Sources, data: ImageData, target: ImageData) -> str:
+def _study_key(study: Study, sources: Sources, data: ImageData, target: ImageData, alone: str) -> str:
     settings = study.model_dump(mode="json", exclude={"workers", "plugins"})
     identity = [settings, sources.images, sources.labels, data.fingerprint, target.fingerprint, processes().device.type]
-    identity.append(pipeline_version())
+    identity += [pipeline_version(), alone]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 

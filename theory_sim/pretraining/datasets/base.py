@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 from jaxtyping import Int
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
 from theory_sim.pretraining.datasets.hierarchies import Hierarchy
 from theory_sim.pretraining.loading.images import Images
-from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.registry import Registry
 from theory_sim.runtime.settings import Section, Seed, Share
@@ -48,12 +47,15 @@ class Data(Section):
     seed: Seed = 0
     """Seed of the splits."""
 
+    @field_validator("source")
+    @classmethod
+    def _is_registered(cls, name: str) -> str:
+        IMAGE_SOURCES.entry(name)  # its `InputError` is a `ValueError`
+        return name
+
     @model_validator(mode="after")
-    def _fits_its_source(self) -> "Data":
-        try:
-            source = IMAGE_SOURCES[self.source]
-        except InputError as error:
-            raise ValueError(f"source: {error}") from None
+    def _has_a_path_where_needed(self) -> "Data":
+        source = IMAGE_SOURCES[self.source]
         if source.needs_path != (self.path is not None):
             raise ValueError(f"path: source {self.source} " + ("takes none" if self.path else "needs one"))
         return self
