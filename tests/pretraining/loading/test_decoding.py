@@ -1,7 +1,5 @@
 """Image files of every kind become RGB; of a JPEG only the rows that are needed are decoded."""
 
-import io
-
 import numpy as np
 import pyarrow
 import pytest
@@ -9,7 +7,7 @@ import torch
 from PIL import Image
 
 from theory_sim.pretraining.loading import decoding
-from theory_sim.pretraining.loading.decoding import decode, upper_rows
+from theory_sim.pretraining.loading.decoding import Frame, decode, frame_of
 from theory_sim.pretraining.loading.images import FileImages, View
 
 
@@ -64,8 +62,9 @@ KINDS = [{}, {"subsampling": 0}, {"subsampling": 1}, {"progressive": True}, {"re
 def test_upper_rows_of_a_jpeg_are_those_of_the_whole(options, tmp_path):
     path = photograph(tmp_path / "a.jpg", 90, 70, **options)
     whole = np.asarray(Image.open(path))
+    assert frame_of(path.read_bytes()).height == 70
     for bottom in (1, 8, 31, 32, 33, 67):
-        with Image.open(io.BytesIO(upper_rows(path.read_bytes(), bottom + 2))) as image:
+        with Image.open(frame_of(path.read_bytes()).shortened(path.read_bytes(), bottom + 2)) as image:
             assert image.size == (90, bottom + 2)
             assert np.array_equal(np.asarray(image)[:bottom], whole[:bottom])
     for bottom in (20, 70):
@@ -104,12 +103,19 @@ def test_a_part_of_a_jpeg_that_is_shrunk_is_that_part_of_the_whole(tmp_path):
     assert np.array_equal(part, expected[10:90, 20:100])
 
 
-def test_no_frame_header_is_none():
+def test_the_frame_header_is_found_behind_other_segments():
     header = b"\xff\xd8\xff\xe0\x00\x04ab\xff\xff\xc0\x00\x0b\x08\x00\x50\x00\x40\x01"
-    assert upper_rows(header, 16) == header.replace(b"\x00\x50", b"\x00\x10")
-    assert upper_rows(header, 0x50) is None  # it has no more rows
-    for damaged in (b"", header[:9], header[:14], header.replace(b"\xff\xe0", b"\x00\xe0")):
-        assert upper_rows(damaged, 16) is None
+    assert frame_of(header) == Frame(header.index(b"\x00\x50"), 0x50, 0x40)
+    for damaged in (b"", header[:9], header[:14], header[2:], header.replace(b"\xff\xe0", b"\x00\xe0"), b"\x89PNG" + header):
+        assert frame_of(damaged) is None
+
+
+def test_a_height_of_zero_is_left_to_the_decoder(tmp_path):
+    """Such a file says its height only after its rows, which few decoders understand."""
+    path = photograph(tmp_path / "a.jpg", 40, 30)
+    path.write_bytes(frame_of(path.read_bytes()).shortened(path.read_bytes(), 0).read())
+    with pytest.raises(OSError, match=r".+"):
+        decode(path, lambda size: (0, 0, 40, 10), 64)
 
 
 def test_damage_above_the_last_row_wanted_is_an_error(tmp_path):

@@ -3,6 +3,7 @@
 import io
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,46 +34,66 @@ def decode(path: str | Path, choose: Callable[[tuple[int, int]], Box], side: int
     """
     from PIL import Image
 
-    content = Path(path).read_bytes()
+    with open(path, "rb") as file:
+        content = file.read()
+    frame = frame_of(content)
+    if frame is not None:
+        box = choose((frame.width, frame.height))
+        scale = _scale(box, side)
+        rows = math.ceil(box[3]) + _BELOW * (_SHRINK if scale >= 2 else 1)
+        if rows < frame.height:
+            try:
+                with Image.open(frame.shortened(content, rows)) as image:
+                    return _part(image, box, scale)
+            except (OSError, SyntaxError):
+                pass  # decoding the whole image says what is wrong with it
     with Image.open(io.BytesIO(content)) as image:
         box = choose(image.size)
-        scale = min(box[2] - box[0], box[3] - box[1]) / side
-        if image.format == "JPEG":
-            upper = upper_rows(content, math.ceil(box[3]) + _BELOW * (_SHRINK if scale >= 2 else 1))
-            if upper is not None:
-                try:
-                    with Image.open(io.BytesIO(upper)) as shortened:
-                        return _part(shortened, box, scale)
-                except (OSError, SyntaxError):
-                    pass  # decoding the whole image says what is wrong with it
-        return _part(image, box, scale)
+        return _part(image, box, _scale(box, side))
 
 
-def upper_rows(jpeg: bytes, rows: int) -> bytes | None:
-    """The same JPEG with another height in its frame header, so that a decoder stops after so many rows.
+@dataclass(frozen=True)
+class Frame:
+    """The frame header of a JPEG (marker SOF, ITU-T T.81, section B.2.2), which holds length, precision, height, width.
 
-    A JPEG stores its rows from top to bottom, and a random crop rarely reaches the last of them. The frame header (marker
-    SOF, ITU-T T.81, section B.2.2) holds length, precision, height and width.
-
-    Args:
-        jpeg: the file's bytes.
-        rows: the height to write.
-
-    Returns:
-        the changed file; None where it has no more rows than that, or no frame header is found.
+    Attributes:
+        at: place of the height in the file.
+        height: of the image, in pixels.
+        width: of the image, in pixels.
     """
-    at = 2  # behind the marker that opens the file
-    while at + 9 <= len(jpeg) and jpeg[at] == 0xFF:
-        marker = jpeg[at + 1]
+
+    at: int
+    height: int
+    width: int
+
+    def shortened(self, jpeg: bytes, rows: int) -> io.BytesIO:
+        """The same file with another height, so that a decoder stops after so many rows.
+
+        A JPEG stores its rows from top to bottom, and a random crop rarely reaches the last of them.
+        """
+        file = io.BytesIO(jpeg)
+        file.seek(self.at)
+        file.write(rows.to_bytes(2, "big"))
+        file.seek(0)
+        return file
+
+
+def frame_of(file: bytes) -> Frame | None:
+    """The frame header of a JPEG; None where none is found, as in any other file."""
+    at = 2 if file.startswith(b"\xff\xd8") else len(file)
+    while at + 9 <= len(file) and file[at] == 0xFF:
+        marker = file[at + 1]
         if marker == 0xFF:  # padding
             at += 1
         elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # the others are tables
-            if int.from_bytes(jpeg[at + 5 : at + 7], "big") <= rows:
-                return None
-            return jpeg[: at + 5] + rows.to_bytes(2, "big") + jpeg[at + 7 :]
+            return Frame(at + 5, int.from_bytes(file[at + 5 : at + 7], "big"), int.from_bytes(file[at + 7 : at + 9], "big"))
         else:
-            at += 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
+            at += 2 + int.from_bytes(file[at + 2 : at + 4], "big")
     return None
+
+
+def _scale(box: Box, side: int) -> float:
+    return min(box[2] - box[0], box[3] - box[1]) / side
 
 
 def _part(image: Any, box: Box, scale: float) -> UInt8[np.ndarray, "height width channel"]:
