@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from theory_sim.config import Config
 from theory_sim.figures import Needs, style
-from theory_sim.pretraining.hierarchies import imagenet21k_levels
+from theory_sim.pretraining.datasets.wordnet import imagenet21k_levels
 from theory_sim.runs.results import Results
 
 NAME = "imagenet21k_levels"

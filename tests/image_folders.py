@@ -22,3 +22,10 @@ def make_folder(root: Path, per_class: int = 10, classes: dict[str, int] = CLASS
         for number in range(per_class):
             save_image(root / name / f"{number:03d}_{number % 5}.jpg", brightness, 1000 * place + number)
     return root
+
+
+def load_tree(folder: Path, keep: Path, **keys):
+    """A folder as a data set."""
+    from theory_sim.pretraining.datasets import Data, load_data
+
+    return load_data(Data(source="tree", path=str(folder), **keys), keep)

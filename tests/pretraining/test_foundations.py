@@ -14,7 +14,7 @@ from theory_sim.runtime.storage import save_checkpoint
 GROUND_FLOOR = {"labels", "pretraining", "runtime", "stats"}
 
 
-@pytest.mark.parametrize("path", sorted(Path(theory_sim.pretraining.__file__).parent.glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(Path(theory_sim.pretraining.__file__).parent.rglob("*.py")), ids=lambda path: path.stem)
 def test_no_module_knows_the_simulator(path):
     for node in ast.walk(ast.parse(path.read_text())):
         names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []

@@ -130,10 +130,10 @@ def test_an_interrupted_study_goes_on_to_the_same_results(settings, tmp_path):
 def test_a_failed_cell_is_reported_and_the_others_go_on(settings, command, monkeypatch, tmp_path):
     honest = cells_module.train
 
-    def train(model, task, training, seed, folder, key, stage, show):
+    def train(model, task, training, seed, folder, key, stage, on_progress):
         if stage == "leaf, seed 1":
             raise DivergedError("leaf, seed 1: the loss is nan at step 3")
-        return honest(model, task, training, seed, folder, key, stage, show)
+        return honest(model, task, training, seed, folder, key, stage, on_progress)
 
     monkeypatch.setattr(cells_module, "train", train)
     code, out, _ = command(settings)

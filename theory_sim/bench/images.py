@@ -1,9 +1,9 @@
-"""How fast the pipeline is, as ratios against the least that could do the same, measured in turns in one run.
+"""Speed of the image pipeline, as ratios to minimal programs for the same task, measured in turns in one run.
 
-* the loader, against bare Pillow decoding of the same JPEGs to RGB in as many worker processes, to which its own work (crop,
-  resize, batch) is added. With random crops, as in training, it decodes a JPEG only down to the crop's last row, on average
-  86 % of the rows; with the middle crop of images that are wider than high, as these are, it decodes them whole. No JPEG is
-  decoded at half its size here, for none of the crops is as large as twice the 224 pixels wanted;
+* the loader, which also crops, resizes and collates, against bare Pillow decoding of the same JPEGs to RGB in as many worker
+  processes. With random crops, as in training, the loader decodes a JPEG down to the crop's last row, on average 86 % of the
+  rows; with the middle crop of images that are wider than high, as these are, it decodes them whole. No JPEG is decoded at
+  half its size here, because no crop is as large as twice the 224 pixels wanted;
 * a training step, against a minimal loop with the same `transformers` network on the same device.
 """
 
@@ -22,8 +22,8 @@ from torch.nn import functional
 
 from theory_sim.pretraining.config import Crop, Model, Training
 from theory_sim.pretraining.distributed import processes
-from theory_sim.pretraining.images import ArrayImages, FileImages, Images
-from theory_sim.pretraining.loading import Share, batches
+from theory_sim.pretraining.loading.batches import Share, batches
+from theory_sim.pretraining.loading.images import ArrayImages, FileImages, Images
 from theory_sim.pretraining.models import Classifier
 from theory_sim.pretraining.training import Task, train
 from theory_sim.runtime.threads import torch_threads
@@ -54,7 +54,7 @@ def bench(
     workers: int = 2,
     model: str = "",
     rounds: int = 5,
-    show: Callable[[str], None] = lambda text: None,
+    on_progress: Callable[[str], None] = lambda text: None,
 ) -> list[Ratio]:
     """Measure all.
 
@@ -64,29 +64,31 @@ def bench(
         workers: processes that read.
         model: network of the training step; by default ResNet-50 on a GPU, ResNet-18 at 64 pixels elsewhere.
         rounds: how often each is measured, in turns.
-        show: called with what is being measured.
+        on_progress: called with the name of each measurement as it starts.
     """
     gpu = processes().device.type == "cuda"
     name = model or ("resnet50" if gpu else "resnet18")
     size, batch, steps = (224, 128, 30) if gpu else (64, 16, 24)
-    # Of several threads on a CPU waiting for a busy core would be all that is measured.
+    # With several threads on a busy CPU the time to wait for a core would dominate.
     with torch_threads(None if gpu else 1), tempfile.TemporaryDirectory() as folder:
-        show(f"loader: {images} JPEGs, {workers} workers")
+        on_progress(f"loader: {images} JPEGs, {workers} workers")
         loaders = _loader(Path(folder), images, side, workers, rounds)
-        show(f"training step: {name}, {size} pixels, batch {batch}")
+        on_progress(f"training step: {name}, {size} pixels, batch {batch}")
         return [*loaders, _step(name, size, batch, steps, rounds)]
 
 
 def _compare(
     what: str, n: int, ours: Callable[[], object], bare: Callable[[], object], rounds: int, bound: float | None
 ) -> Ratio:
-    ours(), bare()  # what is only slow once is not counted
+    ours(), bare()  # the first time is slower
     pairs = []
     for number in range(rounds):
-        # Each is first in turn, so that a machine that slows down favours none.
-        first, second = (ours, bare) if number % 2 else (bare, ours)
-        seconds = {first: _seconds(first), second: _seconds(second)}
-        pairs.append((n / seconds[ours], n / seconds[bare]))
+        # Each is measured first in turn, so that a machine that slows down favours neither.
+        if number % 2:
+            of_ours, of_bare = _seconds(ours), _seconds(bare)
+        else:
+            of_bare, of_ours = _seconds(bare), _seconds(ours)
+        pairs.append((n / of_ours, n / of_bare))
     ratio = statistics.median(a / b for a, b in pairs)
     return Ratio(what, statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs), ratio, bound)
 
@@ -98,7 +100,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 class _Decoded(torch.utils.data.Dataset[Any]):
-    """Bare decoding: nothing is cropped, resized, put together or sent back."""
+    """Bare decoding, without cropping, resizing, collating or sending images to the main process."""
 
     def __init__(self, paths: list[str]) -> None:
         self.paths = paths
@@ -140,7 +142,7 @@ def _loader(folder: Path, n: int, side: int, workers: int, rounds: int) -> list[
 
 
 _PASSES = 8
-"""Over the JPEGs in each measurement: what starting the workers costs is soon forgotten in training."""
+"""Passes over the JPEGs in each measurement, so many that the start of the workers costs little, as in training."""
 
 
 def _jpegs(folder: Path, n: int, side: int) -> list[Path]:

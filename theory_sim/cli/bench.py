@@ -92,7 +92,7 @@ def _bench_pretrain(images: int, workers: int, rounds: int, json: Path | None) -
     from theory_sim.runtime.storage import write_json
 
     with Console(stderr=True).status("measuring") as status:
-        ratios = measure(images, workers=workers, rounds=rounds, show=status.update)
+        ratios = measure(images, workers=workers, rounds=rounds, on_progress=status.update)
     if json is not None:
         write_json(json, [asdict(ratio) for ratio in ratios])
     table = Table("", "images/s", "bare: images/s", "ratio", "at least")

@@ -15,6 +15,9 @@ def pretrain(
     config: ConfigFile,
     set_: Set = None,
     seeds: Annotated[int | None, typer.Option(help="Number of independent repetitions.")] = None,
+    plugin: Annotated[
+        list[str] | None, typer.Option("--plugin", metavar="FILE", help="Import this file or module first; may be repeated.")
+    ] = None,
     out: Out = Path("results"),
 ) -> int:
     """Pretrain on real images at every label granularity, transfer, and compare. Exit 1: some cells failed."""
@@ -26,9 +29,9 @@ def pretrain(
     from theory_sim.pretraining.distributed import processes
     from theory_sim.runtime.progress import progress_bar
 
-    checked = load_study(config, set_ or (), seeds=seeds)
-    with progress_bar() as show:
-        outcome = study.run_study(checked, out, show)
+    checked = load_study(config, set_ or (), plugin or (), seeds=seeds)
+    with progress_bar() as on_progress:
+        outcome = study.run_study(checked, out, on_progress)
     if not processes().is_main_process:
         return 1 if outcome.failures else 0
     console = new_console()
@@ -41,6 +44,8 @@ def pretrain(
         console.print(f"failed: {what}: {why}", markup=False)
     if outcome.damaged is not None:
         console.print(f"{outcome.damaged[0]} damaged files were passed over: {outcome.damaged[1]}", soft_wrap=True)
+    if outcome.unreadable:
+        console.print(f"not cached, because its source cannot be read: {', '.join(outcome.unreadable)}", markup=False)
     console.print(f"results: {outcome.folder}", soft_wrap=True)
     return 1 if outcome.failures else 0
 

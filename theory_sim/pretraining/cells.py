@@ -1,4 +1,4 @@
-"""The cells of a study: each is computed once and kept in a folder named by the hash of all that its numbers depend on.
+"""The cells of a study: each is computed once and kept in a folder named by the hash of everything its numbers depend on.
 
 ``cells/<hash>/`` holds ``cell.json`` (what it is), while it is computed ``checkpoint.safetensors`` and ``log.jsonl``, and once
 done ``answers.safetensors`` (a pretraining: ``weights.safetensors``), which is written last: with it the cell is finished.
@@ -6,7 +6,6 @@ done ``answers.safetensors`` (a pretraining: ``weights.safetensors``), which is 
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,42 +16,19 @@ from jaxtyping import Int
 from torch import Tensor
 
 from theory_sim.pretraining.config import Mode, Study, Training
-from theory_sim.pretraining.datasets import ImageData
+from theory_sim.pretraining.datasets.base import ImageData, OnProgress
 from theory_sim.pretraining.distributed import processes
 from theory_sim.pretraining.evaluation import Answers, Readout, answer, readouts, softmax
 from theory_sim.pretraining.labelling import Labelling
 from theory_sim.pretraining.models import Classifier
+from theory_sim.pretraining.origin import Sources, pipeline_version
 from theory_sim.pretraining.training import Task, train
-from theory_sim.runtime.progress import Progress
-from theory_sim.runtime.provenance import code_version
 from theory_sim.runtime.storage import load_checkpoint, save_checkpoint, write_json
 
 SPLITS = ("test", "validation")
-_MAKES_NUMBERS = (
-    "labels",
-    *(
-        f"pretraining/{name}.py"
-        for name in (
-            "datasets",
-            "decoding",
-            "distributed",
-            "embedding",
-            "evaluation",
-            "hierarchies",
-            "images",
-            "labelling",
-            "loading",
-            "models",
-            "training",
-        )
-    ),
-)
+_FIELD = {(split, field): f"{split} {field}" for split in SPLITS for field in ("correct", "confidence")}
+"""Tensors of ``answers.safetensors``: a row for each readout, which the file lists."""
 _PART: dict[Mode, str] = {"finetune": "all", "last_block": "last_block", "linear_probe": "head"}
-
-
-def pipeline_version() -> str:
-    """Package version and a digest of the modules that a study's numbers depend on."""
-    return code_version(_MAKES_NUMBERS)
 
 
 @dataclass(frozen=True)
@@ -60,8 +36,8 @@ class Cell:
     """One computation of a study.
 
     Attributes:
-        what: names it in a few words.
-        identity: all that its numbers depend on.
+        what: its name in messages.
+        identity: everything its numbers depend on.
         steps: training steps it takes.
     """
 
@@ -80,20 +56,24 @@ class Cells:
 
     Args:
         study: the configuration.
+        sources: digests of a user's code that the study uses.
         data: the images to pretrain on.
         target: the images to transfer to; the same where the study has no other.
         folder: where cells are kept.
-        show: called after every step with the cell's own progress.
+        on_progress: called after every step with the cell's own progress.
     """
 
-    def __init__(self, study: Study, data: ImageData, target: ImageData, folder: Path, show: Callable[[Progress], None]) -> None:
-        self.study, self.data, self.target, self.folder, self.show = study, data, target, folder, show
+    def __init__(
+        self, study: Study, sources: Sources, data: ImageData, target: ImageData, folder: Path, on_progress: OnProgress
+    ) -> None:
+        self.study, self.data, self.target, self.folder, self.on_progress = study, data, target, folder, on_progress
         self.n_coarse = target.hierarchy.tree.n_coarse
         self._common = {
             "model": study.model.model_dump(),
             "target": target.fingerprint,
             "device": processes().device.type,
             "code": pipeline_version(),
+            "image sources": sources.images,
         }
 
     def pretraining(self, text: str, labelling_key: str, seed: int) -> Cell:
@@ -103,7 +83,7 @@ class Cells:
         return Cell(f"{text}, seed {seed}", self._common | {"data": self.data.fingerprint} | identity, settings.steps)
 
     def transfer(self, pretraining: Cell, mode: Mode, steps: int) -> Cell:
-        """Turn a pretrained network to the target."""
+        """Adapt a pretrained network to the target."""
         settings = self._transfer_training(steps).model_dump() if mode != "none" else {}
         return Cell(f"{pretraining.what}, {mode}", {"of": pretraining.key, "mode": mode, "training": settings}, steps)
 
@@ -114,7 +94,7 @@ class Cells:
         return Cell(f"baseline of {steps} steps, seed {seed}", identity, steps)
 
     def finished(self, cell: Cell) -> bool:
-        """Whether it need not be computed."""
+        """Whether its outcome is in its folder."""
         folder = self.folder / cell.key
         return (folder / "answers.safetensors").exists() or (folder / "weights.safetensors").exists()
 
@@ -125,13 +105,13 @@ class Cells:
         folder = self._begin(cell)
         model = Classifier(self.study.model, labelling.n_classes, seed)
         task = self._task(self.data, self.data.train[labelling.used], labelling.targets[labelling.used])
-        model = train(model, task, self.study.pretraining, seed, folder, cell.key, cell.what, self.show)
+        model = train(model, task, self.study.pretraining, seed, folder, cell.key, cell.what, self.on_progress)
         self._keep(folder, "weights.safetensors", model.state_dict(), key=cell.key)
 
     def run_transfer(
         self, cell: Cell, pretraining: Cell, labelling: Labelling, mode: Mode, seed: int
     ) -> dict[str, dict[str, Answers]]:
-        """Answers of a transferred network by readout and split."""
+        """Answers of a transferred network by readout, in alphabetical order, and split."""
         if not self.finished(cell):
             folder = self._begin(cell)
             weights, _ = load_checkpoint(self.folder / pretraining.key / "weights.safetensors")
@@ -145,7 +125,7 @@ class Cells:
                 model.head = Classifier(self.study.model, self.n_coarse, seed).head
                 model.train_only(_PART[mode])
                 settings = self._transfer_training(cell.steps)
-                model = train(model, self._target_task(), settings, seed, folder, cell.key, cell.what, self.show)
+                model = train(model, self._target_task(), settings, seed, folder, cell.key, cell.what, self.on_progress)
             self._keep_answers(folder, model, read)
         return self._answers(cell)
 
@@ -155,7 +135,7 @@ class Cells:
             folder = self._begin(cell)
             model = Classifier(self.study.model, self.n_coarse, seed)
             settings = self.study.pretraining.model_copy(update={"steps": cell.steps})
-            model = train(model, self._target_task(), settings, seed, folder, cell.key, cell.what, self.show)
+            model = train(model, self._target_task(), settings, seed, folder, cell.key, cell.what, self.on_progress)
             self._keep_answers(folder, model, {"baseline": softmax})
         return self._answers(cell)
 
@@ -180,10 +160,9 @@ class Cells:
         for split in SPLITS:
             indices = getattr(self.target, split)
             found = answer(model, self.target.images, indices, self.target.coarse[indices], self.study.model.image_size, read)
-            for name, answers in found.items():
-                tensors[f"{name}/{split}/correct"] = answers.correct.to(torch.uint8)
-                tensors[f"{name}/{split}/confidence"] = answers.confidence
-        self._keep(folder, "answers.safetensors", tensors)
+            for field in ("correct", "confidence"):
+                tensors[_FIELD[split, field]] = torch.stack([getattr(answers, field) for answers in found.values()])
+        self._keep(folder, "answers.safetensors", tensors, readouts=list(read))
 
     def _keep(self, folder: Path, name: str, tensors: dict[str, Tensor], **values: Any) -> None:
         if processes().is_main_process:
@@ -192,10 +171,11 @@ class Cells:
         processes().wait_for_everyone()
 
     def _answers(self, cell: Cell) -> dict[str, dict[str, Answers]]:
-        tensors, _ = load_checkpoint(self.folder / cell.key / "answers.safetensors")
-        answers: dict[str, dict[str, Answers]] = {}
-        for name in tensors:
-            readout, split, field = name.split("/")
-            if field == "correct":
-                answers.setdefault(readout, {})[split] = Answers(tensors[name].bool(), tensors[f"{readout}/{split}/confidence"])
-        return answers
+        tensors, values = load_checkpoint(self.folder / cell.key / "answers.safetensors")
+        return {
+            readout: {
+                split: Answers(tensors[_FIELD[split, "correct"]][row], tensors[_FIELD[split, "confidence"]][row])
+                for split in SPLITS
+            }
+            for readout, row in sorted((readout, row) for row, readout in enumerate(values["readouts"]))
+        }

@@ -1,46 +1,14 @@
-"""The configuration of a study on real images, checked. Where no source is marked, the paper does not say and we chose."""
+"""The configuration of a study on real images. Values without a mark are ours: the paper does not give them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from theory_sim.runtime.settings import Count, CountOrZero, NonNegative, Positive, Section, Seed, Share, load_settings
-
-OpenShare = Annotated[float, Field(gt=0, lt=1)]
-
-
-class Data(Section):
-    """A set of images, its hierarchy and its splits; see `theory_sim.pretraining.datasets`."""
-
-    source: Literal["digits", "tree", "inat2021", "imagenet", "huggingface"] = "digits"
-    path: str | None = None
-    """Folder of the training images; for `huggingface` the name of the data set."""
-    test_path: str | None = None
-    """Folder of the test images; without it the test split is carved from `path`."""
-    test_share: OpenShare = 0.2
-    """Share of each leaf's images that is held out for the test, where there is no `test_path`."""
-    validation_share: OpenShare = 0.1
-    """Share of each leaf's training images that is held out for validation."""
-    groups: str | None = None
-    """A regular expression on the path: files with the same first group go to the same split, such as one writer's."""
-    damaged_share: Share = 0.001
-    """More unreadable files than this stop the run."""
-    columns: Annotated[list[str], Field(min_length=1)] = ["label"]
-    """Of a Hugging Face data set: its label columns, coarsest first."""
-    image_column: str = "image"
-    split: str = "train"
-    """Of a Hugging Face data set: the split to train on."""
-    test_split: str | None = None
-    """Of a Hugging Face data set: its test split; without it one is carved from `split`."""
-    seed: Seed = 0
-    """Of the splits."""
-
-    @model_validator(mode="after")
-    def _has_a_place(self) -> "Data":
-        if (self.source == "digits") != (self.path is None):
-            raise ValueError(f"path: source {self.source} " + ("takes none" if self.path else "needs one"))
-        return self
+from theory_sim.pretraining.datasets.base import Data, OpenShare
+from theory_sim.runtime.plugins import load, with_plugins
+from theory_sim.runtime.settings import Count, CountOrZero, NonNegative, Positive, Section, Seed, load_settings
 
 
 class Labels(Section):
@@ -118,7 +86,7 @@ Mode = Literal["finetune", "last_block", "linear_probe", "none"]
 
 
 class Transfer(Section):
-    """How a pretrained model is turned to the target: all weights, its last block, a linear probe, or as it is (readouts)."""
+    """How a pretrained model is adapted to the target: all weights, its last block, a linear probe, or not at all (readouts)."""
 
     modes: Annotated[list[Mode], Field(min_length=1)] = ["finetune", "last_block", "linear_probe", "none"]
     steps: Annotated[list[Count], Field(min_length=1)] = [100]
@@ -135,6 +103,8 @@ class Study(Section):
     """Independent repetitions: initial weights and data order."""
     seed: Seed = 0
     """The first repetition's seed."""
+    plugins: list[str] = []
+    """Files or modules that register label functions or image sources, imported first; see `theory_sim.runtime.plugins`."""
     data: Data = Data()
     target: Data | None = None
     """Another data set to transfer to, its leaves the target; without it level 1 of `data` is."""
@@ -146,15 +116,39 @@ class Study(Section):
     """Processes that read images, for each training process; 0: it reads itself."""
     confidence: OpenShare = 0.95
 
+    @model_validator(mode="before")
+    @classmethod
+    def _load_plugins(cls, given: Any) -> Any:
+        """Before the names that they register are looked up."""
+        named = given.get("plugins") if isinstance(given, Mapping) else None
+        if isinstance(named, list | tuple) and all(isinstance(plugin, str) for plugin in named):
+            load(named)
+        return given
+
     @model_validator(mode="after")
     def _fits_together(self) -> "Study":
         if self.target is not None and "none" in self.transfer.modes:
-            raise ValueError("transfer.modes: 'none' reads the pretraining labels for the target, which another data set is not")
+            raise ValueError("transfer.modes: 'none' reads the pretraining labels for the target, which is another data set's")
         if self.model.name.startswith("vit") and self.model.image_size % 16:
             raise ValueError(f"model.image_size: patches of 16 need a multiple of 16, got {self.model.image_size}")
         return self
 
 
-def load_study(path: str | Path | None = None, overrides: list[str] | tuple[str, ...] = (), **values: Any) -> Study:
-    """Read and check a study; arguments and errors are those of `theory_sim.runtime.settings.load_settings`."""
-    return load_settings(Study, path, overrides, **values)
+def load_study(
+    path: str | Path | None = None,
+    overrides: list[str] | tuple[str, ...] = (),
+    plugins: list[str] | tuple[str, ...] = (),
+    **values: Any,
+) -> Study:
+    """Read and check a study.
+
+    Args:
+        path: as for `theory_sim.runtime.settings.load_settings`; plugin files that it names are relative to its folder.
+        overrides: as there.
+        plugins: further plugins; files are relative to the working directory.
+        values: as there.
+
+    Raises:
+        InputError: as there; or a plugin cannot be imported.
+    """
+    return load_settings(Study, path, overrides, with_plugins(path, plugins), **values)

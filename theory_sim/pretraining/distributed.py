@@ -16,8 +16,26 @@ def processes() -> Any:
     return Accelerator()
 
 
+def same_everywhere(value: str) -> str:
+    """The main process's value, in all processes."""
+    from accelerate.utils import broadcast_object_list
+
+    (shared,) = broadcast_object_list([value])
+    return str(shared)
+
+
 class GlobalBatchNorm(nn.BatchNorm2d):
-    """Batch normalisation over the batches of all processes; PyTorch's own wants a GPU."""
+    """Batch normalisation over the batches of all processes, on the CPU; PyTorch's `SyncBatchNorm` needs a GPU."""
+
+    @classmethod
+    def of(cls, layer: nn.BatchNorm2d) -> "GlobalBatchNorm":
+        """A layer with the same weights and statistics as another one; they are shared, not copied."""
+        made = cls(layer.num_features, layer.eps, layer.momentum, layer.affine, layer.track_running_stats)
+        made.weight, made.bias = layer.weight, layer.bias
+        made.running_mean, made.running_var = layer.running_mean, layer.running_var
+        made.num_batches_tracked = layer.num_batches_tracked
+        made.training = layer.training
+        return made
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise by mean and variance of all processes' batches together."""
@@ -59,11 +77,12 @@ def _sum(value: Tensor) -> Tensor:
 
 
 def with_global_batch_norm(model: nn.Module, device: torch.device) -> nn.Module:
-    """The same model, its batch normalisations over all processes."""
+    """Replace the batch normalisations of a model by ones over all processes; the model is changed and returned."""
     if device.type == "cuda":
         synced: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)
         return synced
-    for module in model.modules():
-        if type(module) is nn.BatchNorm2d:
-            module.__class__ = GlobalBatchNorm
+    if type(model) is nn.BatchNorm2d:
+        return GlobalBatchNorm.of(model)
+    for name, child in model.named_children():
+        setattr(model, name, with_global_batch_norm(child, device))
     return model

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from theory_sim.pretraining.hub import quiet_retries
-from theory_sim.pretraining.images import Images, View
+from theory_sim.pretraining.loading.images import Images, View
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.progress import Progress
 
@@ -27,7 +27,7 @@ def embed(
     indices: list[int],
     image_size: int,
     device: torch.device | str = "cpu",
-    show: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Float[Tensor, "n dim"]:
     """Embed images, in order.
 
@@ -37,7 +37,7 @@ def embed(
         indices: which of them.
         image_size: side of the images whose pixels are taken; a model has its own.
         device: where the model computes.
-        show: called as they are done.
+        on_progress: called as images are embedded.
 
     Raises:
         InputError: there is no such model, or not in safetensors.
@@ -46,7 +46,7 @@ def embed(
     rows = []
     for start in range(0, len(indices), _BATCH):
         rows.append(compute(images.batch(indices[start : start + _BATCH], view)))
-        show(Progress("embedding", start + len(rows[-1]), len(indices)))
+        on_progress(Progress("embedding", start + len(rows[-1]), len(indices)))
     return torch.cat(rows)
 
 

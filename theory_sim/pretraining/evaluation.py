@@ -1,4 +1,4 @@
-"""How well networks answer the coarse question."""
+"""Evaluation of networks on the coarse target."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from theory_sim.pretraining.distributed import processes
-from theory_sim.pretraining.images import Images, View
+from theory_sim.pretraining.loading.images import Images, View
 from theory_sim.pretraining.models import Classifier
 
 Readout = Callable[[Float[Tensor, "n label"]], Float[Tensor, "n coarse"]]

@@ -1,8 +1,7 @@
-"""The label functions of a study, on its training images: targets, class counts, alignment, and which images are used.
+"""The label functions of a study, on its training images: targets, class counts, alignment, and the images used.
 
-The functions are those of `theory_sim.labels.functions`, the same registry as the simulator's, and one more that only images
-have:
-``hypernym(k)``, the synsets k direct-hypernym steps above a class of ImageNet-21k, of which a class may have several.
+The functions are those of `theory_sim.labels.functions`, in the simulator's registry, and one that only images have:
+``hypernym(k)``, the synsets k direct-hypernym steps above a class of ImageNet-21k; a class may have several.
 """
 
 from collections.abc import Callable
@@ -16,11 +15,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from theory_sim.labels.alignment import Alignment, alignment
-from theory_sim.labels.functions import LabelContext, LabelFunction, label_function, register_label_function
+from theory_sim.labels.functions import LabelContext, LabelFunction, label_function, parsed, register_label_function
 from theory_sim.labels.tree import LabelTree
 from theory_sim.pretraining.config import Labels
-from theory_sim.pretraining.datasets import ImageData
-from theory_sim.pretraining.hierarchies import imagenet21k
+from theory_sim.pretraining.datasets.base import ImageData
+from theory_sim.pretraining.datasets.wordnet import imagenet21k
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.storage import load_checkpoint, save_checkpoint
 
@@ -43,7 +42,7 @@ def _hypernym(tree: LabelTree, context: LabelContext, level: int) -> LabelFuncti
 
 @dataclass(frozen=True)
 class TrainingSamples:
-    """What label functions look at: see `theory_sim.labels.functions.Samples`."""
+    """The samples that label functions are applied to; see `theory_sim.labels.functions.Samples`."""
 
     labelled_leaf: Int[Tensor, " n"]
     tag: Float[Tensor, " n"]
@@ -61,10 +60,10 @@ class Labelling:
         kind: its name without arguments, such as ``cluster``.
         targets: label of each training image, in the order of `ImageData.train`; rows of labels padded with −1 where a
             class has several.
-        used: places in `ImageData.train` that are trained on.
+        used: places in `ImageData.train` of the images that are trained on.
         alignment: with the coarse target, on the images used; None where the target is another data set.
-        least: images of its smallest label that occurs.
-        most: images of its largest.
+        least: number of images of the rarest label that occurs.
+        most: number of images of the most frequent label.
     """
 
     name: str
@@ -107,13 +106,13 @@ def labelling(
     counts = counts[counts > 0]
     aligned = alignment(single[used], tree.coarse_of_leaf[leaf[used]]) if to_itself else None
     targets = single if function.multi_labels is None else function.multi_labels[leaf]
-    kind = function.name.split("(")[0]
+    kind, _ = parsed(text)
     least, most = int(counts.min()), int(counts.max())
     return Labelling(function.name, function.n_classes, function.parent, kind, targets, used, aligned, least, most)
 
 
 def save_labelling(path: Path, labelling: Labelling) -> None:
-    """Keep a label function's outcome: k-means and embeddings are computed once, and all processes train on the same labels."""
+    """Write a labelling: clusters are computed once, and all processes train on the same labels."""
     values = {field: getattr(labelling, field) for field in ("name", "n_classes", "kind", "least", "most")}
     aligned = None if labelling.alignment is None else asdict(labelling.alignment)
     tensors = {field: getattr(labelling, field) for field in ("parent", "targets", "used")}
@@ -121,7 +120,7 @@ def save_labelling(path: Path, labelling: Labelling) -> None:
 
 
 def load_labelling(path: Path) -> Labelling:
-    """What `save_labelling` kept.
+    """Read a labelling that `save_labelling` wrote.
 
     Raises:
         InputError: the file is damaged.
@@ -153,11 +152,11 @@ def choose(name: str, label: Int[Tensor, " n"], labels: Labels, draw: np.random.
         total = labels.total_images or 0
         if not len(inside) <= total <= n:
             raise InputError(f"labels.total_images: from {len(inside)} (the classes of {name}) to {n} images, got {total}")
-        take = _share_out(total, [len(images) for images in inside])
+        take = share_out(total, [len(images) for images in inside])
     return torch.from_numpy(np.sort(np.concatenate([images[:k] for images, k in zip(inside, take, strict=True)])))
 
 
-def _share_out(total: int, sizes: list[int]) -> list[int]:
+def share_out(total: int, sizes: list[int]) -> list[int]:
     """Shares as equal as the sizes allow: fill up to a common level, then one more to the first that have it."""
     low, high = 0, max(sizes)
     while low < high:

@@ -2,37 +2,40 @@
 
 ``<out>/<name>/`` holds ``data/`` (indexes of folders, lists of damaged files), ``labels/`` and ``cells/``, shared by all
 studies of the name, and ``<hash>/`` for each configuration: ``config.yaml``, ``environment.json``, ``labels.csv``,
-``results.csv`` (see `theory_sim.pretraining.report`) and ``failures.json``. What is done is not done again.
+``results.csv`` (see `theory_sim.pretraining.tables`) and ``failures.json``. Cells that are finished are read, not computed again.
 """
 
 import hashlib
 import json
-from collections.abc import Callable
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
+import torch
 import yaml
 from jaxtyping import Float
 from torch import Tensor
 
 from theory_sim.labels.tree import ROOT, LabelTree
-from theory_sim.pretraining.cells import Cells, pipeline_version
+from theory_sim.pretraining.cells import Cells
 from theory_sim.pretraining.config import Mode, Study
-from theory_sim.pretraining.datasets import ImageData, load_data
-from theory_sim.pretraining.distributed import processes
+from theory_sim.pretraining.datasets.base import ImageData, OnProgress, load_data
+from theory_sim.pretraining.datasets.hierarchies import Hierarchy
+from theory_sim.pretraining.distributed import processes, same_everywhere
 from theory_sim.pretraining.embedding import embed
 from theory_sim.pretraining.evaluation import Answers
-from theory_sim.pretraining.hierarchies import Hierarchy
 from theory_sim.pretraining.labelling import Labelling, labelling, load_labelling, save_labelling
-from theory_sim.runtime.errors import InputError
+from theory_sim.pretraining.origin import Sources, pipeline_version, sources_of
+from theory_sim.runtime.errors import DivergedError, InputError
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.provenance import environment
 from theory_sim.runtime.storage import load_checkpoint, save_checkpoint, write_json, write_text
 from theory_sim.runtime.threads import torch_threads
-
-Show = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Transferred:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a study came to.
+    """The outcome of a study.
 
     Attributes:
         study: its configuration.
@@ -62,8 +65,9 @@ class Outcome:
         labels: the label functions.
         transferred: every label function and transfer.
         baselines: answers of the baselines: total steps → seed → split.
-        failures: cells that failed, and why.
-        damaged: image files that were passed over, and where they are listed.
+        failures: cells whose training failed, and why.
+        damaged: number of image files that were passed over, and the list of them.
+        unreadable: objects of the user's whose source cannot be read; with any, nothing of the study is cached.
     """
 
     study: Study
@@ -73,22 +77,23 @@ class Outcome:
     baselines: dict[int, dict[int, dict[str, Answers]]]
     failures: dict[str, str]
     damaged: tuple[int, Path] | None
+    unreadable: tuple[str, ...] = ()
 
     @cached_property
     def results(self) -> pd.DataFrame:
-        """All errors and gains; see `theory_sim.pretraining.report`."""
-        from theory_sim.pretraining.report import results_table
+        """All errors and gains; see `theory_sim.pretraining.tables`."""
+        from theory_sim.pretraining.tables import results_table
 
         return results_table(self)
 
 
-def run_study(study: Study, out: str | Path = "results", show: Show = lambda progress: None) -> Outcome:
-    """Run a study, or what is left of it.
+def run_study(study: Study, out: str | Path = "results", on_progress: OnProgress = lambda progress: None) -> Outcome:
+    """Run a study; cells that are finished are read, an interrupted one is resumed.
 
     Args:
         study: the configuration.
         out: folder of all results.
-        show: called with progress: of reading images, and of all training steps together.
+        on_progress: called with progress: of reading images, and of all training steps together.
 
     Raises:
         InputError: what the configuration names is absent or does not fit together; a checkpoint is damaged or of another
@@ -98,25 +103,43 @@ def run_study(study: Study, out: str | Path = "results", show: Show = lambda pro
     place = Path(out) / study.name
     if Path(out).exists() and not Path(out).is_dir():
         raise InputError(f"{out} is a file, not a folder for results")
+    sources = sources_of(study)
+    alone = same_everywhere(uuid.uuid4().hex) if sources.unreadable else ""
     main = processes().is_main_process
     if main:
         place.mkdir(parents=True, exist_ok=True)
-        loaded = _load(study, place, show)
+        loaded = _load(study, place, on_progress)
     processes().wait_for_everyone()  # the other processes then find indexes and streamed images
     data, target = loaded if main else _load(study, place, lambda progress: None)
     # The small network's operations are too small to be shared among cores.
     small = study.model.name == "convnet" and processes().device.type == "cpu"
-    with torch_threads(1 if small else None):
-        labellings = _labellings(study, data, place, show)
-        outcome = _cells(study, data, target, labellings, place, show)
+    with torch_threads(1 if small else None), _cache(place, alone) as cache:
+        labellings = _labellings(study, sources, data, cache, on_progress)
+        outcome = _cells(study, sources, data, target, labellings, cache, on_progress)
+    key = _study_key(study, sources, data, target, alone)
+    outcome = replace(outcome, folder=place / key, unreadable=sources.unreadable)
     if main:
         _write_folder(outcome)
     return outcome
 
 
-def _load(study: Study, place: Path, show: Show) -> tuple[ImageData, ImageData]:
-    data = load_data(study.data, place / "data", show)
-    return data, data if study.target is None else _leaves_as_target(load_data(study.target, place / "data", show))
+@contextmanager
+def _cache(place: Path, alone: str) -> Iterator[Path]:
+    """The folder where label functions and cells are kept; an uncached run has one of its own, deleted in the end."""
+    if not alone:
+        yield place
+        return
+    temporary = place / f".uncached-{alone}"
+    try:
+        yield temporary
+    finally:
+        processes().wait_for_everyone()
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _load(study: Study, place: Path, on_progress: OnProgress) -> tuple[ImageData, ImageData]:
+    data = load_data(study.data, place / "data", on_progress)
+    return data, data if study.target is None else _leaves_as_target(load_data(study.target, place / "data", on_progress))
 
 
 def _leaves_as_target(data: ImageData) -> ImageData:
@@ -127,16 +150,19 @@ def _leaves_as_target(data: ImageData) -> ImageData:
     return replace(data, hierarchy=Hierarchy(tree, names, {(name,): index for index, name in enumerate(names)}))
 
 
-def _labellings(study: Study, data: ImageData, place: Path, show: Show) -> dict[str, tuple[str, Labelling]]:
+def _labellings(
+    study: Study, sources: Sources, data: ImageData, place: Path, on_progress: OnProgress
+) -> dict[str, tuple[str, Labelling]]:
     """The label functions with their keys; computed once, by the main process."""
     keys = {}
     for text in study.labels.functions:
         own = study.labels.model_dump(exclude={"functions"})
-        identity = [text, own, study.model.image_size, data.fingerprint, study.target is None, pipeline_version()]
+        identity = [text, sources.labels[text], own, study.model.image_size, data.fingerprint, study.target is None]
+        identity.append(pipeline_version())
         keys[text] = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
     paths = {text: place / "labels" / f"{key}.safetensors" for text, key in keys.items()}
     if processes().is_main_process:
-        embedding = _Embedding(study, data, place / "labels", show)
+        embedding = _Embedding(study, data, place / "labels", on_progress)
         for text, path in paths.items():
             if not path.exists():
                 save_labelling(path, labelling(text, data, study.labels, embedding, study.target is None))
@@ -147,8 +173,8 @@ def _labellings(study: Study, data: ImageData, place: Path, show: Show) -> dict[
 class _Embedding:
     """The training images' embeddings, computed when first asked for, and kept."""
 
-    def __init__(self, study: Study, data: ImageData, folder: Path, show: Show) -> None:
-        self.study, self.data, self.show = study, data, show
+    def __init__(self, study: Study, data: ImageData, folder: Path, on_progress: OnProgress) -> None:
+        self.study, self.data, self.on_progress = study, data, on_progress
         identity = [study.labels.embedding, study.model.image_size, data.fingerprint, pipeline_version()]
         self.path = folder / f"embedding-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]}.safetensors"
 
@@ -156,17 +182,23 @@ class _Embedding:
         if not self.path.exists():
             indices = self.data.train.tolist()
             size, device = self.study.model.image_size, processes().device
-            rows = embed(self.study.labels.embedding, self.data.images, indices, size, device, self.show)
+            rows = embed(self.study.labels.embedding, self.data.images, indices, size, device, self.on_progress)
             save_checkpoint(self.path, {"rows": rows})
         return load_checkpoint(self.path)[0]["rows"]
 
 
 def _cells(
-    study: Study, data: ImageData, target: ImageData, labellings: dict[str, tuple[str, Labelling]], place: Path, show: Show
+    study: Study,
+    sources: Sources,
+    data: ImageData,
+    target: ImageData,
+    labellings: dict[str, tuple[str, Labelling]],
+    place: Path,
+    on_progress: OnProgress,
 ) -> Outcome:
-    """All cells, seed by seed, so that an interrupted study has whole comparisons; a failed one does not stop the others."""
-    overall = _Overall(study, show)
-    cells = Cells(study, data, target, place / "cells", overall.within)
+    """All cells, seed by seed, so that an interrupted study has whole comparisons; one that fails does not stop the others."""
+    overall = _Overall(study, on_progress)
+    cells = Cells(study, sources, data, target, place / "cells", overall.within)
     failures: dict[str, str] = {}
     found: dict[tuple[str, str, int], dict[int, dict[str, Answers]]] = {}
     baselines: dict[int, dict[int, dict[str, Answers]]] = {}
@@ -190,8 +222,7 @@ def _cells(
                         found.setdefault((text, name, steps), {})[seed] = answers
     transferred = [Transferred(labellings[text][1], name, steps, answers) for (text, name, steps), answers in found.items()]
     damaged = data.damaged or target.damaged
-    folder = place / _study_key(study, data, target)
-    return Outcome(study, folder, [labels for _, labels in labellings.values()], transferred, baselines, failures, damaged)
+    return Outcome(study, place, [labels for _, labels in labellings.values()], transferred, baselines, failures, damaged)
 
 
 def transfers(study: Study) -> list[tuple[Mode, int]]:
@@ -203,55 +234,53 @@ def transfers(study: Study) -> list[tuple[Mode, int]]:
 
 
 class _MissingError(Exception):
-    """What a cell rests on has failed."""
+    """The pretraining that a transfer starts from has failed."""
+
+
+_FAILURES = (DivergedError, MemoryError, torch.OutOfMemoryError, _MissingError)
+"""What ends one cell and not the study. Wrong input, a full disk and an interrupt end it: the other cells would meet them
+too; and so does a mistake in the program."""
 
 
 class _Overall:
-    """One progress for all steps of a study, and the place where a cell's failure ends."""
+    """One progress for all steps of a study, and the record of the cells that fail."""
 
-    def __init__(self, study: Study, show: Show) -> None:
+    def __init__(self, study: Study, on_progress: OnProgress) -> None:
         lengths = transfers(study)
         baselines = sum({study.pretraining.steps + steps for _, steps in lengths})
         each = study.pretraining.steps + sum(steps for _, steps in lengths)
         self.total = study.seeds * (baselines + each * len(study.labels.functions))
-        self.before, self.show = 0, show
+        self.before, self.on_progress = 0, on_progress
 
     def within(self, progress: Progress) -> None:
-        """Progress of the present cell."""
+        """Report the progress of the present cell."""
         note = f"{progress.note}  ({progress.stage})"
-        self.show(Progress("study", self.before + progress.done, self.total, note))
+        self.on_progress(Progress("study", self.before + progress.done, self.total, note))
 
-    def cell(self, what: str, steps: int, failures: dict[str, str]) -> "_Attempt":
-        return _Attempt(self, what, steps, failures)
-
-
-class _Attempt:
-    def __init__(self, overall: _Overall, what: str, steps: int, failures: dict[str, str]) -> None:
-        self.overall, self.what, self.steps, self.failures = overall, what, steps, failures
-
-    def __enter__(self) -> "_Attempt":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
-        self.overall.before += self.steps
-        if error is None or not isinstance(error, (ArithmeticError, RuntimeError, MemoryError, _MissingError)):
-            return False  # wrong input, a full disk and an interrupt end the study: the other cells would meet them too
-        self.failures[self.what] = (str(error).splitlines() or [""])[0] or type(error).__name__
-        return True
+    @contextmanager
+    def cell(self, what: str, steps: int, failures: dict[str, str]) -> Iterator[None]:
+        """Compute a cell; its failure is noted in `failures`."""
+        try:
+            yield
+        except _FAILURES as error:
+            failures[what] = (str(error).splitlines() or [""])[0] or type(error).__name__
+        finally:
+            self.before += steps
 
 
-def _study_key(study: Study, data: ImageData, target: ImageData) -> str:
-    settings = study.model_dump(mode="json", exclude={"workers"})
-    identity = [settings, data.fingerprint, target.fingerprint, processes().device.type, pipeline_version()]
+def _study_key(study: Study, sources: Sources, data: ImageData, target: ImageData, alone: str) -> str:
+    settings = study.model_dump(mode="json", exclude={"workers", "plugins"})
+    identity = [settings, sources.images, sources.labels, data.fingerprint, target.fingerprint, processes().device.type]
+    identity += [pipeline_version(), alone]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _write_folder(outcome: Outcome) -> None:
-    from theory_sim.pretraining import report
+    from theory_sim.pretraining.tables import labels_table
 
     folder, study = outcome.folder, outcome.study
     write_text(folder / "config.yaml", yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
     write_json(folder / "environment.json", environment(processes().device) | {"pipeline": pipeline_version()})
     write_json(folder / "failures.json", outcome.failures)
-    write_text(folder / "labels.csv", report.labels_table(outcome).to_csv(index=False))
+    write_text(folder / "labels.csv", labels_table(outcome).to_csv(index=False))
     write_text(folder / "results.csv", outcome.results.to_csv(index=False))

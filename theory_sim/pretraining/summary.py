@@ -6,8 +6,11 @@ from pathlib import Path
 
 import torch
 
-from theory_sim.pretraining.folders import folder_hierarchy, list_files
-from theory_sim.pretraining.hierarchies import Hierarchy, Level, imagenet21k_levels, inat_ranks
+from theory_sim.pretraining.datasets.folders import list_files
+from theory_sim.pretraining.datasets.hierarchies import Hierarchy, Level
+from theory_sim.pretraining.datasets.inat2021 import INAT2021, inat_ranks
+from theory_sim.pretraining.datasets.tree import TREE
+from theory_sim.pretraining.datasets.wordnet import imagenet21k_levels
 from theory_sim.runtime.errors import InputError
 
 
@@ -42,12 +45,13 @@ def summarise(source: str, path: Path | None = None) -> list[Counted]:
         if path is not None:
             raise InputError("hierarchy imagenet21k takes no folder: its levels are those of WordNet 3.0")
         return [Counted(level.level, level.classes, level.classes_with_several) for level in imagenet21k_levels()]
-    if source not in ("inat2021", "tree"):
+    layout = {layout.name: layout for layout in (INAT2021, TREE)}.get(source)
+    if layout is None:
         raise InputError(f"unknown hierarchy '{source}': imagenet21k, inat2021 PATH or tree PATH")
     if path is None:
         raise InputError(f"hierarchy {source} needs the folder of images: theory-sim hierarchy {source} PATH")
-    listing = list_files(source, path)
-    hierarchy = folder_hierarchy(source, list(listing.files), path)
+    listing = list_files(layout, path)
+    hierarchy = layout.hierarchy(list(listing.files), path)
     files = torch.zeros(hierarchy.tree.n_leaves, dtype=torch.long)
     for leaf, names in listing.files.items():
         files[hierarchy.leaf[leaf]] = len(names)

@@ -11,12 +11,13 @@ import importlib.util
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from theory_sim.runtime.errors import InputError
 
@@ -46,6 +47,24 @@ def resolved(plugin: str, base: Path) -> str:
     if not path.is_file():
         raise InputError(f"plugin {plugin}: no such file")
     return str(path)
+
+
+def with_plugins(path: str | Path | None, more: Sequence[str]) -> Callable[[dict[str, Any]], None]:
+    """Changes settings as they are read: files of plugins get absolute paths, so that worker processes find them.
+
+    Args:
+        path: the file of the settings; plugins that it names are relative to its folder.
+        more: further plugins, relative to the working directory.
+    """
+    beside = Path() if path is None else Path(path).parent
+
+    def resolve(tree: dict[str, Any]) -> None:
+        named = tree.get("plugins") or []
+        if isinstance(named, list) and all(isinstance(plugin, str) for plugin in named):
+            found = [*(resolved(plugin, beside) for plugin in named), *(resolved(plugin, Path()) for plugin in more)]
+            tree["plugins"] = list(dict.fromkeys(found))
+
+    return resolve
 
 
 def load(plugins: Sequence[str]) -> list[ModuleType]:

@@ -1,7 +1,7 @@
-"""The index of a folder of images: scanned once into a Parquet file, later compared with the folder.
+"""The index of a folder of images: a Parquet file, made once and later compared with the folder.
 
-Every file is decoded once, JPEGs at an eighth of their size (which still reads all their data), so that what is damaged is
-known before training. Columns: ``path`` below the root, ``size`` and ``changed`` (nanoseconds) of the file, and ``fault``,
+Every file is decoded once, JPEGs at an eighth of their size (which still reads all their data), so that damaged files are
+known before training starts. Columns: ``path`` below the root, ``size`` and ``changed`` (nanoseconds) of the file, and ``fault``,
 empty for a good image.
 """
 
@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from theory_sim.pretraining.folders import Listing, list_files
+from theory_sim.pretraining.datasets.folders import FolderLayout, Listing, list_files
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.storage import write_atomically, write_text
@@ -47,27 +47,27 @@ class Index:
 
 
 def index_folder(
-    source: str,
+    layout: FolderLayout,
     root: Path,
     keep: Path,
     damaged_share: float = 0.001,
-    progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Index:
-    """Read the index of a folder, or make it; files that are new or have changed since are looked at again.
+    """Read the index of a folder, or make it; files that are new or have changed are decoded again.
 
     Args:
-        source: see `theory_sim.pretraining.folders.list_files`.
+        layout: how folder names become a hierarchy.
         root: the folder of images.
         keep: folder for the index and the list of damaged files.
         damaged_share: largest share of damaged files that is passed over.
-        progress: called as files are looked at.
+        on_progress: called as files are read.
 
     Raises:
-        InputError: the folder is absent or breaks the rules of `source`, too many files are damaged, or no image of a
+        InputError: the folder is absent or breaks the rules of the layout, too many files are damaged, or no image of a
             class is left.
     """
-    listing = list_files(source, root)
-    name = f"{root.name}-{hashlib.sha256(f'{source} {root.resolve()}'.encode()).hexdigest()[:12]}"
+    listing = list_files(layout, root)
+    name = f"{root.name}-{hashlib.sha256(f'{layout.name} {root.resolve()}'.encode()).hexdigest()[:12]}"
     table, fault_list = keep / f"{name}.parquet", keep / f"{name}.damaged.tsv"
     paths = [file for files in listing.files.values() for file in files]
     with ThreadPoolExecutor(_threads()) as pool:
@@ -82,7 +82,7 @@ def index_folder(
             ):
                 faults[path] = fault
                 if done % 100 == 0 or done == len(ahead):
-                    progress(Progress("looking at images", done, len(ahead)))
+                    on_progress(Progress("reading images", done, len(ahead)))
         _write(table, paths, states, faults)
     damaged = {path: faults[path] for path in paths if faults[path]}
     if damaged or listing.stray:

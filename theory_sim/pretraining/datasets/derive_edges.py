@@ -1,6 +1,6 @@
 """Derive the edge table of ImageNet-21k from WordNet 3.0; the package ships what this wrote.
 
-``python -m theory_sim.pretraining.derive_edges DATA_NOUN SYNSETS`` reads
+``python -m theory_sim.pretraining.datasets.derive_edges DATA_NOUN SYNSETS`` reads
 
 * ``DATA_NOUN``, the file ``data.noun`` of WordNet 3.0 (Debian's package ``wordnet-base`` has it);
 * ``SYNSETS``, the 21,843 synset numbers of ImageNet-21k, one a line (``timm/data/_info/imagenet21k_goog_synsets.txt``).
@@ -15,7 +15,7 @@ from pathlib import Path
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.storage import write_atomically
 
-TABLE = Path(__file__).parent / "data" / "imagenet21k_edges.txt.gz"
+TABLE = Path(__file__).parents[1] / "data" / "imagenet21k_edges.txt.gz"
 """One line for each class and each ancestor of one: its synset (``+`` before a class, ``-`` before another), then its
 direct hypernyms; sorted."""
 

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from theory_sim import cli
-from theory_sim.pretraining import derive_edges, hierarchies, summary
-from theory_sim.pretraining.hierarchies import Hierarchy
+from theory_sim.pretraining import summary
+from theory_sim.pretraining.datasets import derive_edges, inat2021, wordnet
+from theory_sim.pretraining.datasets.hierarchies import Hierarchy
+from theory_sim.pretraining.training.objective import multi_hot
 from theory_sim.runtime.errors import InputError
 
 CLASSES = [21843, 5995, 2281, 1038, 519, 285, 160, 92, 58, 38]
@@ -53,15 +55,15 @@ def test_the_shipped_table_gives_the_papers_label_sets(command, tmp_path):
 
 
 def test_targets_are_multi_hot_where_a_class_has_several_ancestors():
-    rows, n = hierarchies.imagenet21k().targets(1)
-    hot = hierarchies.multi_hot(rows[:3000], n)
+    rows, n = wordnet.imagenet21k().targets(1)
+    hot = multi_hot(rows[:3000], n)
     assert (n, hot.shape) == (5995, (3000, 5995))
     assert torch.equal(hot.sum(1), (rows[:3000] >= 0).sum(1))
     assert int(((rows >= 0).sum(1) > 1).sum()) == 453
-    few, n_few = hierarchies.imagenet21k().targets(9, ["n01440764", "n02102040"])
+    few, n_few = wordnet.imagenet21k().targets(9, ["n01440764", "n02102040"])
     assert n_few == len({int(label) for label in few.ravel() if label >= 0})
     with pytest.raises(InputError, match="unknown synset 'n04399382'"):
-        hierarchies.imagenet21k().targets(1, ["n04399382"])
+        wordnet.imagenet21k().targets(1, ["n04399382"])
 
 
 def test_the_table_is_derived_by_direct_hypernyms_only(tmp_path, monkeypatch):
@@ -88,11 +90,11 @@ def test_no_other_command_loads_the_pipeline():
 
 @pytest.mark.parametrize(("folder", "expected"), SPECIES.items(), ids=SPECIES.values())
 def test_supercategories_from_official_names(folder, expected):
-    assert hierarchies.inat_path(folder)[0] == expected
+    assert inat2021.inat_path(folder)[0] == expected
 
 
 def test_the_species_keeps_its_underscores_and_numbers():
-    ranks = hierarchies.inat_ranks("00010_Animalia_Arthropoda_Arachnida_Araneae_Araneidae_Araneus_sp_2_cf_diadematus")
+    ranks = inat2021.inat_ranks("00010_Animalia_Arthropoda_Arachnida_Araneae_Araneidae_Araneus_sp_2_cf_diadematus")
     assert (ranks["genus"], ranks["species"]) == ("Araneus", "sp_2_cf_diadematus")
 
 
@@ -108,7 +110,7 @@ def test_the_species_keeps_its_underscores_and_numbers():
 )
 def test_any_other_folder_is_named_in_an_error(folder):
     with pytest.raises(InputError, match=folder):
-        hierarchies.inat_path(folder)
+        inat2021.inat_path(folder)
 
 
 def test_inaturalist_levels_on_generated_folders(tmp_path, command):

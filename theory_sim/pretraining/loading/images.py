@@ -6,15 +6,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from theory_sim.pretraining.decoding import cut
+from theory_sim.pretraining.loading.decoding import Box, decode
+from theory_sim.pretraining.loading.randomness import Key, crop_draws, uniform
 from theory_sim.runtime.errors import InputError
-
-Key = tuple[int, int]
-"""A sample's place in the course of training, (seed, step · batch + position): what is random about it hangs on this alone."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class ArrayImages:
         if view.crop == "resized":
             raise InputError("crop: these images are too small for 'resized'; 'shift' or 'none'")
         reach = max(1, view.size // 8)
-        padded = torch.nn.functional.pad(chosen, (reach,) * 4)
+        padded = functional.pad(chosen, (reach,) * 4)
         down, right = (torch.from_numpy((uniform(keys, stream) * (2 * reach + 1)).astype(int)) for stream in (1, 2))
         rows = down[:, None] + torch.arange(view.size)
         columns = right[:, None] + torch.arange(view.size)
@@ -112,64 +110,21 @@ class FileImages:
             view: how it becomes a square.
             draws: what decides its random crop, of `crop_draws`; without them the crop is the middle.
         """
-        from PIL import Image
-
         path = self.paths[index].as_py()
         try:
-            with Image.open(path) as image:
-                box: tuple[float, ...] = _box(image.size, view, draws)
-                # A JPEG is decoded at half, a quarter or an eighth where that still has all pixels that are wanted.
-                scale = min(box[2] - box[0], box[3] - box[1]) / view.size
-                full = image.size
-                if scale >= 2:
-                    image.draft("RGB", (int(full[0] / scale), int(full[1] / scale)))
-                shrunk = image.size[0] / full[0], image.size[1] / full[1]
-                left, top, right, bottom = (round(edge * shrunk[place % 2]) for place, edge in enumerate(box))
-                part = cut(image, (left, top, max(right, left + 1), max(bottom, top + 1)))
-                pixels = torch.from_numpy(part).permute(2, 0, 1)[None]
-                side = (view.size, view.size)
-                return functional.interpolate(pixels, side, mode="bilinear", antialias=True)[0, :3]
+            part = decode(path, lambda size: crop_box(size, view, draws), view.size)
         except (OSError, SyntaxError, ValueError) as error:
             raise InputError(f"cannot read {path}: {' '.join(str(error).split())}") from None
+        pixels = torch.from_numpy(part).permute(2, 0, 1)[None]
+        return functional.interpolate(pixels, (view.size, view.size), mode="bilinear", antialias=True)[0, :3]
 
 
 Images = ArrayImages | FileImages
 """Images by number."""
 
 
-def uniform(keys: list[Key], stream: int) -> Float[np.ndarray, " n"]:
-    """A number in [0, 1) for each key, independent between keys and streams: splitmix64, all at once."""
-    seed, position = np.array(keys, dtype=np.uint64).reshape(-1, 2).T
-    z = position + _mixed(seed + np.uint64(stream * 0x9E3779B97F4A7C15 % 2**64))
-    numbers: np.ndarray = (_mixed(_mixed(z)) >> np.uint64(11)).astype(float) / 2.0**53
-    return numbers
-
-
-def mirrored(keys: list[Key]) -> Bool[np.ndarray, " n"]:
-    """Which samples are flipped, where flips are wanted."""
-    flipped: np.ndarray = uniform(keys, 0) < 0.5
-    return flipped
-
-
-def _mixed(z: np.ndarray) -> np.ndarray:
-    z = z + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: np.ndarray = z ^ (z >> np.uint64(31))
-    return mixed
-
-
-_TRIES = 10
-"""Of a random area and aspect ratio."""
-
-
-def crop_draws(keys: list[Key]) -> Float[np.ndarray, "n draw"]:
-    """Numbers in [0, 1) that decide each key's random crop: its place, then area and aspect ratio of each try."""
-    return np.stack([uniform(keys, 1 + draw) for draw in range(2 + 2 * _TRIES)], 1)
-
-
-def _box(size: tuple[float, float], view: View, draws: Float[np.ndarray, " draw"] | None) -> tuple[float, float, float, float]:
-    """The part of an image that is resized to the square."""
+def crop_box(size: tuple[float, float], view: View, draws: Float[np.ndarray, " draw"] | None) -> Box:
+    """The part of an image that is resized to the square: left, top, right, bottom; `draws` are those of `crop_draws`."""
     width, height = size
     if draws is None or view.crop == "none":
         side = min(width, height)
@@ -187,4 +142,4 @@ def _box(size: tuple[float, float], view: View, draws: Float[np.ndarray, " draw"
         if w <= width and h <= height:
             left, top = across * (width - w), down * (height - h)
             return left, top, left + w, top + h
-    return _box(size, view, None)
+    return crop_box(size, view, None)

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from image_folders import make_folder
 from sklearn.metrics import adjusted_rand_score
 
-from theory_sim.labels import functions as registry
-from theory_sim.labels.functions import label_function, most_frequent
+from theory_sim.labels.functions import LABEL_FUNCTIONS, label_function, most_frequent
 from theory_sim.labels.tree import LabelTree
-from theory_sim.pretraining.config import Data, Labels
-from theory_sim.pretraining.datasets import load_data
+from theory_sim.pretraining.config import Labels
+from theory_sim.pretraining.datasets import Data, load_data
+from theory_sim.pretraining.datasets.wordnet import imagenet21k
 from theory_sim.pretraining.embedding import embed
-from theory_sim.pretraining.hierarchies import imagenet21k
-from theory_sim.pretraining.labelling import _share_out, labelling
+from theory_sim.pretraining.labelling import labelling, share_out
+from theory_sim.pretraining.loading.images import View
 from theory_sim.runtime.errors import InputError
 
 
@@ -71,7 +71,7 @@ def test_the_simulator_refuses_what_only_images_have():
             label_function(text, LabelTree.of(2, 3))
     with pytest.raises(InputError, match="this data set has none"):
         label_function("group(kingdom)", LabelTree.of(2, 3))
-    assert {"cluster", "level", "hypernym"} <= set(registry._registry)
+    assert {"cluster", "level", "hypernym"} <= set(LABEL_FUNCTIONS)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(1, 5)), min_size=1))
@@ -110,7 +110,7 @@ def test_equal_images_per_class_and_equal_totals(digits):
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=8), st.data())
 def test_shares_are_as_equal_as_the_sizes_allow(sizes, data):
     total = data.draw(st.integers(len(sizes), sum(sizes)))
-    shares = _share_out(total, sizes)
+    shares = share_out(total, sizes)
     assert sum(shares) == total
     for share, size in zip(shares, sizes, strict=True):
         assert 1 <= share <= size
@@ -156,7 +156,6 @@ def test_clip_embeddings_are_the_models_own(vision_models, folder, tmp_path):
     root, clip = vision_models
     data = load_data(Data(source="tree", path=str(folder)), tmp_path / "keep")
     rows = embed(str(root / "clip"), data.images, list(range(40)), 8)
-    from theory_sim.pretraining.images import View
 
     pixels = (data.images.batch([5], View(16)).float() / 255 - 0.5) / 0.25
     with torch.no_grad():

@@ -1,6 +1,5 @@
-"""Batches in an order that hangs on the seed and the step alone, so a resumed run, or one of more processes, sees the same."""
+"""Batches whose order depends on the seed and the step alone: a resumed run, or one of more processes, reads the same."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -12,7 +11,8 @@ from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
 
 from theory_sim.pretraining.config import Training
-from theory_sim.pretraining.images import Images, Key, View, mirrored
+from theory_sim.pretraining.loading.images import Images, View
+from theory_sim.pretraining.loading.randomness import Key, mirrored
 from theory_sim.runtime.errors import InputError
 
 
@@ -116,8 +116,7 @@ def batches(
     # memory, which is used again: fresh memory costs more to touch than the images to write.
     room = workers * (_AHEAD + 1)
     shape = (room, len(parts[0]), 3, image_size, image_size)
-    memory = torch.UntypedStorage._new_shared(math.prod(shape))
-    shared = torch.empty(0, dtype=torch.uint8).set_(memory).view(shape)
+    shared = torch.empty(shape, dtype=torch.uint8).share_memory_()
     loader = DataLoader(
         _Requests(reader, shared),
         batch_sampler=_Listed((number % room, request) for number, request in enumerate(requests)),

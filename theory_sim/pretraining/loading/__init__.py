@@ -1,0 +1,1 @@
+"""Reading images: decoding, random crops, and batches for one training process or many."""
