@@ -7,12 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from drawn import assert_readable, legend, mesh, panels_of, read_back, shown_ticks
+from drawn import legend, mesh, panels_of, shown_ticks
 from matplotlib.colors import same_color
 
 from theory_sim.config import Config
-from theory_sim.figures import phase, style
+from theory_sim.figures import Inputs, phase
+from theory_sim.figures.common import style
 from theory_sim.runs import run as experiment
+from theory_sim.testing_figures import as_drawn, check_readable
 from theory_sim.theories import regime
 
 PLANES, QUANTITIES = ("noise", "share"), ("coarse", "fine", "gain")
@@ -56,14 +58,14 @@ def fake(config: Config, runs: list[Config], evaluations: list[tuple[int, Config
         experiment.Results(run, Path(), *(xr.Dataset({"test_error": of}) for of in both(run).values()), {}) for run in runs
     ]
     tested = [xr.concat(list(both(cell).values()), pd.Index(["coarse", "fine"], name="model")) for _, cell in evaluations]
-    return phase.compute(config, results, [xr.Dataset({"test_error": of}) for of in tested])
+    return phase.compute(config, Inputs(results, [xr.Dataset({"test_error": of}) for of in tested]))
 
 
 @pytest.fixture(scope="module")
 def full() -> pd.DataFrame:
     """As large as it is published."""
     needs = phase.needs(Config())
-    return read_back(fake(Config(), needs.runs, needs.evaluations))
+    return as_drawn(fake(Config(), needs.runs, needs.evaluations))
 
 
 # --- the table ----------------------------------------------------------------------------------------------------
@@ -192,7 +194,7 @@ def test_border_goes_around_holes_and_corners(table) -> None:
     patterns = {"noise": [[True, True], [True, False], [False, True]], "share": [[False, False], [False, False]]}
     changed = table.sort_values(["plane", "quantity", "y", "x"]).reset_index(drop=True)
     changed["inside"] = [cell for plane in PLANES for _ in QUANTITIES for row in patterns[plane] for cell in row]
-    panels = panels_of(phase, changed)
+    panels = panels_of(phase.FIGURE, changed)
     for plane, quantity in PANELS:
         assert_borders(panels[f"{plane} {quantity}"], np.array(patterns[plane]))
 
@@ -222,15 +224,15 @@ def test_other_numbers_give_another_picture(table) -> None:
     changed = table.copy()
     row = table.index[(table["plane"] == "share") & (table.quantity == "gain") & (table.x == 0) & (table.y == 1)]
     changed.loc[row, "value"] = -0.75
-    panels = panels_of(phase, changed)
+    panels = panels_of(phase.FIGURE, changed)
     assert mesh(panels["share gain"]).get_array()[0, 0] == -0.75
     assert panels["share gain"].texts[0].get_text() in ("-0.75", "−0.75")
     assert {mesh(panels[f"{plane} {quantity}"]).get_clim() for plane, quantity in PANELS} == {(-0.75, 1.0)}
 
 
 def test_full_size_can_be_read(full) -> None:
-    figure = style.paint(phase, full)
-    assert_readable(figure)
+    figure = phase.FIGURE.paint(full)
+    check_readable(phase.FIGURE, figure)
     panels = {ax.get_label(): ax for ax in figure.axes}
     assert mesh(panels["noise gain"]).get_array().shape == (6, 6)
     assert mesh(panels["share gain"]).get_array().shape == (4, 5)
@@ -242,7 +244,7 @@ def test_full_size_can_be_read(full) -> None:
 def test_small_losses_are_no_minus_zero(table) -> None:
     changed = table.copy()
     changed.loc[table.quantity == "gain", "value"] = -0.001
-    texts = {text.get_text() for text in panels_of(phase, changed)["noise gain"].texts}
+    texts = {text.get_text() for text in panels_of(phase.FIGURE, changed)["noise gain"].texts}
     assert texts == {"0.00"}
 
 
@@ -250,5 +252,5 @@ def test_planes_without_noise_are_drawn() -> None:
     """Multiples of no noise are one column."""
     config = Config().replace({"hard.noise": 0.0})
     needs = phase.needs(config)
-    panels = panels_of(phase, fake(config, needs.runs, needs.evaluations))
+    panels = panels_of(phase.FIGURE, fake(config, needs.runs, needs.evaluations))
     assert mesh(panels["noise gain"]).get_array().shape == (6, 1)

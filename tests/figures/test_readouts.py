@@ -10,7 +10,8 @@ from matplotlib.colors import same_color
 
 from theory_sim import stats
 from theory_sim.config import Readout
-from theory_sim.figures import readouts, style
+from theory_sim.figures import readouts
+from theory_sim.figures.common import style
 from theory_sim.runs import run as experiment
 
 MODELS, KINDS, READOUTS = ("coarse", "fine"), ("easy", "hard"), list(get_args(Readout))
@@ -75,5 +76,5 @@ def test_other_numbers_give_another_picture(table) -> None:
     changed = table.copy()
     changed.loc[rows_of(table, "fine", "hard").index[1], ["value", "low", "high"]] = 0.625, 0.5, 0.75
     rows = rows_of(changed, "fine", "hard")
-    drawn = estimates(panels_of(readouts, changed)["error"])["fine labels, hard"]
+    drawn = estimates(panels_of(readouts.FIGURE, changed)["error"])["fine labels, hard"]
     assert_estimates(drawn, rows, np.arange(len(READOUTS)) + 0.14, style.PALETTE["fine"], flat=True)

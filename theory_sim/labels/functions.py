@@ -106,6 +106,8 @@ class LabelContext:
 Arguments = tuple[int | str, ...]
 Maker = Callable[[LabelTree, LabelContext, Arguments], LabelFunction]
 _registry: dict[str, tuple[Maker, str]] = {}
+_TEXT = re.compile(r"\s*([a-z-]+)\s*(?:\(([\w\s,]*)\))?\s*")
+"""A label function's name, and its arguments."""
 
 
 _MANY = 10**7
@@ -122,6 +124,18 @@ def register(name: str, usage: str) -> Callable[[Maker], Maker]:
     return add
 
 
+def kind_of(text: str) -> str:
+    """The registered name in a label function's text: ``split`` of ``split(2, 8)``.
+
+    Raises:
+        InputError: it is no text of a label function.
+    """
+    match = _TEXT.fullmatch(text)
+    if match is None:
+        raise InputError(f"'{text}' is no label function: a name, and its arguments in parentheses if it has any")
+    return match[1]
+
+
 def label_function(text: str, tree: LabelTree, n_samples: int = 0, known: LabelContext | None = None) -> LabelFunction:
     """The label function that `text` names.
 
@@ -134,7 +148,7 @@ def label_function(text: str, tree: LabelTree, n_samples: int = 0, known: LabelC
     Raises:
         InputError: no such function, or its arguments do not fit the tree.
     """
-    match = re.fullmatch(r"\s*([a-z-]+)\s*(?:\(([\w\s,]*)\))?\s*", text)
+    match = _TEXT.fullmatch(text)
     if match is None or match[1] not in _registry:
         raise InputError(f"unknown label function '{text}'; known: {', '.join(usage for _, usage in _registry.values())}")
     maker, usage = _registry[match[1]]

@@ -122,18 +122,27 @@ class Verdict:
     """A comparison, decided.
 
     Attributes:
-        name: of the comparison, and the value where there is one for each.
+        comparison: name of the comparison.
+        key: the key of the grids whose values each have a decision of their own; None: there is one decision.
+        value: its value.
         estimate: by how much the error falls, with its simultaneous interval and its own p-value.
         p_holm: the p-value adjusted for all comparisons of the study; None where there is no number.
         at_least: the smallest fall that would matter.
         answer: what follows.
     """
 
-    name: str
+    comparison: str
+    key: str | None
+    value: Any
     estimate: Estimate
     p_holm: float | None
     at_least: float
     answer: Answer
+
+    @property
+    def name(self) -> str:
+        """The name of the comparison, with the key and its value if there are any: ``coarse → fine, data.noise=0.5``."""
+        return self.comparison if self.key is None else f"{self.comparison}, {self.key}={self.value}"
 
 
 @dataclass(frozen=True)
@@ -210,7 +219,8 @@ def run_study(
     done = sweep(config, study.grids_at(smoke), out, device, jobs, scheduler, progress)
     answer = decide_study(study, done, smoke)
     about = {"study": study.name, "question": study.question, "smoke": smoke}
-    write_json(done.folder / "verdict.json", about | asdict(answer))
+    verdicts = [{"name": verdict.name} | asdict(verdict) for verdict in answer.verdicts]
+    write_json(done.folder / "verdict.json", about | asdict(answer) | {"verdicts": verdicts})
     return done, answer
 
 
@@ -224,7 +234,7 @@ def decide_study(study: Study, done: "Sweep", smoke: bool = False) -> StudyAnswe
     pairs = list(_pairs(study, list(done.ids.values())))
     alpha = 1 - config.claims.confidence
     estimates = []
-    for _, comparison, before, after in pairs:
+    for comparison, _, before, after in pairs:
         first = _correct(replicas, ids[id(before)], comparison.before, comparison.kind, default)
         second = _correct(replicas, ids[id(after)], comparison.after, comparison.kind, default)
         if not len(first) or not len(second):
@@ -235,8 +245,16 @@ def decide_study(study: Study, done: "Sweep", smoke: bool = False) -> StudyAnswe
         estimates.append(paired_gain(np.zeros_like(gain), gain, 1 - alpha / len(pairs)))
     p = holm([1.0 if e.p is None else e.p for e in estimates])
     verdicts = [
-        Verdict(name, e, None if e.p is None else float(adjusted), c.at_least, _answer(e, float(adjusted), c.at_least, alpha))
-        for (name, c, _, _), e, adjusted in zip(pairs, estimates, p, strict=True)
+        Verdict(
+            comparison.name,
+            comparison.for_each,
+            value,
+            estimate,
+            p_holm=None if estimate.p is None else float(adjusted),
+            at_least=comparison.at_least,
+            answer=_answer(estimate, float(adjusted), comparison.at_least, alpha),
+        )
+        for (comparison, value, _, _), estimate, adjusted in zip(pairs, estimates, p, strict=True)
     ]
     answers = {verdict.answer for verdict in verdicts}
     overall: Answer = "confirmed" if answers == {"confirmed"} else "not confirmed" if "not confirmed" in answers else "undecided"
@@ -268,19 +286,19 @@ def _correct(replicas: "pd.DataFrame", cell: str, side: Side, kind: str, readout
     return 1 - error[:, None]
 
 
-def _pairs(study: Study, cells: "list[Cell]") -> "Iterator[tuple[str, Comparison, Cell, Cell]]":
-    """Every comparison, one for each value where it asks for that, with the cells of its two sides."""
+def _pairs(study: Study, cells: "list[Cell]") -> "Iterator[tuple[Comparison, Any, Cell, Cell]]":
+    """Every comparison with the value that it is for, None where it is for none, and the cells of its two sides."""
     for comparison in study.comparisons:
         key = comparison.for_each
         if key is None:
-            yield comparison.name, comparison, _only(cells, comparison.before.where), _only(cells, comparison.after.where)
+            yield comparison, None, _only(cells, comparison.before.where), _only(cells, comparison.after.where)
             continue
         for value in dict.fromkeys(cell.values.get(key) for cell in cells):
             if value is None:  # no value of its own: the cells of grids that turn another key
                 continue
             at = {key: value}
             before, after = _only(cells, comparison.before.where | at), _only(cells, comparison.after.where | at)
-            yield f"{comparison.name}, {key}={value}", comparison, before, after
+            yield comparison, value, before, after
 
 
 def _only(cells: "list[Cell]", where: Mapping[str, Any]) -> "Cell":
