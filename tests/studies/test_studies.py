@@ -52,13 +52,13 @@ def test_study_runs_at_its_small_size(name: str, tmp_path: Path) -> None:
         return
     # The estimate is the mean fall of an error, from the table of replicas.
     rows = done.read("replicas")
-    name, first, *sides = next(studies._pairs(study, list(done.ids.values())))
+    first, value, *sides = next(studies._pairs(study, list(done.ids.values())))
     ids = {id(cell): id_ for id_, cell in done.ids.items()}
     means = []
     for side, cell in zip((first.before, first.after), sides, strict=True):
         own = rows[(rows.cell == ids[id(cell)]) & (rows.model == side.model) & (rows.kind == first.kind)]
         means.append(own[own.readout == (side.readout or study.configuration().transfer.readouts[0])].error.mean())
-    assert answer.verdicts[0].name == name
+    assert (answer.verdicts[0].comparison, answer.verdicts[0].value) == (first.name, value)
     assert answer.verdicts[0].estimate.value == pytest.approx(means[0] - means[1], abs=1e-6)
 
 
@@ -129,6 +129,7 @@ def test_answers_follow_from_the_numbers(falls: tuple[float, float], spread: flo
     answer = answer_to(errors, tmp_path)
     assert [*(v.answer for v in answer.verdicts), answer.answer] == expected
     assert [v.name for v in answer.verdicts] == ["noise, seed=0", "noise, seed=1"]
+    assert [(v.comparison, v.key, v.value) for v in answer.verdicts] == [("noise", "seed", 0), ("noise", "seed", 1)]
     assert "2 comparisons" in answer.basis
     for verdict, fall in zip(answer.verdicts, falls, strict=True):
         assert verdict.estimate.value == pytest.approx(fall)
@@ -175,7 +176,7 @@ def test_for_each_passes_over_cells_that_leave_the_key_alone() -> None:
     grids = [{"target.noise": [1.0, 2.0]}, {"target.strength_spread": [0.5]}]
     sides = {"before": {"model": "coarse"}, "after": {"model": "fine"}}
     study = Study.model_validate(STUDY | {"grids": grids, "comparisons": [{"name": "x", "for_each": "target.noise"} | sides]})
-    assert [name for name, *_ in studies._pairs(study, study.cells())] == ["x, target.noise=1.0", "x, target.noise=2.0"]
+    assert [(which.name, value) for which, value, *_ in studies._pairs(study, study.cells())] == [("x", 1.0), ("x", 2.0)]
 
 
 # One factor at a time.

@@ -228,7 +228,7 @@ def test_check_tells_each_difference_in_a_line(call: Command, pictures: Path) ->
 
 def test_unknown_figures_are_refused() -> None:
     names = ", ".join(FIGURES)
-    assert command("theorems").complaint == f"unknown figure 'theorems'; there are {names}; did you mean theorem_fine?"
+    assert command("theorems").complaint == f"unknown figure 'theorems'; there are {names}; did you mean theorem_coarse?"
     assert list(Path().iterdir()) == []
 
 
@@ -295,7 +295,7 @@ def test_list_tells_what_is_there_and_what_is_missing(tiny, tmp_path: Path) -> N
 
 def test_list_of_some_figures_tells_their_first_lines(tiny) -> None:
     out = command("--list", "data_model", "--config", tiny.file, "--results", tiny.folder).out
-    assert "The data model: a sample as patches" in out
+    assert "The data model: an easy sample" in out
     assert "theorem_coarse" not in out
 
 
