@@ -1,39 +1,26 @@
-"""The figure gallery: one module per figure, drawn from results by ``theory-sim figures``.
+"""The figures, drawn by ``theory-sim figures``: each is one `Figure`, registered by name in `FIGURES`.
 
-In a checkout this package is the folder ``figures/``; installed it is ``theory_sim.figures``. What each module holds:
+In a checkout this package is the folder ``figures/``; installed it is ``theory_sim.figures``. A module here holds one figure
+(``theorems`` two, ``studies`` a table of them); ``common`` holds what several share, and ``gallery`` the code that makes the
+runs a figure needs, draws it, and writes the page of all figures.
 
-* ``NAME`` — file name of the figure, without suffix;
-* ``CAPTION`` — what is shown, so that the picture can be read without the text around it;
-* ``SIZE`` — width and height in inches, the width one of `theory_sim.figures.style`'s;
-* ``LAYOUT`` — named panels: the arguments of `matplotlib.figure.Figure.subplot_mosaic`;
-  both may be functions of the table, where its rows decide how many panels or lines there are;
-* ``needs(config)`` — the runs, evaluations and studies that it draws (`Needs`), none or more;
-* ``compute(config, results, inputs)`` — a tidy `pandas.DataFrame` of the numbers to draw, from what it needs: the runs'
-  results; and evaluations, tables of studies on images, and `theory_sim.figures.inputs.StudyTables`, in that order;
-* ``draw(table, axes)`` — draws the table, and nothing else, into the panels.
+No figure trains. It names the runs, evaluations and studies it needs (`Needs`); the gallery makes or loads them and passes
+them on (`Inputs`). `Figure.compute` turns them into a table, which is written as CSV; `Figure.draw` draws the CSV file read
+back.
 
-No module trains: `theory_sim.figures.gallery` makes or loads runs and evaluations, loads finished studies, and hands
-them over. The table is written as CSV beside the picture, and `draw` works on the CSV read back: what is seen is what is
-in the file. A new figure is one new module and one new entry in `theory_sim.figures.gallery.GALLERY`.
+To add a figure of your own, put it in a file and name the file on the command line::
+
+    # my_figure.py, drawn by: theory-sim figures my_figure --plugin my_figure.py
+    from theory_sim.figures import Figure, Needs, register
+
+    register(Figure("my_figure", summary=..., caption=..., size=..., layout=..., needs=..., compute=..., draw=...))
+
+`theory_sim.testing.figures` checks that a figure keeps the contract.
 """
 
-from dataclasses import dataclass, field
+from theory_sim.figures.common.figure import FIGURES, Figure, Inputs, Layout, Needs, Panels, Size, StudyTables, register
 
-from theory_sim.config import Config
+__all__ = ["FIGURES", "Figure", "Inputs", "Layout", "Needs", "Panels", "Size", "StudyTables", "register"]
 
-
-@dataclass(frozen=True)
-class Needs:
-    """What a figure is drawn from.
-
-    Attributes:
-        runs: configurations to be trained.
-        evaluations: (number of a run, configuration of the test samples): tests of that run's networks.
-        image_studies: names of studies on real images (``theory-sim pretrain``).
-        studies: names of the simulator's studies (``theory-sim study``).
-    """
-
-    runs: list[Config] = field(default_factory=list)
-    evaluations: list[tuple[int, Config]] = field(default_factory=list)
-    image_studies: list[str] = field(default_factory=list)
-    studies: list[str] = field(default_factory=list)
+# The package's own figures are registered first, in the order of the gallery, whichever module is imported first.
+FIGURES.load()

@@ -1,39 +1,27 @@
-"""Correlations of neurons with features over training, lucky and unlucky neurons apart, with the prediction over them."""
+"""Correlations of neurons with features over training: lucky and unlucky neurons, and the prediction."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from theory_sim.config import Config
-from theory_sim.figures import Needs, style
-from theory_sim.figures.groups import FEATURES, of_heads, over_replicas
-from theory_sim.runs.results import Results
+from theory_sim.figures.common import style
+from theory_sim.figures.common.figure import Figure, Inputs, Needs, Panels, register
+from theory_sim.figures.common.groups import FEATURES, of_heads, over_replicas
+from theory_sim.figures.common.tables import grouped
 from theory_sim.theories.prediction import predict
-
-NAME = "correlations"
-CAPTION = (
-    "Correlation ⟨w, v⟩ of neurons with features, in units of σ₀, against the training step, for the coarse (left) and the fine"
-    " model (right). A head's common features are those of its coarse class, its own rare ones those of the leaves that are"
-    " labelled with it; all else are other features. Thick: pairs that are lucky (v alone fires the neuron at initialisation);"
-    " thin: pairs that are not. Lines are means over pairs and replicas, bands the replicas' minimum and maximum. Dashed: the"
-    " large-batch recursion, which knows the initial weights and no sample; the percentage is the largest difference between"
-    " it and the mean of the simulated lucky pairs, relative to the largest simulated value."
-)
-SIZE = (style.PAGE, 3.0)
-LAYOUT: dict[str, Any] = {"mosaic": [["coarse", "fine"]], "sharey": True}
 
 
 def needs(config: Config) -> Needs:
-    """One run: the configuration itself."""
+    """One run, of the configuration itself."""
     return Needs([config])
 
 
-def compute(config: Config, results: Sequence[Results], evaluations: Sequence[xr.Dataset] = ()) -> pd.DataFrame:
+def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
     """Mean correlations of each group of pairs.
 
     Returns:
@@ -41,31 +29,31 @@ def compute(config: Config, results: Sequence[Results], evaluations: Sequence[xr
         ``step``, ``value``, ``low``, ``high`` (over replicas), in units of σ₀, and for predictions of lucky pairs
         ``difference``: the largest difference from the simulated curve, relative to its largest value.
     """
-    (result,) = results
+    (result,) = inputs.runs
     rows: list[dict[str, Any]] = []
     for data in (result.coarse, result.fine):
         rows.extend(_rows(data, predict(config, data), config))
     return pd.DataFrame(rows)
 
 
-def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """One panel per model, and one legend for both."""
+def draw(table: pd.DataFrame, axes: Panels) -> None:
+    """Draw one panel per model, and one legend for both."""
     for model, ax in axes.items():
         own = table[table.model == model]
-        for (features, luck), group in own[own.source == "simulated"].groupby(["features", "luck"], sort=False):
+        for (features, luck), group in grouped(own[own.source == "simulated"], ["features", "luck"], sort=False):
             width = 2.2 if luck == "lucky" else 0.7
             style.band(ax, group, "step", _color(features), linewidth=width, label=f"{luck} {features}", zorder=3)
-        told: dict[str, pd.Series] = {}
-        for (features, luck), group in own[own.source == "predicted"].groupby(["features", "luck"], sort=False):
+        ends: dict[str, Any] = {}
+        for (features, luck), group in grouped(own[own.source == "predicted"], ["features", "luck"], sort=False):
             if luck != "lucky":
                 continue
             label = f"predicted {features}"
             ax.plot(group.step, group.value, color="black", linewidth=0.9, linestyle=(0, (3, 2)), zorder=5, label=label)
             if np.isfinite(group.difference).all() and features != "other":
-                told[features] = group.iloc[-1]
-        # Where the curves meet the texts move apart.
-        meet = len(told) > 1 and np.ptp([row.value for row in told.values()]) < 0.07 * np.ptp(table[["low", "high"]].stack())
-        for (features, row), up in zip(sorted(told.items(), key=lambda item: item[1].value), (-5, 5), strict=False):
+                ends[features] = group.iloc[-1]
+        # Move the texts apart where the curves meet.
+        meet = len(ends) > 1 and np.ptp([row.value for row in ends.values()]) < 0.07 * np.ptp(table[["low", "high"]].stack())
+        for (features, row), up in zip(sorted(ends.items(), key=lambda item: item[1].value), (-5, 5), strict=False):
             at, by = (row.step, row.value), (3, up if meet else 0)
             text = f"{row.difference:.1%}"
             ax.annotate(text, at, by, textcoords="offset points", va="center", fontsize=7, color=_color(features))
@@ -78,7 +66,7 @@ def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     handles += [Line2D([], [], color="0.3", linewidth=width) for width in (2.2, 0.7)]
     handles.append(Line2D([], [], color="black", linewidth=0.9, linestyle=(0, (3, 2))))
     labels = [*(f"{features} features" for features in FEATURES), "lucky", "unlucky", "predicted, and its difference"]
-    # Legends fill column by column: the features are to be the first row.
+    # Legends are filled column by column; the features belong into the first row.
     order = [0, 3, 1, 4, 2, 5]
     figure = axes["coarse"].figure
     figure.legend([handles[i] for i in order], [labels[i] for i in order], loc="outside lower center", ncols=3)
@@ -114,3 +102,25 @@ def _rows(data: xr.Dataset, predicted: xr.Dataset, config: Config) -> Iterator[d
 
 def _color(features: str) -> str:
     return style.PALETTE[{"common": "common", "own rare": "rare", "other": "noise"}[features]]
+
+
+FIGURE = register(
+    Figure(
+        "correlations",
+        "Correlations of neurons with features over training: lucky and unlucky neurons, and the prediction.",
+        caption=(
+            "Correlation ⟨w, v⟩ of neurons with features, in units of σ₀, against the training step, for the coarse (left)"
+            " and the fine model (right). A head's common features are those of its coarse class; its own rare features are"
+            " those of the leaves labelled with it; all others are other features. Thick lines: lucky pairs (v alone fires the"
+            " neuron at initialisation); thin lines: all other pairs. Lines are means over pairs and replicas, bands the"
+            " replicas' minimum and maximum. Dashed: the large-batch recursion, which uses the initial weights and no samples;"
+            " the percentage is its largest difference from the mean of the simulated lucky pairs, relative to the largest"
+            " simulated value."
+        ),
+        size=(style.PAGE, 3.0),
+        layout={"mosaic": [["coarse", "fine"]], "sharey": True},
+        needs=needs,
+        compute=compute,
+        draw=draw,
+    )
+)

@@ -1,41 +1,31 @@
-"""The data model: a sample as patches × features, easy and made hard, beside the label tree."""
+"""The data model: an easy sample and the same sample made hard, as patches × features, beside the label tree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
 import torch
-import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MultipleLocator
 
 from theory_sim.config import Config, Tree
 from theory_sim.data.latents import DOMINANT_NOISE
+from theory_sim.data.law import described
 from theory_sim.data.sampler import Draws, PatchSampler
 from theory_sim.data.setup import law_of, make_dictionary
-from theory_sim.figures import Needs, style
+from theory_sim.figures.common import style
+from theory_sim.figures.common.figure import Figure, Inputs, Needs, Panels, register
+from theory_sim.figures.common.tables import grouped, rows
 from theory_sim.labels.tree import LabelTree
-from theory_sim.runs.results import Results
 from theory_sim.runtime.streams import streams
 
-NAME = "data_model"
-CAPTION = (
-    "One sample of the data model, easy (top), and made hard with the same random numbers (bottom): correlation of each patch"
-    " with each feature, the patches in their random order. The strip above tells what each patch holds. At the left the label"
-    " tree, one node per feature, the sample's path filled. Made hard, the sample loses its common feature and gains weak"
-    " common features of another class and a patch of dominant noise: only the rare feature tells its class. A tree of 2 × 3"
-    " classes is shown."
-)
-SIZE = (style.PAGE, 3.9)
-LAYOUT: dict[str, Any] = {
-    "mosaic": [["easy tree", "easy", "scale"], ["hard tree", "hard", "scale"]],
-    "width_ratios": [9, 60, 1],
-}
-
 _COMMON, _RARE, _NOISE = (style.PALETTE[role] for role in ("common", "rare", "noise"))
+_TREE = Tree(coarse=2, subclasses=3)
+
 HOLDS: dict[str, tuple[str, dict[str, Any]]] = {
     "common feature": ("c", {"facecolor": _COMMON, "edgecolor": _COMMON}),
     "rare feature": ("r", {"facecolor": _RARE, "edgecolor": _RARE}),
@@ -43,30 +33,30 @@ HOLDS: dict[str, tuple[str, dict[str, Any]]] = {
     "dominant noise": ("d", {"facecolor": _NOISE, "edgecolor": _NOISE}),
     "noise": ("", {"facecolor": "white", "edgecolor": _NOISE}),
 }
-"""What a patch can hold: its letter and its look in the strip."""
+"""The possible contents of a patch, with their letter and look in the strip."""
 _TITLES = {"easy": "easy sample of leaf $(y, c)$ = ({})", "hard": "the same sample made hard"}
 
 
 def needs(config: Config) -> Needs:
-    """Nothing: nothing is trained."""
+    """Nothing: the figure needs no training."""
     return Needs()
 
 
-def compute(config: Config, results: Sequence[Results] = (), evaluations: Sequence[xr.Dataset] = ()) -> pd.DataFrame:
-    """One sample, easy and hard; data, noise and seeds are the configuration's, the tree is 2 × 3.
+def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
+    """One sample, easy and hard, with the configuration's data, noise and seeds, and a tree of 2 × 3 classes.
 
     Returns:
-        A row per sample, patch and feature, features in the order of the tree's branches. Columns ``sample``, ``leaf``,
-        ``patch`` (from 1), ``holds`` (of `HOLDS`), ``strength`` (α of what it holds), ``feature``, ``correlation``.
+        One row per sample, patch and feature, with the features in the order of the tree's branches. Columns ``sample``,
+        ``leaf``, ``patch`` (from 1), ``holds`` (of `HOLDS`), ``strength`` (its α), ``feature``, ``correlation``.
     """
-    small = Config(tree=Tree(coarse=2, subclasses=3), data=config.data, hard=config.hard, seed=config.seed, seeds=config.seeds)
+    small = Config(tree=_TREE, data=config.data, hard=config.hard, seed=config.seed, seeds=config.seeds)
     tree, dictionary = small.label_tree, make_dictionary(small, torch.device("cpu"))
-    sampler = PatchSampler(law_of(small), dictionary)
+    sampler = PatchSampler(described(law_of(small), "figure data_model"), dictionary)
     draws = sampler.draw(streams(small.seed_of("data"), "test easy", small.replicas), 1)
     features = sorted(range(tree.n_nodes), key=tree.ancestors)
-    rows: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     for name, hard_share in (("easy", 0.0), ("hard", 1.0)):
-        # Assembling overwrites the raw numbers, and both samples are to be made of the same ones.
+        # Assembling overwrites the raw numbers, and both samples use the same ones.
         sample = sampler.assemble(Draws(draws.uniform, draws.normal.clone()), hard_share)
         correlation = dictionary.correlation(sample.x)[0, 0]
         leaf = tree.leaves[int(sample.leaf[0, 0])]
@@ -78,14 +68,14 @@ def compute(config: Config, results: Sequence[Results] = (), evaluations: Sequen
                 "holds": _holds(tree, leaf, content),
                 "strength": float(sample.strength[0, 0, patch]),
             }
-            rows.extend(of_patch | {"feature": tree.names[f], "correlation": float(correlation[patch, f])} for f in features)
-    return pd.DataFrame(rows)
+            found.extend(of_patch | {"feature": tree.names[f], "correlation": float(correlation[patch, f])} for f in features)
+    return pd.DataFrame(found)
 
 
-def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """Two heat maps with their strips and trees, one colour scale and one legend."""
+def draw(table: pd.DataFrame, axes: Panels) -> None:
+    """Draw two heat maps with their strips and trees, one colour scale and one legend."""
     top = float(np.ceil(10 * table.correlation.abs().max()) / 10)
-    for name, sample in table.groupby("sample"):
+    for name, sample in grouped(table, "sample"):
         features = list(sample.feature.unique())
         ax = axes[name]
         sns.heatmap(
@@ -115,7 +105,7 @@ def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
 
 
 def _holds(tree: LabelTree, leaf: int, content: int) -> str:
-    """Word for the content of a patch in a sample of the leaf."""
+    """The content of a patch in a sample of the leaf, in words."""
     if content < 0:
         return "dominant noise" if content == DOMINANT_NOISE else "noise"
     if content not in tree.ancestors(leaf):
@@ -124,8 +114,8 @@ def _holds(tree: LabelTree, leaf: int, content: int) -> str:
 
 
 def _strip(ax: Axes, patches: pd.DataFrame) -> None:
-    """A row of boxes above the heat map, one per patch."""
-    for patch in patches.itertuples():
+    """Draw a row of boxes above the heat map, one per patch."""
+    for patch in rows(patches):
         letter, look = HOLDS[patch.holds]
         ax.add_patch(Rectangle((patch.patch - 0.92, -1.05), 0.84, 0.84, linewidth=0.8, label=patch.holds, **look))
         dark = look["facecolor"] != "white"
@@ -136,29 +126,29 @@ def _strip(ax: Axes, patches: pd.DataFrame) -> None:
 
 
 def _labels(ax: Axes, features: Sequence[str], patches: int) -> None:
-    """Features at the left in their role's colour, patch numbers below."""
+    """Label the features at the left, in the colours of their roles, and number the patches below."""
     ax.set_yticks(np.arange(len(features)) + 0.5, [f"$v_{{{f}}}$" for f in features], rotation=0)
     for label, feature in zip(ax.get_yticklabels(), features, strict=True):
         label.set_color(_role_color(feature))
     numbers = [1, *range(5, patches + 1, 5)]
-    ax.set_xticks([n - 0.5 for n in numbers], numbers, rotation=0)
+    ax.set_xticks([n - 0.5 for n in numbers], [str(n) for n in numbers], rotation=0)
     ax.tick_params(length=0)
     ax.set_xlabel("patch $p$")
     ax.set_ylabel("")
 
 
-def _tree(ax: Axes, features: Sequence[str], leaf: str, rows: tuple[float, float]) -> None:
-    """The label tree from left to right, each node at the height of its feature's row."""
+def _tree(ax: Axes, features: Sequence[str], leaf: str, ylim: tuple[float, float]) -> None:
+    """Draw the label tree from left to right, each node at the height of its feature's row."""
     y = {feature: row + 0.5 for row, feature in enumerate(features)}
-    coarse = [feature for feature in features if "," not in feature]
+    above = _ancestors()
+    coarse = [feature for feature in features if _is_coarse(feature)]
     root = sum(y[feature] for feature in coarse) / len(coarse)
-    path = {leaf, leaf.partition(",")[0]}
     for feature in features:
-        depth, parent = feature.count(",") + 1, feature.rpartition(",")[0]
-        on_path = feature in path
+        depth, parent = len(above[feature]), above[feature][-2:-1]
+        on_path = feature in above[leaf]
         ax.plot(
             [depth - 1, depth - 1, depth],
-            [y[parent] if parent else root, y[feature], y[feature]],
+            [y[parent[0]] if parent else root, y[feature], y[feature]],
             color="black" if on_path else _NOISE,
             linewidth=1.2 if on_path else 0.7,
             zorder=2 if on_path else 1,
@@ -167,9 +157,43 @@ def _tree(ax: Axes, features: Sequence[str], leaf: str, rows: tuple[float, float
         ax.plot(depth, y[feature], "o", color=color if on_path else "white", markeredgecolor=color, markersize=5, label=feature)
     ax.plot(0, root, "o", color="black", markersize=4)
     ax.set_xlim(-0.3, 2.3)
-    ax.set_ylim(rows)
+    ax.set_ylim(ylim)
     ax.set_axis_off()
 
 
+@cache
+def _ancestors() -> dict[str, list[str]]:
+    """The path from the coarse class to each node, by name."""
+    tree = Config(tree=_TREE).label_tree
+    return {name: [tree.names[above] for above in tree.ancestors(node)] for node, name in enumerate(tree.names)}
+
+
+def _is_coarse(feature: str) -> bool:
+    return len(_ancestors()[feature]) == 1
+
+
 def _role_color(feature: str) -> str:
-    return _RARE if "," in feature else _COMMON
+    return _COMMON if _is_coarse(feature) else _RARE
+
+
+FIGURE = register(
+    Figure(
+        "data_model",
+        "The data model: an easy sample and the same sample made hard, as patches × features, beside the label tree.",
+        caption=(
+            "One sample of the data model, easy (top), and made hard with the same random numbers (bottom): correlation of"
+            " each patch with each feature, with the patches in their random order. The strip above shows the content of each"
+            " patch. Left: the label tree, with one node per feature and the sample's path filled. The hard sample has no"
+            " common feature; it has weak common features of another class and a patch of dominant noise instead, so that only"
+            " the rare feature identifies its class. The tree has 2 × 3 classes."
+        ),
+        size=(style.PAGE, 3.9),
+        layout={
+            "mosaic": [["easy tree", "easy", "scale"], ["hard tree", "hard", "scale"]],
+            "width_ratios": [9, 60, 1],
+        },
+        needs=needs,
+        compute=compute,
+        draw=draw,
+    )
+)

@@ -1,29 +1,20 @@
-"""The lucky sets over training: how many neurons fire for each feature, what noise does to them, and their biases."""
+"""The lucky sets over training: neurons that fire for each feature, the noise they see, and their biases."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from theory_sim.config import Config
-from theory_sim.figures import Needs, style
-from theory_sim.figures.groups import FEATURES, of_heads
-from theory_sim.runs.results import Results
+from theory_sim.figures.common import style
+from theory_sim.figures.common.figure import Figure, Inputs, Needs, Panels, register
+from theory_sim.figures.common.groups import FEATURES, of_heads
+from theory_sim.figures.common.tables import grouped
 
-NAME = "lucky_sets"
-CAPTION = (
-    "Over training steps, for the coarse (top) and the fine model (bottom). Left: neurons of a head that fire for a pure feature,"
-    " mean over the features of each group (see the figure of correlations). Middle: standard deviation of the correlation with"
-    " a patch's noise, σ_ζ‖w‖, and right: the threshold −b, both in units of σ₀: neurons lucky for a common or an own rare"
-    " feature, and all others. Lines are means over replicas, bands their minimum and maximum."
-)
-SIZE = (style.PAGE, 4.2)
 QUANTITIES = ("firing", "noise", "threshold")
-LAYOUT: dict[str, Any] = {"mosaic": [[f"{model} {quantity}" for quantity in QUANTITIES] for model in ("coarse", "fine")]}
 
 _LABELS = {
     "firing": "firing neurons\nper feature",
@@ -38,18 +29,18 @@ _NEURONS = {
 
 
 def needs(config: Config) -> Needs:
-    """One run: the configuration itself."""
+    """One run, of the configuration itself."""
     return Needs([config])
 
 
-def compute(config: Config, results: Sequence[Results], evaluations: Sequence[xr.Dataset] = ()) -> pd.DataFrame:
+def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
     """Numbers of firing neurons, spread of the correlation with noise, and thresholds.
 
     Returns:
         Columns ``model``, ``quantity`` (of `QUANTITIES`), ``group`` (of features, or of neurons), ``step``, ``value``, ``low``,
-        ``high`` (over replicas). A group that is empty in every replica has no rows.
+        ``high`` (over replicas). A group that is empty in all replicas has no rows.
     """
-    (result,) = results
+    (result,) = inputs.runs
     rows: list[dict[str, Any]] = []
     for data in (result.coarse, result.fine):
         for (quantity, group), by_replica in _series(data, config):
@@ -68,28 +59,28 @@ def compute(config: Config, results: Sequence[Results], evaluations: Sequence[xr
     return pd.DataFrame(rows)
 
 
-def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """A row per model, a column per quantity."""
-    for (model, quantity), own in table.groupby(["model", "quantity"], sort=False):
+def draw(table: pd.DataFrame, axes: Panels) -> None:
+    """Draw a row of panels per model, with a column per quantity."""
+    for (model, quantity), own in grouped(table, ["model", "quantity"], sort=False):
         ax = axes[f"{model} {quantity}"]
-        for group, curve in own.groupby("group", sort=False):
-            role, line = _role(str(group))
-            style.band(ax, curve, "step", style.PALETTE[role], linestyle=line, label=str(group))
+        for group, curve in grouped(own, "group", sort=False):
+            role, line = _role(group)
+            style.band(ax, curve, "step", style.PALETTE[role], linestyle=line, label=group)
         style.steps(ax, int(table.step.max()))
         shown = table[table.quantity == quantity]
         room = 0.06 * float(shown.high.max() - shown.low.min())
-        # Both models on one scale.
+        # Both models share the scale.
         ax.set_ylim(0 if quantity == "firing" else float(shown.low.min()) - room, float(shown.high.max()) + room)
-        ax.set_ylabel(_LABELS[str(quantity)])
+        ax.set_ylabel(_LABELS[quantity])
         if model == "coarse":
             ax.set_xlabel("")
             ax.set_xticklabels([])
         if quantity == "firing":
-            ax.set_title(f"{model} labels", color=style.PALETTE[str(model)], weight="bold")
-    groups = {f"{features} features": (_role(features)) for features in FEATURES}
+            ax.set_title(f"{model} labels", color=style.PALETTE[model], weight="bold")
+    groups = {f"{features} features": _role(features) for features in FEATURES}
     groups |= {f"neurons {group}" if group != "all others" else "all other neurons": _role(group) for group in _NEURONS}
     handles = [Line2D([], [], color=style.PALETTE[role], linestyle=line) for role, line in groups.values()]
-    # Left panel's groups and the other panels' share colours: the rows of the legend say which is which.
+    # The groups of the left panel and those of the others share their colours; the rows of the legend tell them apart.
     order = [0, 3, 1, 4, 2, 5]
     labels = list(groups)
     figure = axes["coarse firing"].figure
@@ -97,7 +88,7 @@ def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
 
 
 def _series(data: xr.Dataset, config: Config) -> Iterator[tuple[tuple[str, str], np.ndarray]]:
-    """For each quantity and group, its values: (replicas where the group is not empty, step)."""
+    """Pairs of (quantity, group) and its values, (replica, step), for the replicas where the group is not empty."""
     members = of_heads(data, config)
     firing = data.firing.transpose("replica", "step", "head", "feature", "neuron").values.sum(-1)
     for features, member in members.items():
@@ -125,3 +116,23 @@ def _role(group: str) -> tuple[str, Any]:
         "other": ("noise", "solid"),
     }
     return (roles | _NEURONS)[group]
+
+
+FIGURE = register(
+    Figure(
+        "lucky_sets",
+        "The lucky sets over training: neurons that fire for each feature, their noise, and their biases.",
+        caption=(
+            "Lucky sets over training steps, for the coarse (top) and the fine model (bottom). Left: number of neurons of a"
+            " head that fire for a pure feature, mean over the features of each group (see the figure of correlations)."
+            " Middle: standard deviation of the correlation with a patch's noise, σ_ζ‖w‖. Right: threshold −b. Both are in"
+            " units of σ₀ and are shown for neurons lucky for a common feature, for neurons lucky for an own rare feature, and"
+            " for all others. Lines are means over replicas, bands their minimum and maximum."
+        ),
+        size=(style.PAGE, 4.2),
+        layout={"mosaic": [[f"{model} {quantity}" for quantity in QUANTITIES] for model in ("coarse", "fine")]},
+        needs=needs,
+        compute=compute,
+        draw=draw,
+    )
+)

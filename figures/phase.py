@@ -1,4 +1,4 @@
-"""Where the theorems happen: errors over two planes of assumptions, with the border of the theory's regime."""
+"""Where the theorems hold: errors over two planes of assumptions, with the border of the theory's regime."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise, product
@@ -7,37 +7,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 
 from theory_sim.config import Config
-from theory_sim.figures import Needs, style
-from theory_sim.runs.results import Results
-from theory_sim.theories import regime
+from theory_sim.figures.common import style
+from theory_sim.figures.common.figure import Figure, Inputs, Needs, Panels, register
+from theory_sim.figures.common.tables import grouped
+from theory_sim.theories.theory import check_regime
 
-NAME = "phase"
-CAPTION = (
-    "Hard error of the coarse model, of the fine model, and their difference, the gain; means over replicas. Top: over the"
-    " strength of feature noise and of dominant noise in hard test samples, the same trained models in all cells. Bottom: over"
-    " the number k of subclasses and the share ρ of hard samples in training, models trained in each cell at half the dimension"
-    " and batch. The line borders the cells that meet every assumption of the theory (theory-sim regime) which some"
-    " cells of the plane meet and others do not."
-)
-SIZE = (style.PAGE, 4.7)
 QUANTITIES = ("coarse", "fine", "gain")
-LAYOUT: dict[str, Any] = {
-    "mosaic": [[f"{plane} {quantity}" for quantity in QUANTITIES] + ["scale"] for plane in ("noise", "share")],
-    "width_ratios": [20, 20, 20, 1],
-}
 
-_FEATURE_NOISE = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+FEATURE_NOISE = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Multiples of the configuration's strengths."""
-_DOMINANT_NOISE = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+DOMINANT_NOISE = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Multiples of the configuration's norm."""
-_SHARES = (0.0, 0.01, 0.03, 0.1, 0.3)
-_SUBCLASSES = (0, 0.5, 1, 2)
-"""Multiples of ⌊d^0.4⌋; 0 stands for one subclass."""
+SHARES = (0.0, 0.01, 0.03, 0.1, 0.3)
+"""Shares of hard samples in training."""
+SUBCLASSES = (0, 0.5, 1, 2)
+"""Multiples of ⌊d^0.4⌋, but at least one subclass."""
 _TEST_SAMPLES = 250
 _REPLICAS = 3
 _AXES = {
@@ -53,7 +41,7 @@ _TITLES = {"coarse": "coarse model: hard error", "fine": "fine model: hard error
 
 
 def needs(config: Config) -> Needs:
-    """The configuration, tested with many kinds of hard samples; and a run for each number of subclasses and hard share."""
+    """The configuration, tested with many laws of hard samples, and one run for each number of subclasses and share."""
     return Needs([config, *_trained(config)], [(0, other) for other in _tested(config)])
 
 
@@ -70,8 +58,8 @@ def _tested(config: Config) -> list[Config]:
             }
         )
         for feature, dominant in product(
-            _FEATURE_NOISE if high else (1.0,),  # all multiples of 0 are the same
-            _DOMINANT_NOISE if config.hard.noise else (1.0,),
+            FEATURE_NOISE if high else (1.0,),  # all multiples of 0 are the same
+            DOMINANT_NOISE if config.hard.noise else (1.0,),
         )
     ]
 
@@ -89,24 +77,24 @@ def _trained(config: Config) -> list[Config]:
     largest = int(d**0.4)
     return [
         config.replace(base | {"name": f"{config.name}-k{k}-share{share:g}", "tree.subclasses": k, "data.hard_share": share})
-        for k, share in product(dict.fromkeys(max(1, int(largest * scale)) for scale in _SUBCLASSES), _SHARES)
+        for k, share in product(dict.fromkeys(max(1, int(largest * scale)) for scale in SUBCLASSES), SHARES)
     ]
 
 
-def compute(config: Config, results: Sequence[Results], evaluations: Sequence[xr.Dataset] = ()) -> pd.DataFrame:
+def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
     """Hard errors and gain in every cell.
 
     Returns:
         Columns ``plane`` (noise or share), ``x``, ``y`` (the axes' values), ``quantity`` (coarse, fine, gain), ``value``,
-        ``replicas`` and ``inside`` (whether the cell lies in the regime, by the assumptions that not all or no cells meet).
+        ``replicas`` and ``inside`` (whether the cell meets the assumptions that some cells meet and others do not).
     """
     readout = config.transfer.readouts[0]
 
     def rows(plane: str, cells: Sequence[Config], hard: Sequence[Mapping[str, np.ndarray]]) -> Iterator[dict[str, Any]]:
         for cell, inside, errors in zip(cells, _inside(cells), hard, strict=True):
             x, y = _place(plane, cell)
-            gain = {"gain": errors["coarse"] - errors["fine"]}
-            for quantity, value in (errors | gain).items():
+            gain = errors["coarse"] - errors["fine"]
+            for quantity, value in [*errors.items(), ("gain", gain)]:
                 yield {
                     "plane": plane,
                     "x": x,
@@ -118,18 +106,19 @@ def compute(config: Config, results: Sequence[Results], evaluations: Sequence[xr
                 }
 
     def error(data: xr.Dataset) -> np.ndarray:
-        return data.test_error.sel(kind="hard", test_readout=readout).values
+        by_replica: np.ndarray = data.test_error.sel(kind="hard", test_readout=readout).values
+        return by_replica
 
-    noise = [{model: error(tested.sel(model=model)) for model in ("coarse", "fine")} for tested in evaluations]
-    share = [{"coarse": error(result.coarse), "fine": error(result.fine)} for result in results[1:]]
+    noise = [{model: error(tested.sel(model=model)) for model in ("coarse", "fine")} for tested in inputs.evaluations]
+    share = [{"coarse": error(result.coarse), "fine": error(result.fine)} for result in inputs.runs[1:]]
     return pd.DataFrame([*rows("noise", _tested(config), noise), *rows("share", _trained(config), share)])
 
 
-def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """Six maps with one scale; each cell shows its number."""
-    # A gain can be negative, by much only where the fine model fails alone: the scale has both signs if any has.
+def draw(table: pd.DataFrame, axes: Panels) -> None:
+    """Draw six maps with one scale; each cell shows its number."""
+    # A gain can be negative, and is far below 0 only where the fine model alone fails.
     norm = Normalize(min(0.0, float(table.value.min())), 1.0)
-    for (plane, quantity), cells in table.groupby(["plane", "quantity"]):
+    for (plane, quantity), cells in grouped(table, ["plane", "quantity"]):
         ax = axes[f"{plane} {quantity}"]
         grid = cells.pivot(index="y", columns="x", values="value")
         mesh = ax.pcolormesh(grid.to_numpy(), cmap=style.LEVELS, norm=norm, edgecolors="white", linewidth=0.5)
@@ -138,22 +127,21 @@ def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             ax.text(column + 0.5, row + 0.5, f"{round(value, 2) + 0.0:.2f}", ha="center", va="center", fontsize=6, color=ink)
         inside = cells.pivot(index="y", columns="x", values="inside").to_numpy(bool)
         for xs, ys in _border(inside):
-            # The white below it, for black cells.
+            # With a white line below it, which is seen on black cells.
             ax.plot(xs, ys, clip_on=False, zorder=5, **_BORDER | {"color": "white", "linewidth": 3.2})
             ax.plot(xs, ys, label="regime", clip_on=False, zorder=6, **_BORDER)
         ax.set_xticks(np.arange(grid.shape[1]) + 0.5, [f"{x:g}" for x in grid.columns])
         ax.set_yticks(np.arange(grid.shape[0]) + 0.5, [f"{y:g}" for y in grid.index])
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-        ax.set_title(_TITLES[str(quantity)] if plane == "noise" else "", color=style.PALETTE.get(str(quantity), "black"))
-        x, y = _AXES[str(plane)]
+        ax.set_title(_TITLES[quantity] if plane == "noise" else "", color=style.PALETTE.get(quantity, "black"))
+        x, y = _AXES[plane]
         ax.set_xlabel(x if quantity == "fine" else "")
         ax.set_ylabel(y if quantity == "coarse" else "")
         if quantity != "coarse":
             ax.set_yticklabels([])
-    figure = axes["scale"].figure
-    figure.colorbar(mesh, cax=axes["scale"], label="hard error, gain")
-    figure.legend([Line2D([], [], **_BORDER)], ["border of the theory's regime"], loc="outside lower center")
+    axes["scale"].figure.colorbar(mesh, cax=axes["scale"], label="hard error, gain")
+    style.legend(axes["scale"], {"border of the theory's regime": Line2D([], [], **_BORDER)}, ncols=1)
 
 
 def _place(plane: str, cell: Config) -> tuple[float, float]:
@@ -164,18 +152,42 @@ def _place(plane: str, cell: Config) -> tuple[float, float]:
 
 
 def _inside(cells: Sequence[Config]) -> list[bool]:
-    """Whether each cell meets all assumptions that some cells meet and others do not."""
-    checked = [regime.check(cell) for cell in cells]
+    """For each cell, whether it meets all assumptions that some cells meet and others do not."""
+    checked = [check_regime(cell) for cell in cells]
     varying = [len({line.inside for line in lines}) > 1 for lines in zip(*checked, strict=True)]
     return [all(line.inside for line, varies in zip(lines, varying, strict=True) if varies) for lines in checked]
 
 
 def _border(inside: np.ndarray) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Edges between cells inside and outside, and around the map: x and y of both ends."""
+    """Edges between cells inside and cells outside or beyond the map: x and y of both ends."""
     padded = np.pad(inside, 1)
     for (row, upper), (_, lower) in pairwise(enumerate(padded)):
-        for column in np.flatnonzero(upper != lower):
+        for column in np.flatnonzero(upper != lower).tolist():
             yield (column - 1, column), (row, row)
-    for (column, left), (_, right) in pairwise(enumerate(padded.T)):
-        for row in np.flatnonzero(left != right):
-            yield (column, column), (row - 1, row)
+    for (x, left), (_, right) in pairwise(enumerate(padded.T)):
+        for row in np.flatnonzero(left != right).tolist():
+            yield (x, x), (row - 1, row)
+
+
+FIGURE = register(
+    Figure(
+        "phase",
+        "Where the theorems hold: errors over two planes of assumptions, with the border of the theory's regime.",
+        caption=(
+            "Hard error of the coarse model, hard error of the fine model, and their difference, the gain; means over"
+            " replicas. Top: against the strengths of feature noise and of dominant noise in hard test samples, with the same"
+            " trained models in all cells. Bottom: against the number k of subclasses and the share ρ of hard samples in"
+            " training, with models trained in each cell at half the dimension and batch. The line surrounds the cells in the"
+            " theory's regime (theory-sim regime), judged by the assumptions that some cells of the plane meet and others do"
+            " not."
+        ),
+        size=(style.PAGE, 4.7),
+        layout={
+            "mosaic": [[f"{plane} {quantity}" for quantity in QUANTITIES] + ["scale"] for plane in ("noise", "share")],
+            "width_ratios": [20, 20, 20, 1],
+        },
+        needs=needs,
+        compute=compute,
+        draw=draw,
+    )
+)

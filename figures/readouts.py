@@ -1,46 +1,33 @@
-"""How the answer is read: easy and hard error of each readout on the same trained models."""
+"""Readouts: easy and hard error of each on the same trained models."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
-from matplotlib.axes import Axes
 
 from theory_sim import stats
-from theory_sim.config import Config, Readout
-from theory_sim.figures import Needs, style
-from theory_sim.figures.groups import interval
-from theory_sim.runs.results import Results
+from theory_sim.config import Config
+from theory_sim.figures.common import style
+from theory_sim.figures.common.figure import Figure, Inputs, Needs, Panels, register
+from theory_sim.figures.common.groups import interval
+from theory_sim.figures.common.tables import grouped
+from theory_sim.runtime.contracts import READOUTS
 
-NAME = "readouts"
-CAPTION = (
-    "Error on hard test samples by readout, on the same trained models: heads' logits or probabilities summed within each coarse"
-    " class, the coarse class of the highest head, a linear probe on the frozen features, and finetuning of all weights on coarse"
-    " labels. Markers are means over replicas, bars 95 % intervals (t over replicas, widened to the Clopper–Pearson interval of"
-    " all samples); small open markers are the errors on easy samples. Errors are on a scale that is linear up to 0.01 and"
-    " logarithmic beyond."
-)
-SIZE = (style.COLUMN, 2.8)
-LAYOUT: dict[str, Any] = {"mosaic": [["error"]]}
 _LINEAR_BELOW = 0.01
 
 
 def needs(config: Config) -> Needs:
     """The configuration, tested with every readout."""
-    return Needs(
-        [config], [(0, config.replace({"name": f"{config.name}-readouts", "transfer.readouts": list(get_args(Readout))}))]
-    )
+    return Needs([config], [(0, config.replace({"name": f"{config.name}-readouts", "transfer.readouts": list(READOUTS)}))])
 
 
-def compute(config: Config, results: Sequence[Results], evaluations: Sequence[xr.Dataset] = ()) -> pd.DataFrame:
+def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
     """Errors with intervals.
 
     Returns:
         Columns ``model``, ``samples`` (easy or hard), ``readout``, ``value``, ``low``, ``high``, ``method``.
     """
-    (tested,) = evaluations
+    (tested,) = inputs.evaluations
     rows: list[dict[str, Any]] = []
     for model in tested.model.values:
         for kind in tested.kind.values:
@@ -57,11 +44,11 @@ def compute(config: Config, results: Sequence[Results], evaluations: Sequence[xr
     return pd.DataFrame(rows)
 
 
-def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """A row per readout; the models side by side in it."""
+def draw(table: pd.DataFrame, axes: Panels) -> None:
+    """Draw a row per readout, with the models side by side."""
     ax = axes["error"]
     readouts = list(table.readout.unique())
-    for (model, kind), own in table.groupby(["model", "samples"]):
+    for (model, kind), own in grouped(table, ["model", "samples"]):
         hard = kind == "hard"
         at = np.array([readouts.index(readout) for readout in own.readout]) + (-0.14 if model == "coarse" else 0.14)
         reach = [own.value - own.low, own.high - own.value] if hard else None
@@ -86,5 +73,24 @@ def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     ax.minorticks_off()
     ax.set_xlim(-_LINEAR_BELOW / 5, 1.1)
     ax.set_xlabel("error on test samples")
-    handles, labels = ax.get_legend_handles_labels()
-    ax.figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    style.legend(ax, style.entries_of(ax), ncols=2)
+
+
+FIGURE = register(
+    Figure(
+        "readouts",
+        "Readouts: easy and hard error of each on the same trained models.",
+        caption=(
+            "Error on hard test samples by readout, for the same trained models: logits or probabilities of the heads summed"
+            " within each coarse class, the coarse class of the highest head, a linear probe on the frozen features, and"
+            " finetuning of all weights on coarse labels. Markers are means over replicas, bars 95 % intervals (t over"
+            " replicas, widened to the Clopper–Pearson interval of all samples); small open markers are the errors on easy"
+            " samples. The axis is linear up to 0.01 and logarithmic beyond."
+        ),
+        size=(style.COLUMN, 2.8),
+        layout={"mosaic": [["error"]]},
+        needs=needs,
+        compute=compute,
+        draw=draw,
+    )
+)

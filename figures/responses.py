@@ -1,43 +1,33 @@
-"""What the trained models respond to: each pure feature, own heads against the heads of other classes."""
+"""Responses of the trained models to each pure feature: own heads and the heads of other classes."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
-from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from theory_sim.config import Config
-from theory_sim.figures import Needs, style
+from theory_sim.figures.common import style
+from theory_sim.figures.common.figure import Figure, Inputs, Needs, Panels, register
+from theory_sim.figures.common.tables import grouped
 from theory_sim.labels.functions import label_function
-from theory_sim.runs.results import Results
 
-NAME = "responses"
-CAPTION = (
-    "Response Σ_r a ReLU(⟨w, v⟩ + b) to each pure feature v at the end of training, for the coarse (left) and the fine model"
-    " (right). Filled: mean over the heads that learn from samples with the feature (for a rare feature of the fine model its"
-    " leaf's head alone). Open: mean over all other heads. Markers are means over replicas, bars their minimum and maximum."
-)
-SIZE = (style.PAGE, 2.7)
-LAYOUT: dict[str, Any] = {"mosaic": [["coarse", "fine"]], "sharey": True}
-_HEADS = {"own": {"marker": "o"}, "other": {"marker": "o", "markerfacecolor": "white"}}
+_HEADS: dict[str, dict[str, Any]] = {"own": {"marker": "o"}, "other": {"marker": "o", "markerfacecolor": "white"}}
 
 
 def needs(config: Config) -> Needs:
-    """One run: the configuration itself."""
+    """One run, of the configuration itself."""
     return Needs([config])
 
 
-def compute(config: Config, results: Sequence[Results], evaluations: Sequence[xr.Dataset] = ()) -> pd.DataFrame:
+def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
     """Final responses.
 
     Returns:
-        A row per model, feature and kind of heads (own, other): columns ``model``, ``feature`` (name, in the order of the
+        One row per model, feature and kind of heads (own, other): columns ``model``, ``feature`` (name, in the order of the
         tree's branches), ``level`` (1: common), ``heads``, ``value``, ``low``, ``high`` (over replicas).
     """
-    (result,) = results
+    (result,) = inputs.runs
     tree = config.label_tree
     rows = []
     for data in (result.coarse, result.fine):
@@ -64,16 +54,16 @@ def compute(config: Config, results: Sequence[Results], evaluations: Sequence[xr
     return pd.DataFrame(rows)
 
 
-def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """One panel per model; the features stand in the order of the tree."""
+def draw(table: pd.DataFrame, axes: Panels) -> None:
+    """Draw one panel per model, with the features in the order of the tree."""
     features = list(table.feature.unique())
+    common_features = set(table.feature[table.level == 1])
     for model, ax in axes.items():
         own = table[table.model == model]
-        for (heads, common), group in own.groupby(["heads", own.level == 1]):
+        for (heads, common), group in grouped(own, ["heads", own.level == 1]):
             color = style.PALETTE["common" if common else "rare"]
-            at = [features.index(feature) for feature in group.feature]
             ax.errorbar(
-                at,
+                [features.index(feature) for feature in group.feature],
                 group.value,
                 [group.value - group.low, group.high - group.value],
                 color=color,
@@ -85,7 +75,7 @@ def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
                 **_HEADS[heads],
             )
         for at, feature in enumerate(features):
-            if at and "," not in str(feature):
+            if at and feature in common_features:
                 ax.axvline(at - 0.5, color="0.85", linewidth=0.6, zorder=1)
         many = len(features) > 12
         ax.set_xticks(range(len(features)), [f"$v_{{{f}}}$" for f in features], rotation=90 if many else 0, fontsize=6.5)
@@ -101,4 +91,23 @@ def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         "own heads": Line2D([], [], color="0.3", markersize=4, linestyle="none", **_HEADS["own"]),
         "other heads": Line2D([], [], color="0.3", markersize=3, linestyle="none", **_HEADS["other"]),
     }
-    axes["coarse"].figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=len(entries))
+    style.legend(axes["coarse"], entries, ncols=len(entries))
+
+
+FIGURE = register(
+    Figure(
+        "responses",
+        "Responses of the trained models to each pure feature: own heads and the heads of other classes.",
+        caption=(
+            "Response Σ_r a ReLU(⟨w, v⟩ + b) to each pure feature v at the end of training, for the coarse (left) and the"
+            " fine model (right). Filled: mean over the heads that learn from samples with the feature (for a rare feature of"
+            " the fine model this is the head of its leaf). Open: mean over all other heads. Markers are means over replicas,"
+            " bars their minimum and maximum."
+        ),
+        size=(style.PAGE, 2.7),
+        layout={"mosaic": [["coarse", "fine"]], "sharey": True},
+        needs=needs,
+        compute=compute,
+        draw=draw,
+    )
+)

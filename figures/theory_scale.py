@@ -1,43 +1,30 @@
-"""The theorems' Ω(1) and o(1): hard error against the dimension, at the theory's own threshold and width."""
+"""The theorems' Ω(1) and o(1): hard error against the dimension, at the theory's threshold and width."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import xarray as xr
-from matplotlib.axes import Axes
 from scipy.stats import norm
 
 from theory_sim import stats
 from theory_sim.config import Config, load_config
-from theory_sim.figures import Needs, style
-from theory_sim.figures.groups import interval
-from theory_sim.runs.results import Results
-
-NAME = "theory_scale"
-CAPTION = (
-    "Error on hard test samples against the dimension d, at the theory's threshold τ = √((4+2c₀) ln d) and width"
-    " m = ⌈d^(2+2c₀)⌉ neurons per head, c₀ = 0.5: up to 7·10¹⁰ neurons per head, of which those are simulated that can ever fire."
-    " Points are estimates over replicas with 95% intervals (Student's t, widened to Clopper–Pearson). Left: strengths vary by"
-    " ι = 1/ln d. Right: by ι = 0.02, so that a subclass often has no neuron at all that fires for its rare feature; the dotted"
-    " line is the expected share of such subclasses, exp(−m Q(τ/√(1+ι))). Trained on coarse labels the error stays;"
-    " trained on fine labels it goes to 0 as neurons per feature grow with d. The axis is linear up to 0.001, logarithmic beyond."
-)
-SIZE = (style.PAGE, 2.9)
-LAYOUT: dict[str, Any] = {"mosaic": [["many", "few"]], "sharey": True}
+from theory_sim.figures.common import style
+from theory_sim.figures.common.claims import MODELS
+from theory_sim.figures.common.figure import Figure, Inputs, Needs, Panels, register
+from theory_sim.figures.common.groups import interval
 
 DIMS = (128, 256, 512, 1024, 2048, 4096)
-MODELS = ("coarse", "fine")
-_FILE = Path(__file__).parent.parent / "configs" / "theory_scale.yaml"
-"""In a checkout beside this folder, installed in the package above it: the same path."""
+_PANELS = ("many", "few")
+_FILE = Path(__file__).resolve().parent.parent / "configs" / "theory_scale.yaml"
+"""Beside this folder in a checkout, and in the package above it once installed: the path is the same."""
 _LINEAR_BELOW = 1e-3
 _MARKERS = {"coarse": "s", "fine": "o"}
 
 
 def at(dim: int, luck: str, base: Sequence[str] = ()) -> Config:
-    """``configs/theory_scale.yaml`` at a dimension, by the rules in its header.
+    """``configs/theory_scale.yaml`` at another dimension, by the rules in its header.
 
     Args:
         dim: d.
@@ -50,10 +37,10 @@ def at(dim: int, luck: str, base: Sequence[str] = ()) -> Config:
         # At most d^0.4, and at least ln d: 9 is both from d = 256 to 4096.
         "tree.subclasses": min(9, math.floor(dim**0.4)),
         "data.strength_spread": _short(1 / math.log(dim)) if many else 0.02,
-        # A neuron alone for its feature grows long, and noise on it strong: at 0.2 it may fire one at d = 128.
+        # The only neuron of a feature grows large, and so does its correlation with noise: at 0.2 noise may fire it at d = 128.
         "data.noise": _short((0.5 if many else 0.1) / root),
         "network.init_std": _short(0.09 / root),
-        # A tenth of the neurons have to move ten times as far.
+        # There are a tenth of the neurons, which have to move ten times as far.
         "training.step_size.coarse": _short((0.8 if many else 8) / root),
         "training.step_size.fine": _short((3.2 if many else 32) / root),
     }
@@ -62,38 +49,38 @@ def at(dim: int, luck: str, base: Sequence[str] = ()) -> Config:
 
 
 def needs(config: Config) -> Needs:
-    """All dimensions, with many lucky neurons and with few; the configuration given does not matter."""
-    return Needs([at(dim, luck) for luck in LAYOUT["mosaic"][0] for dim in DIMS])
+    """All dimensions, with many lucky neurons and with few. The configuration is not used."""
+    return Needs([at(dim, luck) for luck in _PANELS for dim in DIMS])
 
 
-def compute(config: Config, results: Sequence[Results], evaluations: Sequence[xr.Dataset] = ()) -> pd.DataFrame:
+def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
     """Hard errors with their intervals, and the expected share of unlucky subclasses.
 
     Returns:
         Columns ``panel``, ``model`` (``unlucky`` for the expected share), ``dim``, ``neurons`` (m), ``replicas``, ``value``,
         ``low``, ``high`` and ``method``.
     """
-    rows = []
-    for result in results:
+    found: list[dict[str, Any]] = []
+    for result in inputs.runs:
         own, readout = result.config, result.config.transfer.readouts[0]
         panel = "few" if own.data.strength_spread == 0.02 else "many"
         known = {"panel": panel, "dim": own.data.dim, "neurons": own.neurons, "replicas": own.replicas}
         for model, data in zip(MODELS, (result.coarse, result.fine), strict=True):
             correct = data.test_correct.sel(kind="hard", test_readout=readout).values
             e = stats.error_rate(correct, own.claims.confidence)
-            rows.append(known | {"model": model} | interval(e))
+            found.append(known | {"model": model} | interval(e))
         share = unlucky(own)
-        rows.append({**known, "model": "unlucky", "value": share, "low": share, "high": share, "method": "exp(−m Q(τ/α))"})
-    return pd.DataFrame(rows)
+        found.append({**known, "model": "unlucky", "value": share, "low": share, "high": share, "method": "exp(−m Q(τ/α))"})
+    return pd.DataFrame(found)
 
 
 def unlucky(config: Config) -> float:
-    """Probability that of m neurons none fires on a feature's strongest patch: (1 − Q(τ/√(1+ι)))^m."""
+    """Probability (1 − Q(τ/√(1+ι)))^m that none of m neurons fires on a feature's strongest patch."""
     return float(math.exp(config.neurons * norm.logcdf(config.threshold / math.sqrt(1 + config.data.strength_spread))))
 
 
-def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """One panel for many lucky neurons, one for few."""
+def draw(table: pd.DataFrame, axes: Panels) -> None:
+    """Draw one panel for many lucky neurons and one for few."""
     for panel, ax in axes.items():
         own = table[table.panel == panel]
         expected = own[own.model == "unlucky"].sort_values("dim")
@@ -123,7 +110,7 @@ def draw(table: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     axes["many"].set_title(r"strengths vary by $\iota = 1/\ln d$")
     axes["few"].set_title(r"$\iota = 0.02$: few neurons are lucky")
     axes["many"].set_ylabel("hard test error")
-    axes["many"].figure.legend(*axes["many"].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    style.legend(axes["many"], style.entries_of(axes["many"]), ncols=3)
 
 
 def _short(value: float) -> float:
@@ -134,3 +121,26 @@ def _power(m: int) -> str:
     """A width as a rounded power of ten."""
     mantissa, exponent = f"{m:.0e}".split("e")
     return rf"${mantissa}\cdot10^{{{int(exponent)}}}$"
+
+
+FIGURE = register(
+    Figure(
+        "theory_scale",
+        "The theorems' Ω(1) and o(1): hard error against the dimension, at the theory's threshold and width.",
+        caption=(
+            "Error on hard test samples against the dimension d, at the theory's threshold τ = √((4+2c₀) ln d) and width m ="
+            " ⌈d^(2+2c₀)⌉ neurons per head, c₀ = 0.5: up to 7·10¹⁰ neurons per head, of which those that can ever fire are"
+            " simulated. Points are estimates over replicas with 95% intervals (Student's t, widened to Clopper–Pearson)."
+            " Left: strengths vary by ι = 1/ln d. Right: strengths vary by ι = 0.02, so that often no neuron fires for the"
+            " rare feature of a subclass; the dotted line is the expected share of such subclasses, exp(−m Q(τ/√(1+ι))). With"
+            " coarse labels the error does not fall; with fine labels it goes to 0 as the number of neurons per feature grows"
+            " with d. The axis is linear up to 0.001, logarithmic beyond."
+        ),
+        size=(style.PAGE, 2.9),
+        layout={"mosaic": [["many", "few"]], "sharey": True},
+        needs=needs,
+        compute=compute,
+        draw=draw,
+        cost="five minutes and 3.5 GB",
+    )
+)

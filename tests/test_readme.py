@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from theory_sim.config import Config, load_config
-from theory_sim.figures.gallery import chosen
+from theory_sim.figures.gallery.needed import chosen
 from theory_sim.studies.study import study_files
 
 ROOT = Path(__file__).parent.parent

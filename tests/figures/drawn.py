@@ -1,11 +1,10 @@
 """What is on a figure, looked up panel by panel, and the command that draws."""
 
-import itertools
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
-from types import ModuleType
+from pathlib import Path
 
 import numpy as np
 import outcome
@@ -15,23 +14,32 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection, QuadMesh
 from matplotlib.colors import same_color
 from matplotlib.container import ErrorbarContainer
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
-from matplotlib.transforms import Bbox
 
 from theory_sim import cli
 from theory_sim.config import Config
-from theory_sim.figures import style
+from theory_sim.figures import Figure, StudyTables
+from theory_sim.figures.gallery.studies import find_study
 
 
-def read_back(table: pd.DataFrame) -> pd.DataFrame:
-    """The table as it comes back from its CSV file."""
-    return pd.read_csv(StringIO(table.to_csv(index=False)))
+def panels_of(figure: Figure, table: pd.DataFrame) -> dict[str, Axes]:
+    return {ax.get_label(): ax for ax in figure.paint(table).axes}
 
 
-def panels_of(module: ModuleType, table: pd.DataFrame) -> dict[str, Axes]:
-    return {ax.get_label(): ax for ax in style.paint(module, table).axes}
+def tables_of(study: str, out: Path) -> StudyTables:
+    return find_study(study, out, "cpu")
+
+
+def of(table: pd.DataFrame, **values: object) -> pd.DataFrame:
+    """The rows with these values."""
+    for column, value in values.items():
+        table = table[table[column] == value]
+    return table
+
+
+def bars(ax: Axes) -> list[ErrorbarContainer]:
+    return [c for c in ax.containers if isinstance(c, ErrorbarContainer)]
 
 
 def line(ax: Axes, label: str) -> Line2D:
@@ -105,41 +113,6 @@ def assert_inside(ax: Axes, x: Iterable[float], y: Iterable[float]) -> None:
         low, high = sorted(limits)
         assert low <= np.nanmin(list(values))
         assert np.nanmax(list(values)) <= high
-
-
-def texts(figure: Figure) -> Iterator[Text]:
-    """All that can be read: titles, labels, tick labels in the panel, free texts and legends."""
-    for ax in figure.axes:
-        yield from (ax.title, ax._left_title, ax._right_title, *ax.texts)
-        if ax.axison:
-            for axis in (ax.xaxis, ax.yaxis):
-                yield axis.label
-                low, high = sorted(axis.get_view_interval())
-                for tick in axis.get_major_ticks():
-                    if low <= tick.get_loc() <= high:
-                        yield from (tick.label1, tick.label2)
-    for found in figure.legends:
-        yield from found.get_texts()
-
-
-def boxes(figure: Figure) -> dict[str, Bbox]:
-    """Where each visible text lies, in pixels; texts that stand twice are told apart by a number."""
-    figure.draw_without_rendering()
-    seen = [text for text in texts(figure) if text.get_text().strip() and text.get_visible()]
-    return {f"{number}: {text.get_text()}": text.get_window_extent() for number, text in enumerate(seen)}
-
-
-def assert_readable(figure: Figure) -> None:
-    """No text leaves the page or lies on another, by more than a pixel."""
-    found, page = boxes(figure), figure.bbox
-    outside = [t for t, b in found.items() if min(b.x0 - page.x0, b.y0 - page.y0, page.x1 - b.x1, page.y1 - b.y1) < -1]
-    assert not outside
-    crossing = [(a, b) for a, b in itertools.combinations(found, 2) if _cross(found[a], found[b])]
-    assert not crossing
-
-
-def _cross(a: Bbox, b: Bbox) -> bool:
-    return min(a.x1, b.x1) - max(a.x0, b.x0) > 1 and min(a.y1, b.y1) - max(a.y0, b.y0) > 1
 
 
 def group_of(config: Config, model: str, head: int, feature: int) -> str:

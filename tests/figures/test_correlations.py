@@ -5,10 +5,12 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from drawn import assert_band, assert_inside, assert_line, assert_readable, bands, group_of, legend, line, panels_of, written
+from drawn import assert_band, assert_inside, assert_line, bands, group_of, legend, line, panels_of, written
 from matplotlib.colors import same_color
 
-from theory_sim.figures import correlations, style
+from theory_sim.figures import Inputs, correlations
+from theory_sim.figures.common import style
+from theory_sim.testing.figures import check_readable
 from theory_sim.theories.prediction import predict
 
 MODELS, SOURCES, FEATURES = ("coarse", "fine"), ("simulated", "predicted"), ("common", "own rare", "other")
@@ -102,7 +104,7 @@ def test_other_numbers_give_another_picture(table) -> None:
     changed = table.copy()
     changed.loc[rows_of(table, "fine", "simulated", "own rare").index[-1], ["value", "high"]] = 99.0
     changed.loc[rows_of(table, "coarse", "predicted", "common").index, "difference"] = 0.125
-    panels = panels_of(correlations, changed)
+    panels = panels_of(correlations.FIGURE, changed)
     assert line(panels["fine"], "lucky own rare").get_ydata()[-1] == 99
     assert panels["fine"].get_ylim()[1] > 99
     assert "12.5%" in written(panels["coarse"])
@@ -111,7 +113,7 @@ def test_other_numbers_give_another_picture(table) -> None:
 def test_percentages_can_be_read_where_curves_meet(table) -> None:
     changed = table.copy()
     changed.loc[(table.model == "fine") & (table.step == table.step.max()), ["value", "low", "high"]] = 3.0
-    assert_readable(style.paint(correlations, changed))
+    check_readable(correlations.FIGURE, correlations.FIGURE.paint(changed))
 
 
 def test_groups_without_pairs_are_undefined_and_not_drawn(result) -> None:
@@ -122,11 +124,11 @@ def test_groups_without_pairs_are_undefined_and_not_drawn(result) -> None:
         result.fine,
         result.environment,
     )
-    table = correlations.compute(result.config, [nobody])
+    table = correlations.compute(result.config, Inputs([nobody]))
     lucky = (table.model == "coarse") & (table.luck == "lucky")
     assert table[lucky][["value", "low", "high", "difference"]].isna().all(axis=None)
     assert table[~lucky].value.notna().all()
-    panels = panels_of(correlations, table)
+    panels = panels_of(correlations.FIGURE, table)
     assert written(panels["coarse"]) == []
     assert np.isnan(line(panels["coarse"], "lucky common").get_ydata()).all()
     assert len(written(panels["fine"])) == 2

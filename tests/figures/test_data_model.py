@@ -7,7 +7,8 @@ from matplotlib.colors import same_color
 from matplotlib.patches import Rectangle
 
 from theory_sim.config import load_config
-from theory_sim.figures import data_model, style
+from theory_sim.figures import Inputs, data_model
+from theory_sim.figures.common import style
 
 KINDS = ("easy", "hard")
 
@@ -33,7 +34,7 @@ def test_samples_hold_what_the_model_says(table, made) -> None:
 
 def test_correlations_are_the_strengths_where_there_is_no_noise() -> None:
     config = load_config(overrides=["data.noise=0", "hard.noise=0", "data.basis=rotated", "data.dim=32"])
-    table = data_model.compute(config)
+    table = data_model.compute(config, Inputs())
     leaf = table.leaf.iloc[0]
     coarse = leaf[0]
     held = {
@@ -101,6 +102,6 @@ def test_other_numbers_give_another_picture(table) -> None:
     changed = table.copy()
     row = table.index[(table["sample"] == "hard") & (table.patch == 3) & (table.feature == "1,2")]
     changed.loc[row, "correlation"] = -3.21
-    panels = panels_of(data_model, changed)
+    panels = panels_of(data_model.FIGURE, changed)
     assert mesh(panels["hard"]).get_array()[2, 2] == -3.21
     assert mesh(panels["hard"]).get_clim() == mesh(panels["easy"]).get_clim() == pytest.approx((-3.3, 3.3))

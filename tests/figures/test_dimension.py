@@ -3,12 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-from drawn import assert_estimates, assert_inside, assert_line, assert_readable, estimates, line, panels_of, shown_ticks, texts
+from drawn import assert_estimates, assert_inside, assert_line, estimates, line, panels_of, shown_ticks
 from matplotlib.colors import same_color
 from scipy import stats
 
 from theory_sim.config import Config
-from theory_sim.figures import dimension, style
+from theory_sim.figures import dimension
+from theory_sim.figures.common import style
+from theory_sim.testing.figures import check_readable, text_boxes
 
 MODELS, KINDS, DIMS = ("coarse", "fine"), ("easy", "hard"), [16, 32, 64]
 
@@ -63,14 +65,14 @@ def test_panel_says_what_it_shows(table, panels) -> None:
     guess = line(ax, "guessing")
     assert set(guess.get_ydata()) == {0.5}
     assert same_color(guess.get_color(), style.PALETTE["noise"])
-    said = [text.get_text() for text in texts(ax.figure)]
+    said = [text for text, _ in text_boxes(ax.figure)]
     assert {f"{model} labels, {kind}" for model in MODELS for kind in KINDS} | {"guessing"} < set(said)
 
 
 def test_other_numbers_give_another_picture(table) -> None:
     changed = table.assign(**{"coarse classes": 4})
     changed.loc[rows_of(table, "fine", "hard").index[0], ["value", "low", "high"]] = 0.9, 0.8, 0.95
-    ax = panels_of(dimension, changed)["error"]
+    ax = panels_of(dimension.FIGURE, changed)["error"]
     assert_line(line(ax, "fine labels, hard"), rows_of(changed, "fine", "hard"), "d", style.PALETTE["fine"])
     assert_estimates(estimates(ax)["fine hard estimate"], rows_of(changed, "fine", "hard"), DIMS, style.PALETTE["fine"])
     assert set(line(ax, "guessing").get_ydata()) == {0.75}
@@ -86,7 +88,7 @@ def test_full_size_can_be_read(last, table) -> None:
         for kind, value in (("easy", 0.0), ("hard", end))
         for d, k in sizes
     ]
-    assert_readable(style.paint(dimension, pd.DataFrame(rows)))
+    check_readable(dimension.FIGURE, dimension.FIGURE.paint(pd.DataFrame(rows)))
 
 
 def test_the_default_configuration_is_one_of_the_runs() -> None:

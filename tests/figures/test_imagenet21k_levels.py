@@ -6,12 +6,12 @@ from drawn import line
 from matplotlib.colors import same_color
 
 from theory_sim.config import Config
-from theory_sim.figures import imagenet21k_levels, style
+from theory_sim.figures import Inputs, imagenet21k_levels
 
 
 @pytest.fixture(scope="module")
 def table():
-    return imagenet21k_levels.compute(Config())
+    return imagenet21k_levels.compute(Config(), Inputs())
 
 
 def test_the_counts_are_those_of_the_hierarchy(table):
@@ -26,7 +26,7 @@ def test_only_what_the_paper_is_sure_to_say_is_marked_as_its(table):
 
 
 def test_the_panels_show_the_table(table):
-    classes, accuracy = style.paint(imagenet21k_levels, table).axes
+    classes, accuracy = imagenet21k_levels.FIGURE.paint(table).axes
     np.testing.assert_array_equal(line(classes, "labels").get_ydata(), table.classes)
     assert {text.get_text() for text in classes.texts} == {str(n) for n in table.classes}
     known = table.dropna(subset="accuracy")

@@ -8,7 +8,8 @@ import pytest
 from drawn import assert_band, assert_inside, assert_line, bands, group_of, legend, line, panels_of
 from matplotlib.colors import same_color
 
-from theory_sim.figures import lucky_sets, style
+from theory_sim.figures import Inputs, lucky_sets
+from theory_sim.figures.common import style
 
 MODELS, QUANTITIES = ("coarse", "fine"), ("firing", "noise", "threshold")
 COLORS = {
@@ -103,7 +104,7 @@ def test_other_numbers_give_another_picture(table) -> None:
     changed = table.copy()
     rows = (table.model == "coarse") & (table.quantity == "threshold") & (table.group == "all others")
     changed.loc[table.index[rows][-1], ["value", "high"]] = 50.0
-    ax = panels_of(lucky_sets, changed)["coarse threshold"]
+    ax = panels_of(lucky_sets.FIGURE, changed)["coarse threshold"]
     assert line(ax, "all others").get_ydata()[-1] == 50
     assert ax.get_ylim()[1] > 50
 
@@ -111,6 +112,6 @@ def test_other_numbers_give_another_picture(table) -> None:
 def test_empty_groups_have_no_rows_and_no_lines(result) -> None:
     """Without a lucky neuron all are others."""
     coarse, fine = (data.assign(lucky=data.lucky & False) for data in (result.coarse, result.fine))
-    table = lucky_sets.compute(result.config, [type(result)(result.config, result.folder, coarse, fine, {})])
+    table = lucky_sets.compute(result.config, Inputs([type(result)(result.config, result.folder, coarse, fine, {})]))
     assert set(table.group[table.quantity == "noise"]) == {"all others"}
-    assert len(bands(panels_of(lucky_sets, table)["fine noise"])) == 1
+    assert len(bands(panels_of(lucky_sets.FIGURE, table)["fine noise"])) == 1

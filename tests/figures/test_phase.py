@@ -7,13 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from drawn import assert_readable, legend, mesh, panels_of, read_back, shown_ticks
+from drawn import legend, mesh, panels_of, shown_ticks
 from matplotlib.colors import same_color
 
+import theory_sim as ts
 from theory_sim.config import Config
-from theory_sim.figures import phase, style
-from theory_sim.runs.run import run as experiment
-from theory_sim.theories import regime
+from theory_sim.figures import Inputs, phase
+from theory_sim.figures.common import style
+from theory_sim.testing.figures import as_drawn, check_readable
+from theory_sim.theories.theory import check_regime
 
 PLANES, QUANTITIES = ("noise", "share"), ("coarse", "fine", "gain")
 PANELS = list(itertools.product(PLANES, QUANTITIES))
@@ -52,18 +54,16 @@ def fake(config: Config, runs: list[Config], evaluations: list[tuple[int, Config
         level = (cell.hard.noise + sum(cell.hard.feature_noise) + cell.data.hard_share + cell.label_tree.n_leaves) % 0.9
         return {"coarse": error([level, level + 0.02]), "fine": error([0.0, 0.1])}
 
-    results = [
-        experiment.Results(run, Path(), *(xr.Dataset({"test_error": of}) for of in both(run).values()), {}) for run in runs
-    ]
+    results = [ts.Results(run, Path(), {name: xr.Dataset({"test_error": of}) for name, of in both(run).items()}) for run in runs]
     tested = [xr.concat(list(both(cell).values()), pd.Index(["coarse", "fine"], name="model")) for _, cell in evaluations]
-    return phase.compute(config, results, [xr.Dataset({"test_error": of}) for of in tested])
+    return phase.compute(config, Inputs(results, [xr.Dataset({"test_error": of}) for of in tested]))
 
 
 @pytest.fixture(scope="module")
 def full() -> pd.DataFrame:
     """As large as it is published."""
     needs = phase.needs(Config())
-    return read_back(fake(Config(), needs.runs, needs.evaluations))
+    return as_drawn(fake(Config(), needs.runs, needs.evaluations))
 
 
 # --- the table ----------------------------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ def full() -> pd.DataFrame:
 def test_cells_of_noise_are_tests_of_one_run(table, tiny, result) -> None:
     for number, config in phase.needs(tiny.config).evaluations:
         assert number == 0
-        tested = experiment.evaluate_on(result, config, "cpu").test_error.sel(kind="hard", test_readout="sum_logits")
+        tested = ts.evaluate_on(result, config, "cpu").test_error.sel(kind="hard", test_readout="sum_logits")
         cell = table[(table["plane"] == "noise") & (table.x == config.hard.noise)]
         cell = cell[np.isclose(cell.y, np.mean(config.hard.feature_noise))].set_index("quantity")
         coarse, fine = (float(tested.sel(model=model).mean()) for model in ("coarse", "fine"))
@@ -110,7 +110,7 @@ def test_cells_are_inside_where_they_meet_all_that_some_cells_meet(plane, full) 
     cells = [config for _, config in needs.evaluations] if plane == "noise" else needs.runs[1:]
     own = full[full["plane"] == plane]
     assert len(own) == 3 * len(cells)
-    checked = [{line.assumption: line.inside for line in regime.check(config)} for config in cells]
+    checked = [{line.assumption: line.inside for line in check_regime(config)} for config in cells]
     deciding = [name for name in VARYING[plane] if any(met[name] for met in checked)]
     for config, met in zip(cells, checked, strict=True):
         inside = all(met[name] for name in deciding)
@@ -192,7 +192,7 @@ def test_border_goes_around_holes_and_corners(table) -> None:
     patterns = {"noise": [[True, True], [True, False], [False, True]], "share": [[False, False], [False, False]]}
     changed = table.sort_values(["plane", "quantity", "y", "x"]).reset_index(drop=True)
     changed["inside"] = [cell for plane in PLANES for _ in QUANTITIES for row in patterns[plane] for cell in row]
-    panels = panels_of(phase, changed)
+    panels = panels_of(phase.FIGURE, changed)
     for plane, quantity in PANELS:
         assert_borders(panels[f"{plane} {quantity}"], np.array(patterns[plane]))
 
@@ -222,15 +222,15 @@ def test_other_numbers_give_another_picture(table) -> None:
     changed = table.copy()
     row = table.index[(table["plane"] == "share") & (table.quantity == "gain") & (table.x == 0) & (table.y == 1)]
     changed.loc[row, "value"] = -0.75
-    panels = panels_of(phase, changed)
+    panels = panels_of(phase.FIGURE, changed)
     assert mesh(panels["share gain"]).get_array()[0, 0] == -0.75
     assert panels["share gain"].texts[0].get_text() in ("-0.75", "−0.75")
     assert {mesh(panels[f"{plane} {quantity}"]).get_clim() for plane, quantity in PANELS} == {(-0.75, 1.0)}
 
 
 def test_full_size_can_be_read(full) -> None:
-    figure = style.paint(phase, full)
-    assert_readable(figure)
+    figure = phase.FIGURE.paint(full)
+    check_readable(phase.FIGURE, figure)
     panels = {ax.get_label(): ax for ax in figure.axes}
     assert mesh(panels["noise gain"]).get_array().shape == (6, 6)
     assert mesh(panels["share gain"]).get_array().shape == (4, 5)
@@ -242,7 +242,7 @@ def test_full_size_can_be_read(full) -> None:
 def test_small_losses_are_no_minus_zero(table) -> None:
     changed = table.copy()
     changed.loc[table.quantity == "gain", "value"] = -0.001
-    texts = {text.get_text() for text in panels_of(phase, changed)["noise gain"].texts}
+    texts = {text.get_text() for text in panels_of(phase.FIGURE, changed)["noise gain"].texts}
     assert texts == {"0.00"}
 
 
@@ -250,5 +250,5 @@ def test_planes_without_noise_are_drawn() -> None:
     """Multiples of no noise are one column."""
     config = Config().replace({"hard.noise": 0.0})
     needs = phase.needs(config)
-    panels = panels_of(phase, fake(config, needs.runs, needs.evaluations))
+    panels = panels_of(phase.FIGURE, fake(config, needs.runs, needs.evaluations))
     assert mesh(panels["noise gain"]).get_array().shape == (6, 1)

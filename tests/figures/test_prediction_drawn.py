@@ -3,11 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from drawn import assert_estimates, assert_inside, assert_readable, estimates, line, panels_of
+from drawn import assert_estimates, assert_inside, estimates, line, panels_of
 from matplotlib.colors import same_color
 
 from theory_sim.config import Config
-from theory_sim.figures import prediction, style
+from theory_sim.figures import prediction
+from theory_sim.figures.common import style
+from theory_sim.testing.figures import check_readable
 from theory_sim.theories import prediction as recursion
 
 MODELS = ("coarse", "fine")
@@ -68,11 +70,11 @@ def test_the_rate_of_sampling_noise_is_found_and_drawn() -> None:
     slopes = table[table.part == "slope"]
     assert slopes.value.tolist() == pytest.approx([-0.5] * 4)
     assert slopes.intercept.tolist() == pytest.approx([np.log(0.5)] * 4)
-    ax = panels_of(prediction, table)["loss"]
+    ax = panels_of(prediction.FIGURE, table)["loss"]
     np.testing.assert_allclose(line(ax, "−1/2").get_ydata(), [0.5 * b**-0.5 for b in batches])
     texts = [text.get_text() for text in ax.get_legend().get_texts()]
     assert texts == ["coarse labels: slope -0.50 [-0.50, -0.50]", "fine labels: slope -0.50 [-0.50, -0.50]", "−1/2"]
-    assert_readable(style.paint(prediction, table))
+    check_readable(prediction.FIGURE, prediction.FIGURE.paint(table))
 
 
 def test_batches_reach_from_a_quarter_to_8192() -> None:

@@ -6,12 +6,10 @@ import pytest
 from drawn import (
     assert_estimates,
     assert_inside,
-    assert_readable,
     estimates,
     legend,
     line,
     panels_of,
-    read_back,
     shown_ticks,
     written,
 )
@@ -19,7 +17,9 @@ from matplotlib.colors import same_color
 from scipy import stats
 
 from theory_sim.config import Config
-from theory_sim.figures import rare_growth, style
+from theory_sim.figures import Inputs, rare_growth
+from theory_sim.figures.common import style
+from theory_sim.testing.figures import as_drawn, check_readable
 from theory_sim.theories.label_granularity.claims import growth_by_leaf
 
 MODELS, KS = ("coarse", "fine"), [2, 4]
@@ -98,7 +98,7 @@ def test_other_numbers_give_another_picture(table) -> None:
     row = part(table, "coarse", "ratio").index[0]
     changed.loc[row, ["value", "low", "high"]] = 30.0, 20.0, 40.0
     changed.loc[part(table, "fine", "slope").index, ["value", "low", "high"]] = -1.5, -1.75, -1.25
-    ax = panels_of(rare_growth, changed)["ratio"]
+    ax = panels_of(rare_growth.FIGURE, changed)["ratio"]
     assert_estimates(estimates(ax)["coarse labels"], part(changed, "coarse", "ratio"), KS, style.PALETTE["coarse"])
     assert "slope -1.50 [-1.75, -1.25]" in legend(ax)
     assert ax.get_ylim()[1] > 40
@@ -116,8 +116,8 @@ def test_full_size_can_be_read(table) -> None:
     rows = [{"part": "ratio", "k": k, "value": 0.4 / k, "low": 0.3 / k, "high": 0.5 / k} for k in ks]
     rows.append({"part": "slope", "value": -1.0, "low": -1.25, "high": -0.75, "intercept": np.log(0.4)})
     full = pd.DataFrame([{"model": model} | row for model in MODELS for row in rows])
-    figure = style.paint(rare_growth, full)
-    assert_readable(figure)
+    figure = rare_growth.FIGURE.paint(full)
+    check_readable(rare_growth.FIGURE, figure)
     assert shown_ticks(figure.axes[0].get_xticklabels()) == [str(k) for k in ks]
 
 
@@ -126,7 +126,7 @@ def test_responses_that_shrink_are_drawn(table) -> None:
     changed = table.copy()
     row = part(table, "coarse", "ratio").index[0]
     changed.loc[row, ["value", "low", "high"]] = -0.1, -0.3, 0.1
-    ax = panels_of(rare_growth, changed)["ratio"]
+    ax = panels_of(rare_growth.FIGURE, changed)["ratio"]
     shown = changed[(changed.part == "ratio") & (changed.value > 0)]
     assert_inside(ax, shown.k, shown.value)
     assert ax.get_ylim()[0] > 0
@@ -137,8 +137,8 @@ def test_one_replica_has_no_interval(made) -> None:
         type(run)(run.config.replace({"replicas": 1}), run.folder, run.coarse.isel(replica=[0]), run.fine.isel(replica=[0]), {})
         for run in made.runs("rare_growth")
     ]
-    table = read_back(rare_growth.compute(made.config, runs))
+    table = as_drawn(rare_growth.compute(made.config, Inputs(runs)))
     assert table.low.isna().all()
-    ax = panels_of(rare_growth, table)["ratio"]
+    ax = panels_of(rare_growth.FIGURE, table)["ratio"]
     assert_inside(ax, KS, table.value[table.part == "ratio"])
     assert not any("nan" in text for text in legend(ax))

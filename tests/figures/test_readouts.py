@@ -1,19 +1,17 @@
 """The figure of readouts: the same networks, read in five ways."""
 
-from typing import get_args
-
 import numpy as np
 import pandas as pd
 import pytest
 from drawn import assert_estimates, assert_inside, estimates, legend, panels_of, shown_ticks
 from matplotlib.colors import same_color
 
+import theory_sim as ts
 from theory_sim import stats
-from theory_sim.config import Readout
-from theory_sim.figures import readouts, style
-from theory_sim.runs.run import run as experiment
+from theory_sim.figures import readouts
+from theory_sim.figures.common import style
 
-MODELS, KINDS, READOUTS = ("coarse", "fine"), ("easy", "hard"), list(get_args(Readout))
+MODELS, KINDS, READOUTS = ("coarse", "fine"), ("easy", "hard"), list(ALL_READOUTS)
 
 
 def rows_of(table: pd.DataFrame, model: str, kind: str) -> pd.DataFrame:
@@ -24,7 +22,7 @@ def rows_of(table: pd.DataFrame, model: str, kind: str) -> pd.DataFrame:
 @pytest.mark.parametrize("model", MODELS)
 def test_values_and_intervals_are_those_of_the_evaluation(model, kind, table, tiny, result) -> None:
     ((_, config),) = readouts.needs(tiny.config).evaluations
-    tested = experiment.evaluate_on(result, config, "cpu").sel(model=model, kind=kind)
+    tested = ts.evaluate_on(result, config, "cpu").sel(model=model, kind=kind)
     rows = rows_of(table, model, kind)
     assert list(rows.readout) == READOUTS
     for row in rows.itertuples():
@@ -75,5 +73,5 @@ def test_other_numbers_give_another_picture(table) -> None:
     changed = table.copy()
     changed.loc[rows_of(table, "fine", "hard").index[1], ["value", "low", "high"]] = 0.625, 0.5, 0.75
     rows = rows_of(changed, "fine", "hard")
-    drawn = estimates(panels_of(readouts, changed)["error"])["fine labels, hard"]
+    drawn = estimates(panels_of(readouts.FIGURE, changed)["error"])["fine labels, hard"]
     assert_estimates(drawn, rows, np.arange(len(READOUTS)) + 0.14, style.PALETTE["fine"], flat=True)

@@ -7,7 +7,9 @@ from made_up import IMAGE_KINDS, image_table
 from matplotlib.container import ErrorbarContainer
 
 from theory_sim.config import Config
-from theory_sim.figures import gallery, real_granularity, style
+from theory_sim.figures import Inputs, real_granularity
+from theory_sim.figures.gallery.making import tables
+from theory_sim.figures.gallery.source import Source
 from theory_sim.runtime.errors import InputError
 
 
@@ -17,7 +19,7 @@ def study() -> pd.DataFrame:
 
 
 def test_the_longest_full_finetuning_is_kept(study):
-    table = real_granularity.compute(Config(), [], [study])
+    table = real_granularity.compute(Config(), Inputs(image_studies=[study]))
     assert len(table) == len(IMAGE_KINDS) * 2
     assert set(table.transfer_steps) == {3}
     assert set(table.label_function) == set(IMAGE_KINDS)
@@ -25,8 +27,8 @@ def test_the_longest_full_finetuning_is_kept(study):
 
 
 def test_every_estimate_is_drawn_with_its_interval(study):
-    table = real_granularity.compute(Config(), [], [study])
-    for ax in style.paint(real_granularity, table).axes:
+    table = real_granularity.compute(Config(), Inputs(image_studies=[study]))
+    for ax in real_granularity.FIGURE.paint(table).axes:
         own = table[table.samples == ax.get_label()]
         bars = [c for c in ax.containers if isinstance(c, ErrorbarContainer)]
         drawn = np.concatenate([bar[0].get_xydata() for bar in bars])
@@ -42,7 +44,7 @@ def test_every_estimate_is_drawn_with_its_interval(study):
 
 def test_the_newest_table_is_read_and_others_are_refused(study, tmp_path):
     def table():
-        ((_, made),) = gallery.tables([real_granularity], gallery.Source(Config(), tmp_path, "cpu"))
+        ((_, made),) = tables([real_granularity.FIGURE], Source(Config(), tmp_path, "cpu"))
         return made
 
     with pytest.raises(InputError, match=r"digits/…/results.csv; theory-sim pretrain configs/digits.yaml --out .* makes it"):
@@ -50,7 +52,7 @@ def test_the_newest_table_is_read_and_others_are_refused(study, tmp_path):
     folder = tmp_path / "digits" / "0123"
     folder.mkdir(parents=True)
     study.to_csv(folder / "results.csv", index=False)
-    pd.testing.assert_frame_equal(table(), real_granularity.compute(Config(), [], [study]))
+    pd.testing.assert_frame_equal(table(), real_granularity.compute(Config(), Inputs(image_studies=[study])))
     study.drop(columns="kind").to_csv(folder / "results.csv", index=False)
     with pytest.raises(
         InputError,

@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from drawn import assert_estimates, assert_inside, assert_readable, estimates, legend, panels_of, read_back, shown_ticks
+from drawn import assert_estimates, assert_inside, estimates, legend, panels_of, shown_ticks
 from matplotlib.colors import same_color
 
 from theory_sim.config import Config
-from theory_sim.figures import responses, style
+from theory_sim.figures import Inputs, responses
+from theory_sim.figures.common import style
 from theory_sim.runs.results import Results
+from theory_sim.testing.figures import as_drawn, check_readable
 
 MODELS = ("coarse", "fine")
 
@@ -70,9 +72,9 @@ def test_full_size_can_be_read() -> None:
         return xr.Dataset({"response": response}, attrs={"model": model, "labels": labels})
 
     full = Results(config, Path(), data("coarse", "level(1)", 2), data("fine", "leaf", 18), {})
-    table = read_back(responses.compute(config, [full]))
-    figure = style.paint(responses, table)
-    assert_readable(figure)
+    table = as_drawn(responses.compute(config, Inputs([full])))
+    figure = responses.FIGURE.paint(table)
+    check_readable(responses.FIGURE, figure)
     assert table.feature.nunique() == len(figure.axes[0].get_xticklabels()) == 20
 
 
@@ -80,7 +82,7 @@ def test_other_numbers_give_another_picture(table) -> None:
     changed = table.copy()
     row = table.index[(table.model == "fine") & (table.feature == "2,3") & (table.heads == "own")]
     changed.loc[row, ["value", "low", "high"]] = 7.0, 6.0, 9.0
-    ax = panels_of(responses, changed)["fine"]
+    ax = panels_of(responses.FIGURE, changed)["fine"]
     at = list(table.feature.unique()).index("2,3")
     assert [at, 7.0] in estimates(ax)["own rare"][0].get_xydata().tolist()
     assert ax.get_ylim()[1] > 9

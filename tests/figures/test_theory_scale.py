@@ -14,7 +14,10 @@ from matplotlib.colors import same_color
 
 from theory_sim import stats
 from theory_sim.config import load_config
-from theory_sim.figures import gallery, style, theory_scale
+from theory_sim.figures import Inputs, theory_scale
+from theory_sim.figures.common import style
+from theory_sim.figures.common.claims import MODELS
+from theory_sim.figures.gallery.costs import cost_of_run
 from theory_sim.runs.run import run
 
 FILE = Path(__file__).parent.parent.parent / "configs" / "theory_scale.yaml"
@@ -39,14 +42,14 @@ def results(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def table(results):
-    return theory_scale.compute(results[0].config, results)
+    return theory_scale.compute(results[0].config, Inputs(results))
 
 
 @pytest.fixture(scope="module")
 def axes(table):
     with matplotlib.rc_context():
         style.use()
-        return {ax.get_label(): ax for ax in style.paint(theory_scale, table).axes}
+        return {ax.get_label(): ax for ax in theory_scale.FIGURE.paint(table).axes}
 
 
 def test_runs_are_the_theorys_and_the_shipped_file_is_one_of_them():
@@ -95,7 +98,7 @@ def test_points_and_lines_are_the_table(table, axes):
     for panel, ax in axes.items():
         own = table[table.panel == panel]
         containers = {c.get_label(): c for c in ax.containers}
-        for model in theory_scale.MODELS:
+        for model in MODELS:
             rows = own[own.model == model].sort_values("dim")
             marker, _, (bars,) = containers[f"{model} labels"]
             assert marker.get_xydata().tolist() == rows[["dim", "value"]].values.tolist()
@@ -115,7 +118,7 @@ def test_other_numbers_give_another_picture(table):
     changed = table.copy()
     row = changed.index[(changed.model == "fine") & (changed.panel == "few")][0]
     changed.loc[row, "value"] = 0.321
-    figure = style.paint(theory_scale, changed)
+    figure = theory_scale.FIGURE.paint(changed)
     drawn = [y for ax in figure.axes for c in ax.containers for y in c[0].get_ydata()]
     assert 0.321 in drawn
     assert isinstance(changed, pd.DataFrame)
@@ -123,6 +126,6 @@ def test_other_numbers_give_another_picture(table):
 
 def test_the_cost_of_its_runs_can_be_told() -> None:
     """For the progress bar: m is the word `theory`, and grows with the dimension far beyond what is drawn."""
-    costs = [gallery._cost(theory_scale.at(dim, "many")) for dim in theory_scale.DIMS]
+    costs = [cost_of_run(theory_scale.at(dim, "many")) for dim in theory_scale.DIMS]
     assert costs == sorted(costs)
     assert costs[-1] / costs[0] == pytest.approx(4096 / 128, rel=0.5)

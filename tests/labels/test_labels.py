@@ -8,7 +8,7 @@ from hypothesis import given
 
 from theory_sim import testing
 from theory_sim.labels.alignment import alignment
-from theory_sim.labels.functions import label_function
+from theory_sim.labels.functions import kind_of, label_function
 from theory_sim.labels.tree import LabelTree
 from theory_sim.runtime.errors import InputError
 
@@ -150,3 +150,9 @@ def test_alignment_counts_by_hand():
 def test_wrong_names_and_arguments_are_refused(text):
     with pytest.raises(InputError):
         label_function(text, TREE)
+
+
+def test_the_kind_of_a_label_function_is_its_registered_name() -> None:
+    assert [kind_of(text) for text in ("leaf", "split(2, 8)", " sample-id ")] == ["leaf", "split", "sample-id"]
+    with pytest.raises(InputError, match="'2 levels' is no label function"):
+        kind_of("2 levels")

@@ -10,7 +10,7 @@ import pytest
 from theory_sim import cli
 from theory_sim.pretraining.datasets import IMAGE_SOURCES, Data
 from theory_sim.runtime import plugins
-from theory_sim.testing_image_sources import check_image_source
+from theory_sim.testing.image_sources import check_image_source
 
 PLUGIN = Path(__file__).parent / "image_source.py"
 STUDY = """

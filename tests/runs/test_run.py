@@ -26,10 +26,10 @@ from torch import Tensor
 
 from theory_sim import cli
 from theory_sim.config import Config, load_config
-from theory_sim.runs import run as run_module
 from theory_sim.runs.folder import results_folder
 from theory_sim.runs.results import load_results
 from theory_sim.runs.run import run
+from theory_sim.runs.run import run as run_module
 from theory_sim.runtime import storage
 from theory_sim.runtime.errors import DivergedError, InputError
 from theory_sim.runtime.progress import Progress

@@ -126,6 +126,7 @@ def test_answers_follow_from_the_numbers(falls: tuple[float, float], spread: flo
     answer = answer_to(errors, tmp_path)
     assert [*(v.answer for v in answer.verdicts), answer.answer] == expected
     assert [v.name for v in answer.verdicts] == ["noise, seed=0", "noise, seed=1"]
+    assert [(v.comparison, v.key, v.value) for v in answer.verdicts] == [("noise", "seed", 0), ("noise", "seed", 1)]
     assert "2 comparisons" in answer.basis
     for verdict, fall in zip(answer.verdicts, falls, strict=True):
         assert verdict.estimate.value == pytest.approx(fall)

@@ -1,85 +1,83 @@
-"""The gallery: figures."""
+"""The command that draws the figures."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from theory_sim.cli.program import Device, app, new_console
+from theory_sim.cli.program import Device, Plugin, app, new_console
 from theory_sim.config import load_config
+from theory_sim.runtime import plugins
 from theory_sim.runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from theory_sim.figures import Figure
+    from theory_sim.figures.gallery.source import Source
 
 
 @app.command()
 def figures(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME ...]", help="Figures to draw; all without it.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME ...]", help="Figures to draw; by default all.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the pictures: paper_figs, or figures_smoke with --smoke.")] = None,
     results: Annotated[Path, typer.Option(help="Folder of the runs; finished ones are loaded.")] = Path("results"),
     config: Annotated[Path | None, typer.Option(help="A YAML file that all runs derive from; the default configuration.")] = None,
+    plugin: Plugin = None,
     device: Device = "auto",
-    smoke: Annotated[bool, typer.Option("--smoke", help="At toy size: that all figures draw, not what is true.")] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="At toy size: shows that all figures draw, not what is true.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Draw nothing: compute, and compare with the CSV files there.")] = False,
-    list_: Annotated[
-        bool, typer.Option("--list", help="What there is, and what each figure needs that is not there yet.")
-    ] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List the figures, and what each needs that is missing.")] = False,
 ) -> int:
     """Draw the figures: PDF, PNG, the numbers as CSV, and a page of all. Exit 1: --check found other numbers."""
-    gallery = _gallery()
-    from theory_sim.figures.compare import differing
+    try:
+        from theory_sim.figures.common import style
+        from theory_sim.figures.gallery import compare, drawing, making, needed, page
+        from theory_sim.figures.gallery.source import SMOKE, Source
+    except ModuleNotFoundError as error:
+        raise InputError(f"figures need the package {error.name}: pip install 'theory-sim[figures]'") from None
     from theory_sim.runtime.progress import progress_bar
 
+    plugins.load([plugins.resolved(name, Path.cwd()) for name in plugin or []])
+    style.use()
     if smoke and config is not None:
         raise InputError("--smoke has a configuration of its own: leave --config out")
-    base = gallery.SMOKE if smoke else load_config(config)
+    base = SMOKE if smoke else load_config(config)
     folder = out or Path("figures_smoke" if smoke else "paper_figs")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file, not a folder for pictures")
-    source = gallery.Source(base, results, device, smoke)
-    modules = gallery.chosen(names or [])
+    source = Source(base, results, device, smoke)
+    wanted = needed.chosen(names or [])
     if list_:
-        new_console().print(_figures_table(gallery, modules, source))
+        new_console().print(_figures_table(wanted, source))
         return 0
-    waiting = {} if names else {m.NAME: why for m in modules if (why := gallery.waiting(m, source)) is not None}
-    modules = [module for module in modules if module.NAME not in waiting]
-    with progress_bar() as show:
-        made = gallery.tables(modules, source, show)
+    waiting = {} if names else {figure.name: why for figure in wanted if (why := needed.waiting(figure, source)) is not None}
+    wanted = [figure for figure in wanted if figure.name not in waiting]
+    with progress_bar() as on_progress:
+        made = making.tables(wanted, source, on_progress)
         if check:
-            found = {module.NAME: differing(module, table, folder) for module, table in made}
+            found = {figure.name: compare.differing(figure, table, folder) for figure, table in made}
         else:
-            gallery.draw(made, folder)
+            drawing.draw(made, folder)
     if check:
         lines = [f"{name}: {difference or 'the same'}" for name, difference in found.items()]
     else:
-        lines = [f"{folder / module.NAME}: pdf, png, csv" for module in modules]
-        command = "theory-sim figures" + " --smoke" * smoke + (f" --config {config}" if config else "")
-        gallery.write_page(modules, source, command, folder)
+        lines = [f"{folder / figure.name}: pdf, png, csv" for figure in wanted]
+        options = [*(["--smoke"] if smoke else []), *([f"--config {config}"] if config else [])]
+        options += [f"--plugin {name}" for name in plugin or []]
+        page.write_page(wanted, source, " ".join(["theory-sim figures", *options]), folder)
     print("\n".join([*lines, *(f"{name}: waits, {reason}" for name, reason in waiting.items())]))
     return 1 if check and any(found.values()) else 0
 
 
-def _gallery() -> Any:
-    """The gallery's module; what it draws with is an extra."""
-    try:
-        from theory_sim.figures import gallery, style
-    except ModuleNotFoundError as error:
-        raise InputError(f"figures need the package {error.name}: pip install 'theory-sim[figures]'") from None
-    style.use()
-    return gallery
+def _figures_table(figures: "list[Figure]", source: "Source") -> Table:
+    from theory_sim.figures.gallery.needed import work
 
-
-def _figures_table(gallery: Any, modules: list[Any], source: Any) -> Table:
     table = Table("figure", "shows", "runs", "evaluations", "to be made")
-    for module in modules:
-        needed = gallery.work([module], source)
+    for figure in figures:
+        needed = work([figure], source)
         left = needed.left()
         missing = len(left.runs) + len(left.evaluations)
         reasons = [str(reason) for reason in left.studies.values()]
-        table.add_row(
-            module.NAME,
-            module.__doc__.splitlines()[0],
-            str(len(needed.runs)),
-            str(len(needed.evaluations)),
-            "; ".join(reasons) or str(missing or "nothing"),
-        )
+        to_be_made = "; ".join(reasons) or str(missing or "nothing")
+        table.add_row(figure.name, figure.summary, str(len(needed.runs)), str(len(needed.evaluations)), to_be_made)
     return table

@@ -85,10 +85,11 @@ def _engines() -> Iterator[Listed]:
 
 
 def _figures() -> Iterator[Listed]:
-    from theory_sim.cli.figures import _gallery
-
-    for module in _gallery().chosen([]):
-        yield Listed(module.NAME, _first_line(module.__doc__), module.__name__)
+    try:
+        from theory_sim.figures import FIGURES
+    except ModuleNotFoundError as error:
+        raise InputError(f"figures need the package {error.name}: pip install 'theory-sim[figures]'") from None
+    return registered(FIGURES, lambda figure: figure.summary)
 
 
 def _studies() -> Iterator[Listed]:

@@ -155,18 +155,27 @@ class Verdict:
     """A comparison, decided.
 
     Attributes:
-        name: of the comparison, and the value where there is one for each.
+        comparison: name of the comparison.
+        key: the key of the grids whose values each have a decision of their own; None: there is one decision.
+        value: its value.
         estimate: by how much the error falls, with its simultaneous interval and its own p-value.
         p_holm: the p-value adjusted for all comparisons of the study; None where there is no number.
         at_least: the smallest fall that would matter.
         answer: what follows.
     """
 
-    name: str
+    comparison: str
+    key: str | None
+    value: Any
     estimate: Estimate
     p_holm: float | None
     at_least: float
     answer: Answer
+
+    @property
+    def name(self) -> str:
+        """The name of the comparison, with the key and its value if there are any: ``coarse → fine, data.noise=0.5``."""
+        return self.comparison if self.key is None else f"{self.comparison}, {self.key}={self.value}"
 
 
 @dataclass(frozen=True)
@@ -243,7 +252,8 @@ def run_study(
     done = sweep(config, study.grids_at(smoke), out, device, jobs, scheduler, on_progress)
     answer = decide_study(study, done, smoke)
     about = {"study": study.name, "question": study.question, "smoke": smoke}
-    write_json(done.folder / "verdict.json", about | asdict(answer))
+    verdicts = [{"name": verdict.name} | asdict(verdict) for verdict in answer.verdicts]
+    write_json(done.folder / "verdict.json", about | asdict(answer) | {"verdicts": verdicts})
     return done, answer
 
 
@@ -273,7 +283,15 @@ def decide_study(study: Study, done: "Sweep", smoke: bool = False) -> StudyAnswe
     p = holm([1.0 if e.p is None else e.p for e in estimates])
     at_least = [pair.comparison.at_least for pair in pairs]
     verdicts = [
-        Verdict(pair.name, e, None if e.p is None else float(adjusted), least, _answer(e, float(adjusted), least, alpha))
+        Verdict(
+            pair.comparison.name,
+            pair.comparison.for_each,
+            pair.value,
+            e,
+            p_holm=None if e.p is None else float(adjusted),
+            at_least=least,
+            answer=_answer(e, float(adjusted), least, alpha),
+        )
         for pair, e, adjusted, least in zip(pairs, estimates, p, at_least, strict=True)
     ]
     answers = {verdict.answer for verdict in verdicts}

@@ -1,0 +1,169 @@
+"""The contract `Figure`, what it needs and gets, and the registry of all figures."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Required, TypedDict
+
+import matplotlib.figure
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+
+from theory_sim.config import Config
+from theory_sim.runs.results import Results
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.registry import Registry
+from theory_sim.studies.study import StudyAnswer
+
+Size = tuple[float, float]
+"""Width and height, in inches."""
+
+Panels = Mapping[str, Axes]
+"""The panels of a figure by the names in its layout."""
+
+
+class Layout(TypedDict, total=False):
+    """Arguments of `matplotlib.figure.Figure.subplot_mosaic`."""
+
+    mosaic: Required[list[list[str]]]
+    """Names of the panels, row by row; ``"."`` leaves a place empty."""
+    width_ratios: list[float]
+    height_ratios: list[float]
+    sharex: bool
+    sharey: bool
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a figure is drawn from.
+
+    Attributes:
+        runs: configurations to train.
+        evaluations: (index of a run, configuration of the test samples): further tests of that run's networks.
+        image_studies: names of studies on real images (``theory-sim pretrain``).
+        studies: names of the simulator's studies (``theory-sim study``).
+    """
+
+    runs: list[Config] = field(default_factory=list)
+    evaluations: list[tuple[int, Config]] = field(default_factory=list)
+    image_studies: list[str] = field(default_factory=list)
+    studies: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class StudyTables:
+    """A finished study of the simulator.
+
+    Attributes:
+        config: the configuration that its cells share.
+        cells: one row per cell and claim, see `theory_sim.studies.tables`.
+        replicas: one row per cell, replica, model, kind of test samples and readout, see there.
+        answer: the study's answer, decided anew from the tables: bounds and comparisons may change while the tables do not.
+    """
+
+    config: Config
+    cells: pd.DataFrame
+    replicas: pd.DataFrame
+    answer: StudyAnswer
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a figure gets: the results of each entry of its `Needs`, in the same order.
+
+    Attributes:
+        runs: results of the runs.
+        evaluations: the further tests, as `theory_sim.runs.run.evaluate_on` returns them.
+        image_studies: the tables of the image studies.
+        studies: the tables of the simulator's studies.
+    """
+
+    runs: Sequence[Results] = ()
+    evaluations: Sequence[xr.Dataset] = ()
+    image_studies: Sequence[pd.DataFrame] = ()
+    studies: Sequence[StudyTables] = ()
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure.
+
+    Attributes:
+        name: file name without suffix, and the name on the command line.
+        summary: one sentence for ``theory-sim figures --list``.
+        caption: explains the picture to a reader who has no other text.
+        size: width and height in inches, the width `theory_sim.figures.common.style.PAGE` or ``COLUMN``; a function of the
+            table if the number of rows decides the height.
+        layout: the panels; a function of the table if its rows decide how many there are.
+        needs: returns the runs, evaluations and studies that the figure is drawn from, given the configuration that all runs
+            derive from.
+        compute: returns a tidy table of the numbers to draw. It gets the same configuration and what `needs` asked for; it
+            does not train.
+        draw: draws the table, and nothing else, into the panels. It gets the table read back from its CSV file, so that the
+            file holds exactly the numbers that are drawn.
+        cost: time and memory that the runs take, in words, if they are too expensive to make unless the figure is named.
+    """
+
+    name: str
+    summary: str
+    caption: str
+    size: Size | Callable[[pd.DataFrame], Size]
+    layout: Layout | Callable[[pd.DataFrame], Layout]
+    needs: Callable[[Config], Needs]
+    compute: Callable[[Config, Inputs], pd.DataFrame]
+    draw: Callable[[pd.DataFrame, Panels], None]
+    cost: str | None = None
+
+    def size_of(self, table: pd.DataFrame) -> Size:
+        """Width and height in inches for a table."""
+        return self.size(table) if callable(self.size) else self.size
+
+    def layout_of(self, table: pd.DataFrame) -> Layout:
+        """The panels for a table."""
+        return self.layout(table) if callable(self.layout) else self.layout
+
+    def paint(self, table: pd.DataFrame) -> matplotlib.figure.Figure:
+        """The picture of a table. It is made outside pyplot: no window opens, and nothing has to be closed."""
+        picture = matplotlib.figure.Figure(figsize=self.size_of(table), layout="constrained")
+        layout: Mapping[str, Any] = self.layout_of(table)
+        self.draw(table, picture.subplot_mosaic(**layout))
+        return picture
+
+
+FIGURES: Registry[Figure] = Registry(
+    "figure",
+    [
+        f"theory_sim.figures.{module}"
+        for module in (
+            "data_model",
+            "correlations",
+            "prediction",
+            "theorems",
+            "responses",
+            "rare_growth",
+            "dimension",
+            "phase",
+            "lucky_sets",
+            "readouts",
+            "imagenet21k_levels",
+            "granularity",
+            "real_granularity",
+            "studies",
+            "assumptions",
+            "theory_scale",
+        )
+    ],
+)
+"""All figures by name, in the order of the gallery; a plugin's come last."""
+
+
+def register(figure: Figure) -> Figure:
+    """Add a figure to the gallery.
+
+    Raises:
+        InputError: its name is no plain file name, or another module has registered it.
+    """
+    if re.fullmatch(r"[a-z]\w*", figure.name) is None:
+        raise InputError(f"figure '{figure.name}': a name is a lower-case letter, then letters, digits and underscores")
+    return FIGURES.add(figure.name, figure, source=figure.compute)

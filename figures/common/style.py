@@ -1,0 +1,116 @@
+"""The style of all figures: sizes, fonts, one colour per role, and the marks that several figures share."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.container import Container
+
+Mark = Artist | Container
+"""What a legend can explain."""
+
+PAGE = 6.75
+"""Text width of a two-column paper, in inches. Figures are drawn at their final scale."""
+
+COLUMN = 3.3
+"""Width of one of its columns, in inches."""
+
+PALETTE = {
+    "common": "#0077BB",
+    "rare": "#D55E00",
+    "coarse": "#882255",
+    "fine": "#332288",
+    "noise": "#999999",
+    "bound": "#000000",
+}
+"""The colour of each role, in every figure. They are chosen from Okabe & Ito's and Tol's sets to maximise the smallest distance
+under normal sight and simulated protanopia, deuteranopia and tritanopia; a test checks that distance."""
+
+BOUND: dict[str, Any] = {"color": PALETTE["bound"], "linewidth": 0.6, "linestyle": (0, (1, 1.5))}
+"""The line of a bound."""
+
+DASHED: tuple[int, tuple[float, float]] = (0, (3, 2))
+"""The dashes of predictions, easy samples and baselines."""
+
+LEVELS = LinearSegmentedColormap.from_list("levels", ["#FFFFFF", "#1A1A1A"])
+"""Colour map of numbers from 0 up, without the hues of the roles, so that these can mark its cells."""
+
+SIGNED = LinearSegmentedColormap.from_list("signed", ["#8C510A", "#FFFFFF", "#1A1A1A"])
+"""Colour map of numbers of either sign, 0 in the middle, without the hues of the roles."""
+
+_RC = {
+    "figure.dpi": 150,
+    "savefig.dpi": 150,
+    # DejaVu is part of matplotlib: every machine has the same glyphs, and writes the same bytes.
+    "font.family": "DejaVu Sans",
+    "mathtext.fontset": "dejavusans",
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "axes.titlesize": 8.5,
+    "axes.titlelocation": "left",
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "axes.linewidth": 0.7,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
+    "lines.linewidth": 1.5,
+    "lines.solid_capstyle": "butt",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    # PDF files embed TrueType fonts: the text can be searched and edited, and publishers accept it.
+    "pdf.fonttype": 42,
+}
+
+
+def use() -> None:
+    """Set the style. Call it once per process, before drawing or saving."""
+    sns.set_theme("paper", "ticks", rc=_RC)
+
+
+def band(ax: Axes, table: pd.DataFrame, x: str, color: str, **line: Any) -> None:
+    """Draw a line through the columns `x` and ``value``, and a band from ``low`` to ``high``."""
+    ax.fill_between(table[x], table["low"], table["high"], color=color, alpha=0.2, linewidth=0)
+    ax.plot(table[x], table["value"], color=color, **line)
+
+
+def bound(ax: Axes, y: float, label: str) -> None:
+    """Draw a thin line at a bound, with its label at the right, outside the panel."""
+    ax.axhline(y, zorder=1, label="bound", **BOUND)
+    ax.annotate(label, (1, y), (3, 0), ("axes fraction", "data"), "offset points", va="center", fontsize=7)
+
+
+def estimates(ax: Axes, table: pd.DataFrame, x: str, color: str, **look: Any) -> None:
+    """Draw markers at ``value`` with bars from ``low`` to ``high``; a marker has no bar where the interval is undefined."""
+    reach = [(table["value"] - table["low"]).fillna(0).clip(lower=0), (table["high"] - table["value"]).fillna(0).clip(lower=0)]
+    style: dict[str, Any] = {"marker": "o", "markersize": 4, "capsize": 2, "elinewidth": 1, "zorder": 4, "linestyle": "none"}
+    ax.errorbar(table[x], table["value"], reach, color=color, **style | look)
+
+
+def steps(ax: Axes, last: int) -> None:
+    """Make the x axis one of training steps: linear from 0 to 1, logarithmic beyond."""
+    ax.set_xscale("symlog", linthresh=1, linscale=0.4)
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.minorticks_off()
+    # Room for markers and texts at the last step.
+    ax.set_xlim(0, 1.3 * max(1, last))
+    ax.set_xlabel("training step")
+
+
+def legend(ax: Axes, entries: Mapping[str, Mark], ncols: int, **look: Any) -> None:
+    """Draw the figure's legend below its panels. Its columns are filled one after the other."""
+    handles: Any = list(entries.values())
+    ax.figure.legend(handles, list(entries), loc="outside lower center", ncols=ncols, **look)
+
+
+def entries_of(ax: Axes) -> dict[str, Mark]:
+    """The labelled marks of a panel, by label."""
+    handles, labels = ax.get_legend_handles_labels()
+    return dict(zip(labels, handles, strict=True))

@@ -1,0 +1,82 @@
+"""Finds the tables of finished studies, of the simulator and on real images."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from theory_sim.config import Config
+from theory_sim.figures.common.figure import StudyTables
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.progress import Progress
+from theory_sim.studies.study import decide_study, load_study, run_study
+
+_IMAGE_COLUMNS = {"kind", "transfer", "samples", "classes", "error", "baseline_error"}
+
+
+class NotMadeError(InputError):
+    """A study has no tables yet, or none of this version. The message names the command that makes them."""
+
+
+def find_study(name: str, out: Path, device: str = "auto", smoke: bool = False) -> StudyTables:
+    """Find the tables of a study by its configuration, its grids and the version of the code.
+
+    Args:
+        name: of the study.
+        out: folder of all results.
+        device: the device that it was run on, see `theory_sim.runs.run.choose_device`.
+        smoke: whether it was run at its small size.
+
+    Raises:
+        NotMadeError: there are none.
+        InputError: there is no such study, or a package that reads tables is missing.
+    """
+    # Tables need the extra `sweep`: without it the figures of studies wait, and all others are drawn.
+    from theory_sim.studies.sweep import find_sweep
+
+    study = load_study(name)
+    config = study.configuration(smoke)
+    done = find_sweep(config, study.grids_at(smoke), out, device)
+    if done is None:
+        place = out / f"{config.name}-sweep"
+        others = any(place.glob("*/cells.parquet"))
+        what = f"the tables in {place} are of another version or size" if others else f"there are no tables in {place}"
+        raise NotMadeError(f"{what}; {study_command(name, out, smoke)} makes them")
+    return StudyTables(config, done.read("cells"), done.read("replicas"), decide_study(study, done, smoke))
+
+
+def run_small(name: str, out: Path, device: str, on_progress: Callable[[Progress], None]) -> None:
+    """Run a study at its small size, in this process: starting others would take longer than its cells."""
+    run_study(load_study(name), True, out, device, jobs=0, on_progress=on_progress)
+
+
+def study_cells(name: str, smoke: bool) -> list[Config]:
+    """The configurations of a study's cells."""
+    return [cell.config for cell in load_study(name).cells(smoke)]
+
+
+def study_command(name: str, out: Path, smoke: bool = False) -> str:
+    """The command that makes the tables of a study."""
+    return f"theory-sim study {name}" + " --smoke" * smoke + (f" --out {out}" if out != Path("results") else "")
+
+
+def image_command(name: str, out: Path) -> str:
+    """The command that makes the table of a study on real images."""
+    return f"theory-sim pretrain configs/{name}.yaml" + (f" --out {out}" if out != Path("results") else "")
+
+
+def image_table(name: str, out: Path) -> pd.DataFrame:
+    """The newest table of a study on real images.
+
+    Raises:
+        NotMadeError: there is none, or it lacks a column that is drawn.
+    """
+    command = image_command(name, out)
+    found = sorted((out / name).glob("*/results.csv"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise NotMadeError(f"there is no {out / name}/…/results.csv; {command} makes it")
+    table = pd.read_csv(found[-1])
+    if missing := _IMAGE_COLUMNS - set(table):
+        absent = ", ".join(sorted(missing))
+        raise NotMadeError(f"{found[-1]} is of another version, without the column {absent}; {command} makes it anew")
+    return table
