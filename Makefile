@@ -12,16 +12,11 @@ test: $(VENV)/installed lint
 	$(BIN)/theory-sim verify configs/small.yaml --out $(VENV)/results
 	$(BIN)/pytest -n 2
 
-# import-linter reads one folder, so it checks a copy with figures/ in its installed place, theory_sim/figures.
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	rm -rf $(VENV)/imports
-	mkdir $(VENV)/imports
-	cp -r theory_sim $(VENV)/imports
-	cp -r figures $(VENV)/imports/theory_sim
-	cd $(VENV)/imports && ../bin/lint-imports --no-logo ../../pyproject.toml
+	$(BIN)/lint-imports
 
 figures: $(VENV)/installed
 	$(BIN)/theory-sim figures

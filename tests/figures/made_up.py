@@ -81,7 +81,7 @@ def _rows(id_: str, cell: Cell, config: Config, seed: int) -> dict[str, list[dic
     coarse, fine = rng.choice([0.1, 0.5, 0.8]), rng.choice([0, 0.04, 0.4])
     level = {"coarse": {"easy": 0.004, "hard": coarse}, "fine": {"easy": 0.0, "hard": fine}}
     replicas, claims = [], []
-    for model, labels in (("coarse", "level(1)"), ("fine", cell.config.labels.fine)):
+    for model, labels in (("coarse", "level(1)"), ("fine", cell.config.labels["fine"])):
         classes = label_function(labels, cell.config.label_tree, cell.config.data.training_samples).n_classes
         for kind, p in level[model].items():
             share = rng.binomial(n, np.clip(p + rng.normal(0, 0.02 if p else 0, config.replicas), 0, 1)) / n

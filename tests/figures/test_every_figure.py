@@ -8,10 +8,10 @@ import pytest
 from toy_runs import DRAWN
 
 import theory_sim.figures
-from theory_sim import testing_figures
 from theory_sim.config import Config
 from theory_sim.figures import FIGURES, Figure
 from theory_sim.figures.gallery.source import SMOKE
+from theory_sim.testing import figures as conformance
 
 PUBLISHED = Path(__file__).parents[2] / "paper_figs"
 
@@ -23,31 +23,31 @@ def figure(request: pytest.FixtureRequest) -> Figure:
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_texts_and_needs(name: str) -> None:
-    testing_figures.check_texts(FIGURES[name])
+    conformance.check_texts(FIGURES[name])
     for config in (Config(), SMOKE):
-        testing_figures.check_needs(FIGURES[name], config)
+        conformance.check_needs(FIGURES[name], config)
 
 
 def test_table(figure: Figure, made) -> None:
-    testing_figures.check_table(figure, made.computed[figure.name])
+    conformance.check_table(figure, made.computed[figure.name])
 
 
 def test_picture(figure: Figure, made) -> None:
-    testing_figures.check_picture(figure, made.tables[figure.name])
+    conformance.check_picture(figure, made.tables[figure.name])
     assert plt.get_fignums() == [], "outside pyplot"
 
 
 # One with each kind of artist: heat maps and patches, maps with path effects, bands and error bars.
 @pytest.mark.parametrize("name", ["data_model", "phase", "theorem_coarse"])
 def test_files(name: str, made, tmp_path: Path) -> None:
-    testing_figures.check_files(FIGURES[name], made.computed[name], tmp_path)
+    conformance.check_files(FIGURES[name], made.computed[name], tmp_path)
 
 
 def test_published_numbers_can_be_read_where_they_are_drawn(figure: Figure, made) -> None:
     path = PUBLISHED / f"{figure.name}.csv"
     table = pd.read_csv(path)
     assert list(table.columns) == list(made.tables[figure.name].columns), f"another version: theory-sim figures {figure.name}"
-    testing_figures.check_picture(figure, table)
+    conformance.check_picture(figure, table)
 
 
 def test_every_module_of_the_folder_registers_figures() -> None:

@@ -10,6 +10,7 @@ import theory_sim as ts
 from theory_sim import stats
 from theory_sim.figures import readouts
 from theory_sim.figures.common import style
+from theory_sim.runtime.contracts import READOUTS as ALL_READOUTS
 
 MODELS, KINDS, READOUTS = ("coarse", "fine"), ("easy", "hard"), list(ALL_READOUTS)
 

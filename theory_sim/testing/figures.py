@@ -1,10 +1,10 @@
 """Checks that a figure keeps the contract of `theory_sim.figures.Figure`; the package's own figures pass them all.
 
-    from theory_sim import testing_figures
+    from theory_sim.testing import figures
     from my_figure import FIGURE
 
     def test_my_figure(tmp_path):
-        testing_figures.check_figure(FIGURE, tmp_path)
+        figures.check_figure(FIGURE, tmp_path)
 
 Needs ``pip install theory-sim[figures]``.
 """
