@@ -13,3 +13,18 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 def folder(tmp_path: Path) -> Path:
     """Two coarse classes of two leaves of ten JPEGs."""
     return make_folder(tmp_path / "images")
+
+
+@pytest.fixture
+def settings(folder: Path) -> list[str]:
+    """A study that takes seconds."""
+    training = "steps=6, batch=8, step_size=0.05, log_every=1"
+    return [
+        "name=tiny",
+        "seeds=2",
+        f"data={{source: tree, path: {folder}, test_share: 0.3, validation_share: 0.2}}",
+        "labels.functions=[level(1), leaf]",
+        "model.width=4",
+        "pretraining={" + training.replace("=", ": ") + "}",
+        "transfer={modes: [finetune, none], steps: [2], training: {batch: 8, log_every: 1}}",
+    ]

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from image_folders import CLASSES, make_folder, save_image
+from outcome import rows
 from scipy import stats
 
 from theory_sim import cli, pretraining
@@ -25,21 +26,6 @@ from theory_sim.stats import mcnemar
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ["level(1)", "leaf", "random(3)", "cluster-within(2)"]
-
-
-@pytest.fixture
-def settings(folder: Path) -> list[str]:
-    """A study that takes seconds."""
-    training = "steps=6, batch=8, step_size=0.05, log_every=1"
-    return [
-        "name=tiny",
-        "seeds=2",
-        f"data={{source: tree, path: {folder}, test_share: 0.3, validation_share: 0.2}}",
-        "labels.functions=[level(1), leaf]",
-        "model.width=4",
-        "pretraining={" + training.replace("=", ": ") + "}",
-        "transfer={modes: [finetune, none], steps: [2], training: {batch: 8, log_every: 1}}",
-    ]
 
 
 def run(settings: list[str], out: Path, *more: str) -> study.Outcome:
@@ -68,15 +54,17 @@ def test_a_study_has_a_row_for_everything(settings, tmp_path, command):
     code, out, _ = command([*settings, f"labels.functions={json.dumps(FUNCTIONS)}", "transfer.steps=[2, 4]"])
     assert code == 0
     for text in FUNCTIONS:
-        assert text in out
-    assert "no label function differs" in out or "error" in out
+        assert text in rows(out)
+    verdict = [line.split(": ")[0] for line in out.splitlines() if line.startswith(("all test images, ", "hard images, "))]
+    transfers = ["finetune (2 steps)", "finetune (4 steps)", "argmax_parent", "sum_logits", "sum_probabilities"]
+    assert verdict == [f"{where}, {transfer}" for where in ("all test images", "hard images") for transfer in transfers]
     (results,) = (tmp_path / "out" / "tiny").glob("*/results.csv")
     table = pd.read_csv(results)
     whole = table[table.samples == "all"]
     ways = {("finetune", 2), ("finetune", 4), ("sum_logits", 0), ("sum_probabilities", 0), ("argmax_parent", 0)}
     for text in FUNCTIONS:
-        rows = whole[whole.label_function == text]
-        assert set(zip(rows.transfer, rows.transfer_steps, strict=True)) == ways
+        found = whole[whole.label_function == text]
+        assert set(zip(found.transfer, found.transfer_steps, strict=True)) == ways
     assert sorted(whole[whole.kind == "baseline"].pretraining_steps) == [6, 8, 10]
     assert set(table.kind) == {"baseline", "level", "leaf", "random", "cluster-within"}
     assert set(table.seeds) == {"0 1"}
@@ -94,6 +82,29 @@ def test_a_study_has_a_row_for_everything(settings, tmp_path, command):
     assert (lists.inside[["level(1)", "leaf", "cluster-within(2)"]] == 1).all()
     assert json.loads((results.parent / "failures.json").read_text()) == {}
     assert load_study(results.parent / "config.yaml").labels.functions == FUNCTIONS
+
+
+def test_a_mistake_in_the_program_is_no_failed_cell(settings, tmp_path, monkeypatch):
+    def train(*arguments):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(cells_module, "train", train)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        run(settings, tmp_path / "out")
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError("too large")], ids=repr)
+def test_no_room_in_memory_fails_one_cell(settings, tmp_path, monkeypatch, error):
+    honest = cells_module.train
+
+    def train(*arguments):
+        if arguments[6] == "leaf, seed 0":
+            raise error
+        return honest(*arguments)
+
+    monkeypatch.setattr(cells_module, "train", train)
+    failures = run([*settings, "seeds=1"], tmp_path / "out").failures
+    assert failures == {name: str(error) for name in ("leaf, seed 0", "leaf, seed 0, finetune", "leaf, seed 0, none")}
 
 
 def test_what_is_done_is_not_done_again(settings, tmp_path, monkeypatch):
@@ -182,7 +193,7 @@ def test_the_test_split_plays_no_part(settings, tmp_path, folder):
         for path in sorted((out / "tiny/cells").glob("*/answers.safetensors")):
             what = json.loads((path.parent / "cell.json").read_text())
             key = f"{what['what']} {what.get('training', {}).get('steps')}"
-            found |= {f"{key} {n}": v for n, v in load_checkpoint(path)[0].items() if "/validation/" in n}
+            found |= {f"{key} {n}": v for n, v in load_checkpoint(path)[0].items() if n.startswith("validation")}
         return found
 
     make_folder(tmp_path / "test", 2)

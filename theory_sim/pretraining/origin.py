@@ -7,12 +7,13 @@ from theory_sim.pretraining.config import Study
 from theory_sim.pretraining.datasets.base import IMAGE_SOURCES
 from theory_sim.runtime.provenance import code_version
 
-_MAKES_NUMBERS = ("labels", "pretraining", "runtime", "stats.py", "pretraining/data/imagenet21k_edges.txt.gz")
+MAKES_NUMBERS = ("labels", "pretraining", "runtime", "stats.py", "pretraining/data/imagenet21k_edges.txt.gz")
+"""Packages, modules and tables of the package that a study's numbers depend on."""
 
 
 def pipeline_version() -> str:
     """Package version and a digest of the packages and tables that a study's numbers depend on."""
-    return code_version(_MAKES_NUMBERS)
+    return code_version(MAKES_NUMBERS)
 
 
 @dataclass(frozen=True)

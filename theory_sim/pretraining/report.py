@@ -66,9 +66,10 @@ def _interval(row: Any, value: str, low: str, high: str) -> str:
 
 
 def verdict(outcome: Outcome) -> list[str]:
-    """What the data says of each transfer, on all test images and on the hard ones: a gain is one after Holm's correction.
+    """One line for each transfer, on all test images and on the hard ones: which label functions lower or raise the error.
 
-    A loss is one whose whole interval lies below 0; it is reported as plainly as a gain.
+    A gain counts where its interval lies above 0 and its p-value is significant after Holm's correction; a loss counts
+    where its whole interval lies below 0.
     """
     lines = []
     table = outcome.results[outcome.results.kind != "baseline"]
@@ -81,5 +82,5 @@ def verdict(outcome: Outcome) -> list[str]:
             said = [f"{', '.join(names)}: {what}" for names, what in ((helps, "lower error"), (harms, "higher error")) if names]
             where = "all test images" if samples == "all" else "hard images"
             after = f"{transfer} ({steps} steps)" if steps else str(transfer)
-            lines.append(f"{where}, {after}: " + ("; ".join(said) or "no label function differs from the baseline for sure"))
+            lines.append(f"{where}, {after}: " + ("; ".join(said) or "no label function differs significantly from the baseline"))
     return lines

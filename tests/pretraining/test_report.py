@@ -1,0 +1,78 @@
+"""Printed tables and the verdict show what ``results.csv`` holds."""
+
+import io
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from outcome import rows
+from rich.console import Console
+
+from theory_sim.pretraining import report, study
+from theory_sim.pretraining.config import Study, load_study
+
+RESULTS = {  # label function: gain_low, gain_high, p_holm
+    "helps": (0.1, 0.3, 0.01),
+    "helps too": (0.01, 0.3, 0.04),
+    "not after Holm": (0.01, 0.3, 0.06),
+    "harms": (-0.3, -0.1, 1.0),
+    "unclear": (-0.1, 0.1, 0.01),
+}
+
+
+@pytest.mark.parametrize(
+    ("functions", "said"),
+    [
+        (["helps", "not after Holm", "helps too"], "helps, helps too: lower error"),
+        (["harms", "unclear"], "harms: higher error"),
+        (["helps", "harms"], "helps: lower error; harms: higher error"),
+        (["unclear", "not after Holm"], "no label function differs significantly from the baseline"),
+    ],
+)
+def test_the_verdict_says_what_is_significant(functions, said):
+    table = []
+    for samples, transfer, steps in (("all", "finetune", 20), ("hard-misclassified", "sum_logits", 0)):
+        for name in functions:
+            low, high, p = RESULTS[name]
+            table.append({"label_function": name, "kind": "made up", "transfer": transfer, "transfer_steps": steps})
+            table[-1] |= {"samples": samples, "gain_low": low, "gain_high": high, "p_holm": p}
+    outcome = study.Outcome(Study(), Path(), [], [], {}, {}, None)
+    vars(outcome)["results"] = pd.DataFrame(table)
+    assert report.verdict(outcome) == [f"all test images, finetune (20 steps): {said}", f"hard images, sum_logits: {said}"]
+
+
+def expected_verdict(table: pd.DataFrame) -> list[str]:
+    """The verdict, from ``results.csv`` alone."""
+    lines = []
+    for samples, where in (("all", "all test images"), ("hard-misclassified", "hard images")):
+        part = table[(table.samples == samples) & (table.kind != "baseline")]
+        for transfer, steps in dict.fromkeys(zip(part.transfer, part.transfer_steps, strict=True)):
+            some = part[(part.transfer == transfer) & (part.transfer_steps == steps)]
+            lower = ", ".join(some[(some.gain_low > 0) & (some.p_holm < 0.05)].label_function)
+            higher = ", ".join(some[some.gain_high < 0].label_function)
+            said = (
+                f"{lower}: lower error" * bool(lower) + "; " * bool(lower and higher) + f"{higher}: higher error" * bool(higher)
+            )
+            length = f" ({steps} steps)" if steps else ""
+            lines.append(f"{where}, {transfer}{length}: {said or 'no label function differs significantly from the baseline'}")
+    return lines
+
+
+def test_the_printed_report_shows_the_results(settings, tmp_path):
+    outcome = study.run_study(load_study(None, [*settings, "transfer.modes=[finetune]"]), tmp_path / "out")
+    assert report.verdict(outcome) == expected_verdict(outcome.results)
+    assert report.verdict(outcome) == expected_verdict(outcome.results)
+    outcome.results[["low", "high", "gain_low", "gain_high"]] = 0.05, 0.95, -0.25, 0.5  # all different, in every row
+    console = Console(width=200, file=io.StringIO())
+    console.print(report.labels_for_people(outcome), report.results_for_people(outcome))
+    labels, results = console.file.getvalue().split("coarse target, 12 test images, 2 seeds")
+    ami = outcome.labels[1].alignment.adjusted_mutual_information
+    assert rows(labels)["leaf"] == ["leaf", "4", "24", "6 … 6", "1.00", "1.00", f"{ami:.2f}"]
+    table = outcome.results.set_index(["label_function", "samples", "transfer"])
+    whole = table.loc["leaf", "all", "finetune"]
+    shown = rows(results)["leaf"]
+    assert shown[:4] == ["leaf", "4", "finetune", "6 + 2"]
+    for cell, names in ((shown[4], ("error", "low", "high")), (shown[5], ("gain", "gain_low", "gain_high"))):
+        value, low, high = (100 * whole[name] for name in names)
+        assert cell == f"{value:.1f} [{low:.1f}, {high:.1f}]"
+    assert rows(results)["baseline"][:4] == ["baseline", "2", "baseline", "8"]
