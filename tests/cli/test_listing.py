@@ -6,12 +6,16 @@ import pytest
 from outcome import Call, rows, strict
 
 from theory_sim.cli.listing import KINDS, Listed, registered
-from theory_sim.labels import functions
+from theory_sim.labels.functions import LABEL_FUNCTIONS
 from theory_sim.runtime.registry import Registry
 from theory_sim.studies.study import study_files
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {
+    "theories": ("label-granularity", "theory_sim.theories.label_granularity."),
+    "claims": ("coarse-hard-error", "theory_sim.theories.label_granularity."),
+    "readouts": ("sum_logits", "theory_sim.training.readouts"),
+    "engines": ("dense", "theory_sim.training.engines."),
     "labels": ("level(depth)", "theory_sim.labels."),
     "figures": ("theorem_fine", "theory_sim.figures."),
     "studies": ("hierarchy", "configs/studies/hierarchy.yaml"),
@@ -31,8 +35,7 @@ def test_names_descriptions_and_places(kind: str, call: Call, tmp_path: Path) ->
     name, place = EXAMPLES[kind]
     assert place in found[name]["source"]
     assert set(found) <= set(rows(done.out)), "a name is printed in full"
-    if kind != "labels":
-        assert all(each["description"] for each in found.values())
+    assert all(each["description"] for each in found.values())
 
 
 def test_studies_and_configurations_are_the_files(call: Call, tmp_path: Path) -> None:
@@ -50,21 +53,22 @@ def test_description_of_a_configuration_is_its_first_sentence(call: Call) -> Non
     assert found["digits"][1].startswith("Real images at any label granularity"), "its first line is a command"
 
 
-def test_a_plugins_objects_are_listed(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(functions, "_registry", dict(functions._registry))  # the plugin registers in a copy
+def test_a_plugins_objects_are_listed(call: Call, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    request.addfinalizer(lambda: LABEL_FUNCTIONS.remove("parity"))  # the process has one registry
     (tmp_path / "mine.py").write_text(
         '''
-from theory_sim.labels.functions import label_function, register
+from theory_sim.labels.functions import label_function, register_label_function
 
-@register("odd-even", "odd-even")
-def odd_even(tree, known, arguments):
+@register_label_function("parity")
+def parity(tree, context):
     """Leaves by the parity of their index."""
     return label_function("leaf", tree)
 '''
     )
-    found = rows(call("list", "labels", "--plugin", "mine.py").out)
-    assert found["odd-even"][1] == "Leaves by the parity of their index."
-    assert "mine" in found["odd-even"][2]
+    call("list", "labels", "--plugin", "mine.py", "--json", "list.json")
+    found = {each["name"]: each for each in strict((tmp_path / "list.json").read_text())}
+    assert found["parity"]["description"] == "Leaves by the parity of their index."
+    assert found["parity"]["source"].endswith("mine.py")
 
 
 def test_registered_objects() -> None:

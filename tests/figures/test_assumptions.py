@@ -15,7 +15,7 @@ from theory_sim.testing.figures import as_drawn
 
 def test_every_parameter_has_a_panel_with_its_values(made) -> None:
     tables, table = tables_of("assumptions", made.folder), made.tables["assumptions"]
-    grids = {factor.key: factor.values for factor in tables.answer.factors}
+    grids = {factor.key: factor.values for factor in tables.answer.sensitivities}
     assert list(panels_of(assumptions.FIGURE, table)) == list(dict.fromkeys(table.key))
     assert set(table.key) == set(grids)
     for key, of_key in grids.items():
@@ -29,7 +29,7 @@ def test_every_parameter_has_a_panel_with_its_values(made) -> None:
 def test_states_are_the_studys(made) -> None:
     """The study decides by itself where each claim fails; the figure takes it from the table of cells."""
     tables, table = tables_of("assumptions", made.folder), made.tables["assumptions"]
-    for factor in tables.answer.factors:
+    for factor in tables.answer.sensitivities:
         for number, value in enumerate(factor.values):
             for model in MODELS:
                 own = of(table, key=factor.key, model=model)

@@ -71,7 +71,7 @@ def test_full_size_can_be_read() -> None:
         response = (("replica", "step", "head", "feature"), np.random.default_rng(0).random((2, 1, heads, 20)))
         return xr.Dataset({"response": response}, attrs={"model": model, "labels": labels})
 
-    full = Results(config, Path(), data("coarse", "level(1)", 2), data("fine", "leaf", 18), {})
+    full = Results(config, Path(), {"coarse": data("coarse", "level(1)", 2), "fine": data("fine", "leaf", 18)})
     table = as_drawn(responses.compute(config, Inputs([full])))
     figure = responses.FIGURE.paint(table)
     check_readable(responses.FIGURE, figure)

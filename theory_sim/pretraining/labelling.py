@@ -26,6 +26,7 @@ from theory_sim.runtime.storage import load_checkpoint, save_checkpoint
 
 @register_label_function("hypernym", "hypernym(steps)")
 def _hypernym(tree: LabelTree, context: LabelContext, level: int) -> LabelFunction:
+    """The synsets some direct-hypernym steps above a class of ImageNet-21k; a class may have several."""
     if not context.leaf_names:
         raise InputError(f"hypernym({level}) is for the synset folders of ImageNet")
     several, n = imagenet21k().targets(level, [name.rsplit("/", 1)[-1] for name in context.leaf_names])

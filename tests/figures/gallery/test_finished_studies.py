@@ -69,7 +69,7 @@ def test_tables_of_another_version_or_size_are_refused(tmp_path: Path, monkeypat
     wrong = f"the tables in {place} are of another version or size; "
     assert refusal(tmp_path, smoke=True) == f"{wrong}theory-sim study hierarchy --smoke --out {tmp_path} makes them"
     finished.find_study("hierarchy", tmp_path, "cpu")
-    monkeypatch.setattr(sweep, "source_digest", lambda *names: "other code")
+    monkeypatch.setattr(sweep, "files_digest", lambda *names: "other code")
     assert refusal(tmp_path) == f"{wrong}{COMMAND.format(tmp_path)} makes them"
 
 

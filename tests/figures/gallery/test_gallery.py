@@ -30,8 +30,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def nothing_is_run(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(experiment, "_run", lambda *_: pytest.fail("trained again"))
-    patch.setattr(experiment, "evaluate", lambda *_: pytest.fail("tested again"))
+    patch.setattr("theory_sim.runs.run._run", lambda *_: pytest.fail("trained again"))
+    patch.setattr("theory_sim.runs.evaluate.evaluate", lambda *_: pytest.fail("tested again"))
 
 
 @pytest.fixture(scope="module")
