@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MultipleLocator
 
-from theory_sim.config import Config, Tree
+from theory_sim.config import Config, TreeSettings
 from theory_sim.data.latents import DOMINANT_NOISE
 from theory_sim.data.law import described
 from theory_sim.data.sampler import Draws, PatchSampler
@@ -24,7 +24,7 @@ from theory_sim.labels.tree import LabelTree
 from theory_sim.runtime.streams import streams
 
 _COMMON, _RARE, _NOISE = (style.PALETTE[role] for role in ("common", "rare", "noise"))
-_TREE = Tree(coarse=2, subclasses=3)
+_TREE = TreeSettings(coarse=2, subclasses=3)
 
 HOLDS: dict[str, tuple[str, dict[str, Any]]] = {
     "common feature": ("c", {"facecolor": _COMMON, "edgecolor": _COMMON}),

@@ -49,7 +49,7 @@ _NETWORKS = {"coarse": "level(1)", "fine": "leaf"}
 _STEP_SIZES = {"coarse": 0.02, "fine": 0.1}
 
 
-class Tree(Section):
+class TreeSettings(Section):
     """The label tree: the root's children are the coarse classes, their children the subclasses."""
 
     coarse: Annotated[int, Field(ge=2, le=10**5)] = 2
@@ -61,7 +61,7 @@ class Tree(Section):
     """t: the c-th subclass of a class has a share ∝ c^−t of its samples; 0: all the same [ours]."""
 
 
-class Data(Section):
+class DataSettings(Section):
     """Training samples. Also the law of easy test samples."""
 
     dim: Count = 256
@@ -90,7 +90,7 @@ class Data(Section):
     """Size of a finite training set, drawn with replacement [ours]; 0: fresh samples at every step [recalled]."""
 
 
-class Hard(Section):
+class HardSettings(Section):
     """What makes a test sample hard."""
 
     common: Literal["missing", "weak"] = "missing"
@@ -105,7 +105,7 @@ class Hard(Section):
     """σ*√d, the norm of the one dominant-noise patch [recalled]; 0: there is none."""
 
 
-class Network(Section):
+class NetworkSettings(Section):
     """The two-layer convolutional ReLU network."""
 
     neurons: Width | Literal["theory"] = 60
@@ -120,7 +120,7 @@ class Network(Section):
     """Train the output weights a too [ours]; the paper freezes a = 1 [paper]."""
 
 
-class Training(Section):
+class TrainingSettings(Section):
     """Stochastic gradient descent on the softmax cross-entropy [paper]."""
 
     step_size: dict[str, StepSize] = _STEP_SIZES
@@ -140,7 +140,7 @@ class Training(Section):
     """Steps between checkpoints."""
 
 
-class Transfer(Section):
+class TransferSettings(Section):
     """How a model's outputs are read for the coarse target; see `theory_sim.training.readouts`."""
 
     readouts: Annotated[list[str], Field(min_length=1)] = ["sum_logits", "sum_probabilities", "argmax_parent"]
@@ -153,7 +153,7 @@ class Transfer(Section):
     """η of full finetuning."""
 
 
-class Target(Section):
+class TargetSettings(Section):
     """A shift of the target's distribution from that of the training samples; null: as in `data` [ours].
 
     It is the law of test samples, and of those that a probe is fitted on or finetuning trains on.
@@ -169,7 +169,7 @@ class Target(Section):
     """[ι†_lo, ι†_hi] of easy samples."""
 
 
-class Test(Section):
+class TestSettings(Section):
     """Test samples per replica and kind (easy, hard): at the end, and at each recorded step."""
 
     samples: Count = 2000
@@ -177,13 +177,13 @@ class Test(Section):
     """Few, so that looking costs at most 3 % of training: a look at n of each kind computes heads for 2n samples."""
 
 
-class Record(Section):
+class RecordSettings(Section):
     """When to record: step 0 and about this many log-spaced steps up to the last."""
 
     points: Count = 12
 
 
-class Claims(Section):
+class ClaimsSettings(Section):
     """The bounds that decide the claims; a claim holds when its whole interval lies on the right side."""
 
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
@@ -196,7 +196,7 @@ class Claims(Section):
     transfer_gain_p: Share = 1e-3
 
 
-class Seeds(Section):
+class SeedsSettings(Section):
     """Separate seeds; null: derived from `seed`."""
 
     dictionary: Seed | None = None
@@ -215,21 +215,21 @@ class Config(Section):
     replicas: Count = 5
     """R, independent repetitions."""
     seed: Seed = 0
-    seeds: Seeds = Seeds()
-    tree: Tree = Tree()
+    seeds: SeedsSettings = SeedsSettings()
+    tree: TreeSettings = TreeSettings()
     labels: dict[str, str] = _NETWORKS
     """The label function that each network is trained with; see `theory_sim.labels.functions`."""
-    data: Data = Data()
-    hard: Hard = Hard()
+    data: DataSettings = DataSettings()
+    hard: HardSettings = HardSettings()
     law: dict[str, Any] = {}
     """Parameters of the theory's own law, where it has any."""
-    network: Network = Network()
-    training: Training = Training()
-    transfer: Transfer = Transfer()
-    target: Target = Target()
-    test: Test = Test()
-    record: Record = Record()
-    claims: Claims = Claims()
+    network: NetworkSettings = NetworkSettings()
+    training: TrainingSettings = TrainingSettings()
+    transfer: TransferSettings = TransferSettings()
+    target: TargetSettings = TargetSettings()
+    test: TestSettings = TestSettings()
+    record: RecordSettings = RecordSettings()
+    claims: ClaimsSettings = ClaimsSettings()
 
     @model_validator(mode="before")
     @classmethod
@@ -272,7 +272,7 @@ class Config(Section):
         if self.theory == LABEL_GRANULARITY and self.law:
             raise ValueError(f"law: the theory {LABEL_GRANULARITY} has no parameters of its own; its law is in data and hard")
         law = SETUPS[self.theory].law_at(self)
-        if self.target != Target():
+        if self.target != TargetSettings():
             SETUPS[self.theory].law_at(self.at_target)
         if law.n_features > self.data.dim:
             raise ValueError(
@@ -307,7 +307,7 @@ class Config(Section):
     def at_target(self) -> "Config":
         """The same with the target's distribution in place of the training samples'."""
         shift = {f"data.{key}": value for key, value in self.target.model_dump().items() if value is not None}
-        return self.replace(shift | {f"target.{key}": None for key in Target.model_fields}) if shift else self
+        return self.replace(shift | {f"target.{key}": None for key in TargetSettings.model_fields}) if shift else self
 
     @property
     def neurons(self) -> int:

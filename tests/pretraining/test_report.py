@@ -9,7 +9,7 @@ from outcome import rows
 from rich.console import Console
 
 from theory_sim.pretraining import report, study
-from theory_sim.pretraining.config import Study, load_study
+from theory_sim.pretraining.config import ImageStudy, load_study
 
 RESULTS = {  # label function: gain_low, gain_high, p_holm
     "helps": (0.1, 0.3, 0.01),
@@ -36,7 +36,7 @@ def test_the_verdict_says_what_is_significant(functions, said):
             low, high, p = RESULTS[name]
             table.append({"label_function": name, "kind": "made up", "transfer": transfer, "transfer_steps": steps})
             table[-1] |= {"samples": samples, "gain_low": low, "gain_high": high, "p_holm": p}
-    outcome = study.Outcome(Study(), Path(), [], [], {}, {}, None)
+    outcome = study.Outcome(ImageStudy(), Path(), [], [], {}, {}, None)
     vars(outcome)["results"] = pd.DataFrame(table)
     assert report.verdict(outcome) == [f"all test images, finetune (20 steps): {said}", f"hard images, sum_logits: {said}"]
 

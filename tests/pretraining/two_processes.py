@@ -6,7 +6,7 @@ import torch
 import torch.distributed as dist
 from torch.nn import functional
 
-from theory_sim.pretraining.config import Model
+from theory_sim.pretraining.config import Architecture
 from theory_sim.pretraining.distributed import with_global_batch_norm
 from theory_sim.pretraining.models import Classifier
 
@@ -17,7 +17,7 @@ draw = torch.Generator().manual_seed(0)
 # Double precision: batch normalisation of few pixels magnifies the rounding of single precision.
 images = torch.randn(8, 3, 32, 32, dtype=torch.float64, generator=draw)
 labels = torch.randint(0, 512, (8,), generator=draw)
-whole = Classifier(Model(name="resnet18", image_size=32), 4, 0).body.double()
+whole = Classifier(Architecture(name="resnet18", image_size=32), 4, 0).body.double()
 shared = torch.nn.parallel.DistributedDataParallel(with_global_batch_norm(copy.deepcopy(whole), torch.device("cpu")))
 for step in range(3):
     losses = []

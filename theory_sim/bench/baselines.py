@@ -68,7 +68,7 @@ class AutogradLoop:
         raise NotImplementedError
 
 
-class Samples(IterableDataset[tuple[Tensor, int]]):
+class SampleStream(IterableDataset[tuple[Tensor, int]]):
     """Samples of the law's first kind without end, each made by itself: patches α v + ζ of every group, the rest ζ."""
 
     def __init__(self, config: Config) -> None:
@@ -98,7 +98,7 @@ class PlainLoop(AutogradLoop):
 
     def __init__(self, config: Config, parameters: Parameters, step_size: float) -> None:
         super().__init__(config, parameters, step_size)
-        self._batches = iter(DataLoader(Samples(config), batch_size=config.training.batch))
+        self._batches = iter(DataLoader(SampleStream(config), batch_size=config.training.batch))
 
     def data(self, device: torch.device) -> tuple[Float[Tensor, "B P d"], Int[Tensor, " B"]]:
         """The loader's next batch."""

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from theory_sim.pretraining.config import Crop, Model, Training
+from theory_sim.pretraining.config import Architecture, Crop, TrainingRecipe
 from theory_sim.pretraining.distributed import processes
 from theory_sim.pretraining.loading.batches import Share, batches
 from theory_sim.pretraining.loading.images import ArrayImages, FileImages, Images
@@ -125,7 +125,7 @@ def _loader(folder: Path, n: int, side: int, workers: int, rounds: int) -> list[
     steps = _PASSES * n // batch
 
     def ours(crop: Crop) -> None:
-        training = Training(steps=steps, batch=batch, crop=crop, flip=True)
+        training = TrainingRecipe(steps=steps, batch=batch, crop=crop, flip=True)
         for _ in batches(source, torch.arange(n), training, 224, 0, Share(), workers=workers):
             pass
 
@@ -165,12 +165,12 @@ def _step(name: str, size: int, batch: int, steps: int, rounds: int) -> Ratio:
     device = processes().device
     pixels = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8)
     labels = torch.arange(batch) % 100
-    training = Training(
+    training = TrainingRecipe(
         steps=steps, batch=batch, warmup=0.0, step_size=0.01, flip=True, precision="bf16" if device.type == "cuda" else "float32"
     )
     source: Images = ArrayImages(pixels)
     task = Task(source, torch.arange(batch), labels, size)
-    shape = Model.model_construct(name=name, image_size=size, width=16)
+    shape = Architecture.model_construct(name=name, image_size=size, width=16)
 
     def ours() -> None:
         with tempfile.TemporaryDirectory() as folder:

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from theory_sim.pretraining.config import Mode, Study, Training
+from theory_sim.pretraining.config import ImageStudy, Mode, TrainingRecipe
 from theory_sim.pretraining.datasets.base import ImageData, OnProgress
 from theory_sim.pretraining.distributed import processes
 from theory_sim.pretraining.evaluation import Answers, Readout, answer, readouts, softmax
@@ -32,7 +32,7 @@ _PART: dict[Mode, str] = {"finetune": "all", "last_block": "last_block", "linear
 
 
 @dataclass(frozen=True)
-class Cell:
+class ImageCell:
     """One computation of a study.
 
     Attributes:
@@ -64,7 +64,7 @@ class Cells:
     """
 
     def __init__(
-        self, study: Study, sources: Sources, data: ImageData, target: ImageData, folder: Path, on_progress: OnProgress
+        self, study: ImageStudy, sources: Sources, data: ImageData, target: ImageData, folder: Path, on_progress: OnProgress
     ) -> None:
         self.study, self.data, self.target, self.folder, self.on_progress = study, data, target, folder, on_progress
         self.n_coarse = target.hierarchy.tree.n_coarse
@@ -76,29 +76,29 @@ class Cells:
             "image sources": sources.images,
         }
 
-    def pretraining(self, text: str, labelling_key: str, seed: int) -> Cell:
+    def pretraining(self, text: str, labelling_key: str, seed: int) -> ImageCell:
         """Pretrain on a label function."""
         settings = self.study.pretraining
         identity = {"labels": labelling_key, "training": settings.model_dump(), "seed": seed}
-        return Cell(f"{text}, seed {seed}", self._common | {"data": self.data.fingerprint} | identity, settings.steps)
+        return ImageCell(f"{text}, seed {seed}", self._common | {"data": self.data.fingerprint} | identity, settings.steps)
 
-    def transfer(self, pretraining: Cell, mode: Mode, steps: int) -> Cell:
+    def transfer(self, pretraining: ImageCell, mode: Mode, steps: int) -> ImageCell:
         """Adapt a pretrained network to the target."""
         settings = self._transfer_training(steps).model_dump() if mode != "none" else {}
-        return Cell(f"{pretraining.what}, {mode}", {"of": pretraining.key, "mode": mode, "training": settings}, steps)
+        return ImageCell(f"{pretraining.what}, {mode}", {"of": pretraining.key, "mode": mode, "training": settings}, steps)
 
-    def baseline(self, steps: int, seed: int) -> Cell:
+    def baseline(self, steps: int, seed: int) -> ImageCell:
         """Train on the target alone for as many steps in all."""
         settings = self.study.pretraining.model_copy(update={"steps": steps}).model_dump()
         identity = self._common | {"baseline": settings, "seed": seed}
-        return Cell(f"baseline of {steps} steps, seed {seed}", identity, steps)
+        return ImageCell(f"baseline of {steps} steps, seed {seed}", identity, steps)
 
-    def finished(self, cell: Cell) -> bool:
+    def finished(self, cell: ImageCell) -> bool:
         """Whether its outcome is in its folder."""
         folder = self.folder / cell.key
         return (folder / "answers.safetensors").exists() or (folder / "weights.safetensors").exists()
 
-    def run_pretraining(self, cell: Cell, labelling: Labelling, seed: int) -> None:
+    def run_pretraining(self, cell: ImageCell, labelling: Labelling, seed: int) -> None:
         """Compute a pretraining cell and keep its weights."""
         if self.finished(cell):
             return
@@ -109,7 +109,7 @@ class Cells:
         self._keep(folder, "weights.safetensors", model.state_dict(), key=cell.key)
 
     def run_transfer(
-        self, cell: Cell, pretraining: Cell, labelling: Labelling, mode: Mode, seed: int
+        self, cell: ImageCell, pretraining: ImageCell, labelling: Labelling, mode: Mode, seed: int
     ) -> dict[str, dict[str, Answers]]:
         """Answers of a transferred network by readout, in alphabetical order, and split."""
         if not self.finished(cell):
@@ -129,7 +129,7 @@ class Cells:
             self._keep_answers(folder, model, read)
         return self._answers(cell)
 
-    def run_baseline(self, cell: Cell, seed: int) -> dict[str, dict[str, Answers]]:
+    def run_baseline(self, cell: ImageCell, seed: int) -> dict[str, dict[str, Answers]]:
         """Answers of a baseline, by readout and split."""
         if not self.finished(cell):
             folder = self._begin(cell)
@@ -139,7 +139,7 @@ class Cells:
             self._keep_answers(folder, model, {"baseline": softmax})
         return self._answers(cell)
 
-    def _transfer_training(self, steps: int) -> Training:
+    def _transfer_training(self, steps: int) -> TrainingRecipe:
         return self.study.transfer.training.model_copy(update={"steps": steps})
 
     def _task(self, data: ImageData, indices: Int[Tensor, " n"], targets: Tensor) -> Task:
@@ -148,7 +148,7 @@ class Cells:
     def _target_task(self) -> Task:
         return self._task(self.target, self.target.train, self.target.coarse[self.target.train])
 
-    def _begin(self, cell: Cell) -> Path:
+    def _begin(self, cell: ImageCell) -> Path:
         folder = self.folder / cell.key
         if processes().is_main_process:
             write_json(folder / "cell.json", {"what": cell.what} | cell.identity)
@@ -170,7 +170,7 @@ class Cells:
             (folder / "checkpoint.safetensors").unlink(missing_ok=True)
         processes().wait_for_everyone()
 
-    def _answers(self, cell: Cell) -> dict[str, dict[str, Answers]]:
+    def _answers(self, cell: ImageCell) -> dict[str, dict[str, Answers]]:
         tensors, values = load_checkpoint(self.folder / cell.key / "answers.safetensors")
         return {
             readout: {

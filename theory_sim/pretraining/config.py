@@ -31,7 +31,7 @@ class Labels(Section):
         return self
 
 
-class Model(Section):
+class Architecture(Section):
     """The network; see `theory_sim.pretraining.models`."""
 
     name: Literal["convnet", "resnet18", "resnet34", "resnet50", "vit_ti16", "vit_s16", "vit_b16"] = "convnet"
@@ -44,7 +44,7 @@ class Model(Section):
 Crop = Literal["none", "shift", "resized"]
 
 
-class Training(Section):
+class TrainingRecipe(Section):
     """One training run. Warm-up, then cosine decay to 0."""
 
     steps: CountOrZero = 300
@@ -76,7 +76,7 @@ class Training(Section):
     checkpoint_every: Count = 1000
 
     @model_validator(mode="after")
-    def _mixes_pairs(self) -> "Training":
+    def _mixes_pairs(self) -> "TrainingRecipe":
         if self.mixup and self.batch % 2:
             raise ValueError(f"batch: mixup needs an even number, got {self.batch}")
         return self
@@ -91,11 +91,11 @@ class Transfer(Section):
     modes: Annotated[list[Mode], Field(min_length=1)] = ["finetune", "last_block", "linear_probe", "none"]
     steps: Annotated[list[Count], Field(min_length=1)] = [100]
     """Lengths of transfer, each tried; `none` has length 0."""
-    training: Training = Training(step_size=0.02)
+    training: TrainingRecipe = TrainingRecipe(step_size=0.02)
     """Its `steps` are those above."""
 
 
-class Study(Section):
+class ImageStudy(Section):
     """One study: label functions × transfer modes × seeds, against baselines of the same total number of steps."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "digits"
@@ -109,8 +109,8 @@ class Study(Section):
     target: Data | None = None
     """Another data set to transfer to, its leaves the target; without it level 1 of `data` is."""
     labels: Labels = Labels()
-    model: Model = Model()
-    pretraining: Training = Training()
+    model: Architecture = Architecture()
+    pretraining: TrainingRecipe = TrainingRecipe()
     transfer: Transfer = Transfer()
     workers: CountOrZero = 0
     """Processes that read images, for each training process; 0: it reads itself."""
@@ -126,7 +126,7 @@ class Study(Section):
         return given
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "Study":
+    def _fits_together(self) -> "ImageStudy":
         if self.target is not None and "none" in self.transfer.modes:
             raise ValueError("transfer.modes: 'none' reads the pretraining labels for the target, which is another data set's")
         if self.model.name.startswith("vit") and self.model.image_size % 16:
@@ -139,7 +139,7 @@ def load_study(
     overrides: list[str] | tuple[str, ...] = (),
     plugins: list[str] | tuple[str, ...] = (),
     **values: Any,
-) -> Study:
+) -> ImageStudy:
     """Read and check a study.
 
     Args:
@@ -151,4 +151,4 @@ def load_study(
     Raises:
         InputError: as there; or a plugin cannot be imported.
     """
-    return load_settings(Study, path, overrides, with_plugins(path, plugins), **values)
+    return load_settings(ImageStudy, path, overrides, with_plugins(path, plugins), **values)

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from theory_sim.pretraining.config import Model
+from theory_sim.pretraining.config import Architecture
 
 _RESNETS: dict[str, dict[str, Any]] = {
     "resnet18": {"layer_type": "basic", "depths": [2, 2, 2, 2], "hidden_sizes": [64, 128, 256, 512]},
@@ -40,7 +40,7 @@ class Classifier(nn.Module):
             under any number of labels.
     """
 
-    def __init__(self, model: Model, n_classes: int, seed: int) -> None:
+    def __init__(self, model: Architecture, n_classes: int, seed: int) -> None:
         super().__init__()
         self.mean: Tensor
         self.std: Tensor
@@ -82,7 +82,7 @@ def _seed(seed: int, stream: int) -> int:
     return int(np.random.SeedSequence([seed, stream]).generate_state(1)[0])
 
 
-def _body(model: Model) -> tuple[nn.Module, int]:
+def _body(model: Architecture) -> tuple[nn.Module, int]:
     if model.name == "convnet":
         return _ConvNet(model.width), 4 * model.width
     if model.name in _RESNETS:
@@ -104,7 +104,7 @@ class _ResNet(nn.Module):
 
 
 class _ViT(nn.Module):
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Architecture) -> None:
         super().__init__()
         from transformers import ViTConfig, ViTModel
 

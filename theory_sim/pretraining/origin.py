@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from theory_sim.labels.functions import LABEL_FUNCTIONS, parsed
-from theory_sim.pretraining.config import Study
+from theory_sim.pretraining.config import ImageStudy
 from theory_sim.pretraining.datasets.base import IMAGE_SOURCES
 from theory_sim.runtime.provenance import code_version
 
@@ -31,7 +31,7 @@ class Sources:
     unreadable: tuple[str, ...]
 
 
-def sources_of(study: Study) -> Sources:
+def sources_of(study: ImageStudy) -> Sources:
     """The digests for a study.
 
     Raises:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from theory_sim.labels.tree import ROOT, LabelTree
 from theory_sim.pretraining.cells import Cells
-from theory_sim.pretraining.config import Mode, Study
+from theory_sim.pretraining.config import ImageStudy, Mode
 from theory_sim.pretraining.datasets.base import ImageData, OnProgress, load_data
 from theory_sim.pretraining.datasets.hierarchies import Hierarchy
 from theory_sim.pretraining.distributed import processes, same_everywhere
@@ -70,7 +70,7 @@ class Outcome:
         unreadable: objects of the user's whose source cannot be read; with any, nothing of the study is cached.
     """
 
-    study: Study
+    study: ImageStudy
     folder: Path
     labels: list[Labelling]
     transferred: list[Transferred]
@@ -87,7 +87,7 @@ class Outcome:
         return results_table(self)
 
 
-def run_study(study: Study, out: str | Path = "results", on_progress: OnProgress = lambda progress: None) -> Outcome:
+def run_study(study: ImageStudy, out: str | Path = "results", on_progress: OnProgress = lambda progress: None) -> Outcome:
     """Run a study; cells that are finished are read, an interrupted one is resumed.
 
     Args:
@@ -137,7 +137,7 @@ def _cache(place: Path, alone: str) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _load(study: Study, place: Path, on_progress: OnProgress) -> tuple[ImageData, ImageData]:
+def _load(study: ImageStudy, place: Path, on_progress: OnProgress) -> tuple[ImageData, ImageData]:
     data = load_data(study.data, place / "data", on_progress)
     return data, data if study.target is None else _leaves_as_target(load_data(study.target, place / "data", on_progress))
 
@@ -151,7 +151,7 @@ def _leaves_as_target(data: ImageData) -> ImageData:
 
 
 def _labellings(
-    study: Study, sources: Sources, data: ImageData, place: Path, on_progress: OnProgress
+    study: ImageStudy, sources: Sources, data: ImageData, place: Path, on_progress: OnProgress
 ) -> dict[str, tuple[str, Labelling]]:
     """The label functions with their keys; computed once, by the main process."""
     keys = {}
@@ -173,7 +173,7 @@ def _labellings(
 class _Embedding:
     """The training images' embeddings, computed when first asked for, and kept."""
 
-    def __init__(self, study: Study, data: ImageData, folder: Path, on_progress: OnProgress) -> None:
+    def __init__(self, study: ImageStudy, data: ImageData, folder: Path, on_progress: OnProgress) -> None:
         self.study, self.data, self.on_progress = study, data, on_progress
         identity = [study.labels.embedding, study.model.image_size, data.fingerprint, pipeline_version()]
         self.path = folder / f"embedding-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]}.safetensors"
@@ -188,7 +188,7 @@ class _Embedding:
 
 
 def _cells(
-    study: Study,
+    study: ImageStudy,
     sources: Sources,
     data: ImageData,
     target: ImageData,
@@ -225,7 +225,7 @@ def _cells(
     return Outcome(study, place, [labels for _, labels in labellings.values()], transferred, baselines, failures, damaged)
 
 
-def transfers(study: Study) -> list[tuple[Mode, int]]:
+def transfers(study: ImageStudy) -> list[tuple[Mode, int]]:
     """Every mode and length; networks as they are have length 0."""
     modes = study.transfer.modes
     return [(mode, steps) for mode in modes if mode != "none" for steps in study.transfer.steps] + [
@@ -245,7 +245,7 @@ too; and so does a mistake in the program."""
 class _Overall:
     """One progress for all steps of a study, and the record of the cells that fail."""
 
-    def __init__(self, study: Study, on_progress: OnProgress) -> None:
+    def __init__(self, study: ImageStudy, on_progress: OnProgress) -> None:
         lengths = transfers(study)
         baselines = sum({study.pretraining.steps + steps for _, steps in lengths})
         each = study.pretraining.steps + sum(steps for _, steps in lengths)
@@ -268,7 +268,7 @@ class _Overall:
             self.before += steps
 
 
-def _study_key(study: Study, sources: Sources, data: ImageData, target: ImageData, alone: str) -> str:
+def _study_key(study: ImageStudy, sources: Sources, data: ImageData, target: ImageData, alone: str) -> str:
     settings = study.model_dump(mode="json", exclude={"workers", "plugins"})
     identity = [settings, sources.images, sources.labels, data.fingerprint, target.fingerprint, processes().device.type]
     identity += [pipeline_version(), alone]

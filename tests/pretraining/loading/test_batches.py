@@ -10,19 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pictures import pictures
 
-from theory_sim.pretraining.config import Training
-from theory_sim.pretraining.loading.batches import Batch, Order, Share, batches
+from theory_sim.pretraining.config import TrainingRecipe
+from theory_sim.pretraining.loading.batches import ImageBatch, Order, Share, batches
 from theory_sim.runtime.errors import InputError
 
 
-def kept(read: Iterator[Batch]) -> list[Batch]:
+def kept(read: Iterator[ImageBatch]) -> list[ImageBatch]:
     """Batches of workers are good until the next is asked for."""
     return [replace(batch, images=batch.images.clone()) for batch in read]
 
 
 def test_workers_write_over_no_batch_that_is_in_use():
     """More batches than there is room for, taken slowly and fast."""
-    settings = Training(steps=60, batch=6, crop="shift", flip=True)
+    settings = TrainingRecipe(steps=60, batch=6, crop="shift", flip=True)
     images = pictures(30, 8)
     expected = list(batches(images, torch.arange(30), settings, 8, 1, Share()))
     for pause in (0, 0.005):
@@ -35,7 +35,7 @@ def test_workers_write_over_no_batch_that_is_in_use():
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_processes_and_parts_share_the_same_batches(workers):
-    settings = Training(steps=5, batch=12, crop="shift", flip=True)
+    settings = TrainingRecipe(steps=5, batch=12, crop="shift", flip=True)
     images = pictures(30, 8)
 
     def read(of: int, accumulate: int, first_step: int = 0) -> list[torch.Tensor]:

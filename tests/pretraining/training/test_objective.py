@@ -4,12 +4,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from theory_sim.pretraining.config import Training
+from theory_sim.pretraining.config import TrainingRecipe
 from theory_sim.pretraining.training.objective import loss_of, multi_hot, step_size, swap_neighbours
 
 
 def test_step_sizes_rise_and_fall_to_zero():
-    settings = Training(steps=100, warmup=0.1, step_size=2.0)
+    settings = TrainingRecipe(steps=100, warmup=0.1, step_size=2.0)
     sizes = [step_size(settings, step) for step in range(100)]
     np.testing.assert_allclose(sizes[:10], 0.2 * np.arange(1, 11))
     np.testing.assert_allclose(sizes[10:], 1 + np.cos(np.pi * np.arange(90) / 90))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from pictures import task
 
-from theory_sim.pretraining.config import Model, Training
+from theory_sim.pretraining.config import Architecture, TrainingRecipe
 from theory_sim.pretraining.models import Classifier
 from theory_sim.pretraining.training import train
 from theory_sim.runtime.errors import DivergedError, InputError
@@ -18,7 +18,7 @@ class Killed(Exception):  # noqa: N818 - no error
     pass
 
 
-EVERYTHING = Training(
+EVERYTHING = TrainingRecipe(
     steps=24,
     batch=16,
     accumulate=2,
@@ -38,7 +38,7 @@ EVERYTHING = Training(
 
 SETTINGS = {
     "everything": EVERYTHING,
-    "sgd": Training(steps=24, batch=16, log_every=5, checkpoint_every=7),
+    "sgd": TrainingRecipe(steps=24, batch=16, log_every=5, checkpoint_every=7),
 }
 
 
@@ -46,7 +46,7 @@ SETTINGS = {
 @pytest.mark.parametrize("kill_at", [3, 7, 18])
 def test_a_killed_run_goes_on_to_the_same_numbers(name, kill_at, tmp_path):
     def run(folder: Path, on_progress=lambda progress: None) -> Classifier:
-        return train(Classifier(Model(width=4), 4, 0), task(40), SETTINGS[name], 3, folder, "key", on_progress=on_progress)
+        return train(Classifier(Architecture(width=4), 4, 0), task(40), SETTINGS[name], 3, folder, "key", on_progress=on_progress)
 
     def kill(progress: Progress) -> None:
         if progress.done == kill_at:
@@ -75,19 +75,19 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path):
 
     settings = SETTINGS["sgd"]
     with pytest.raises(Killed):
-        train(Classifier(Model(width=4), 4, 0), task(40), settings, 3, tmp_path, "key", on_progress=kill)
+        train(Classifier(Architecture(width=4), 4, 0), task(40), settings, 3, tmp_path, "key", on_progress=kill)
     with pytest.raises(InputError, match="is the checkpoint of another configuration"):
-        train(Classifier(Model(width=4), 4, 0), task(40), settings, 3, tmp_path, "other")
+        train(Classifier(Architecture(width=4), 4, 0), task(40), settings, 3, tmp_path, "other")
     content = (tmp_path / "checkpoint.safetensors").read_bytes()
     (tmp_path / "checkpoint.safetensors").write_bytes(content[:-8] + b"\0damage\0")
     with pytest.raises(InputError, match="damaged checkpoint"):
-        train(Classifier(Model(width=4), 4, 0), task(40), settings, 3, tmp_path, "key")
+        train(Classifier(Architecture(width=4), 4, 0), task(40), settings, 3, tmp_path, "key")
 
 
 def test_divergence_stops_with_the_step(tmp_path):
     with pytest.raises(DivergedError, match=r"training: the loss is nan at step \d+"):
         train(
-            Classifier(Model(width=4), 4, 0),
+            Classifier(Architecture(width=4), 4, 0),
             task(40),
             Training(steps=40, step_size=1e12, warmup=0, log_every=1),
             0,

@@ -10,14 +10,14 @@ import torch
 from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
 
-from theory_sim.pretraining.config import Training
+from theory_sim.pretraining.config import TrainingRecipe
 from theory_sim.pretraining.loading.images import Images, View
 from theory_sim.pretraining.loading.randomness import Key, mirrored
 from theory_sim.runtime.errors import InputError
 
 
 @dataclass(frozen=True)
-class Batch:
+class ImageBatch:
     """One process's part of a step, or a part of that.
 
     Attributes:
@@ -81,14 +81,14 @@ class Order:
 def batches(
     images: Images,
     indices: Int[Tensor, " n"],
-    training: Training,
+    training: TrainingRecipe,
     image_size: int,
     seed: int,
     share: Share,
     first_step: int = 0,
     workers: int = 0,
     pin: bool = False,
-) -> Iterator[Batch]:
+) -> Iterator[ImageBatch]:
     """Batches of this process from `first_step` to the last step, `share.accumulate` of them for each.
 
     With workers a batch's images are good until the next batch is asked for: their memory is then written again.
@@ -126,7 +126,7 @@ def batches(
     )
     for place, flip, places in loader:
         read = shared[place]
-        yield Batch(read.pin_memory(), flip.pin_memory(), places) if pin else Batch(read, flip, places)
+        yield ImageBatch(read.pin_memory(), flip.pin_memory(), places) if pin else ImageBatch(read, flip, places)
 
 
 _AHEAD = 4
@@ -138,24 +138,24 @@ class _Reader:
     images: Images
     indices: Tensor
     view: View
-    training: Training
+    training: TrainingRecipe
     seed: int
 
     @cached_property
     def order(self) -> Order:
         return Order(len(self.indices), self.seed)  # made where it is used: a worker process makes its own
 
-    def read(self, request: tuple[int, range], out: Tensor | None = None) -> Batch:
+    def read(self, request: tuple[int, range], out: Tensor | None = None) -> ImageBatch:
         step, part = request
         start = step * self.training.batch + part.start
         places = self.order(start, len(part))
         keys: list[Key] = [(self.seed, position) for position in range(start, start + len(part))]
         flip = torch.from_numpy(mirrored(keys) & self.training.flip)
-        return Batch(self.images.batch(self.indices[places].tolist(), self.view, keys, out), flip, places)
+        return ImageBatch(self.images.batch(self.indices[places].tolist(), self.view, keys, out), flip, places)
 
 
 _Read = tuple[int, Tensor, Tensor]
-"""A batch's place in shared memory, where its images are, and its `Batch.flip` and `Batch.places`."""
+"""A batch's place in shared memory, where its images are, and its `ImageBatch.flip` and `ImageBatch.places`."""
 
 
 class _Requests(torch.utils.data.Dataset[Any]):

@@ -22,7 +22,7 @@ class View:
     Attributes:
         size: side of the square.
         crop: ``none``: the middle, its shorter side resized; ``shift`` and ``resized``: see
-            `theory_sim.pretraining.config.Training.crop`.
+            `theory_sim.pretraining.config.TrainingRecipe.crop`.
     """
 
     size: int

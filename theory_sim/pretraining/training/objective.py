@@ -7,10 +7,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from theory_sim.pretraining.config import Training
+from theory_sim.pretraining.config import TrainingRecipe
 
 
-def step_size(training: Training, step: int) -> float:
+def step_size(training: TrainingRecipe, step: int) -> float:
     """η at a step: linear from 0 over the warm-up, then η (1 + cos πt) / 2 down to 0."""
     warmup = round(training.warmup * training.steps)
     if step < warmup:
@@ -59,7 +59,7 @@ def multi_hot(labels: Int[Tensor, "n most"], n_classes: int) -> Bool[Tensor, "n 
     return hot[:, :n_classes]
 
 
-def make_optimizer(parameters: list[nn.Parameter], training: Training) -> torch.optim.Optimizer:
+def make_optimizer(parameters: list[nn.Parameter], training: TrainingRecipe) -> torch.optim.Optimizer:
     """Weight decay on matrices and filters only."""
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": training.weight_decay},

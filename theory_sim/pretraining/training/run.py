@@ -13,9 +13,9 @@ from jaxtyping import Int
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from theory_sim.pretraining.config import Training
+from theory_sim.pretraining.config import TrainingRecipe
 from theory_sim.pretraining.distributed import processes, with_global_batch_norm
-from theory_sim.pretraining.loading.batches import Batch, Share, batches
+from theory_sim.pretraining.loading.batches import ImageBatch, Share, batches
 from theory_sim.pretraining.loading.images import Images
 from theory_sim.pretraining.models import Classifier
 from theory_sim.pretraining.training.log import Log
@@ -48,7 +48,7 @@ class Task:
 def train(
     model: Classifier,
     task: Task,
-    training: Training,
+    training: TrainingRecipe,
     seed: int,
     folder: Path,
     key: str,
@@ -94,7 +94,7 @@ def train(
 class _Run:
     """The state of a run: network, optimizer, average, and how far it is."""
 
-    def __init__(self, model: Classifier, task: Task, training: Training, seed: int, folder: Path, key: str) -> None:
+    def __init__(self, model: Classifier, task: Task, training: TrainingRecipe, seed: int, folder: Path, key: str) -> None:
         accelerator = processes()
         self.task, self.training, self.seed, self.folder, self.key = task, training, seed, folder, key
         self.share = Share(accelerator.process_index, accelerator.num_processes, training.accumulate)
@@ -160,7 +160,7 @@ class _Run:
             self.loss_steps += 1
             yield
 
-    def _loss(self, batch: Batch, part: range) -> Tensor:
+    def _loss(self, batch: ImageBatch, part: range) -> Tensor:
         training = self.training
         images = batch.images.to(self.device, non_blocking=True)
         targets = self.targets[batch.places].to(self.device, non_blocking=True)
