@@ -55,8 +55,7 @@ def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
 
 
 def _rows(tables: StudyTables) -> Iterator[dict[str, Any]]:
-    columns = list(tables.cells.columns)
-    keys = columns[1 : columns.index("status")]
+    keys = tables.keys
     base = {key: value_at(tables.config, key) for key in keys}
     texts = {key: values.text(value) for key, value in base.items()}
     cells = tables.cells.groupby("cell", sort=False)

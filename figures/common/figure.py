@@ -57,12 +57,14 @@ class StudyTables:
 
     Attributes:
         config: the configuration that its cells share.
+        keys: of its grids, which are columns of both tables.
         cells: one row per cell and claim, see `theory_sim.studies.tables`.
         replicas: one row per cell, replica, model, kind of test samples and readout, see there.
         answer: the study's answer, decided anew from the tables: bounds and comparisons may change while the tables do not.
     """
 
     config: Config
+    keys: Sequence[str]
     cells: pd.DataFrame
     replicas: pd.DataFrame
     answer: StudyAnswer
@@ -74,7 +76,7 @@ class Inputs:
 
     Attributes:
         runs: results of the runs.
-        evaluations: the further tests, as `theory_sim.runs.run.evaluate_on` returns them.
+        evaluations: the further tests, as `theory_sim.runs.evaluate.evaluate_on` returns them.
         image_studies: the tables of the image studies.
         studies: the tables of the simulator's studies.
     """

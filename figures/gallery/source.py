@@ -35,7 +35,7 @@ class Source:
     Attributes:
         config: the configuration that all runs derive from.
         out: folder of all results.
-        device: see `theory_sim.runs.run.choose_device`.
+        device: see `theory_sim.runtime.devices.choose_device`.
         smoke: whether studies have their small size, at which the gallery runs them itself.
     """
 

@@ -24,7 +24,7 @@ def find_study(name: str, out: Path, device: str = "auto", smoke: bool = False) 
     Args:
         name: of the study.
         out: folder of all results.
-        device: the device that it was run on, see `theory_sim.runs.run.choose_device`.
+        device: the device that it was run on, see `theory_sim.runtime.devices.choose_device`.
         smoke: whether it was run at its small size.
 
     Raises:
@@ -42,7 +42,7 @@ def find_study(name: str, out: Path, device: str = "auto", smoke: bool = False) 
         others = any(place.glob("*/cells.parquet"))
         what = f"the tables in {place} are of another version or size" if others else f"there are no tables in {place}"
         raise NotMadeError(f"{what}; {study_command(name, out, smoke)} makes them")
-    return StudyTables(config, done.read("cells"), done.read("replicas"), decide_study(study, done, smoke))
+    return StudyTables(config, done.keys, done.read("cells"), done.read("replicas"), decide_study(study, done, smoke))
 
 
 def run_small(name: str, out: Path, device: str, on_progress: Callable[[Progress], None]) -> None:

@@ -89,7 +89,7 @@ def test_divergence_stops_with_the_step(tmp_path):
         train(
             Classifier(Architecture(width=4), 4, 0),
             task(40),
-            Training(steps=40, step_size=1e12, warmup=0, log_every=1),
+            TrainingRecipe(steps=40, step_size=1e12, warmup=0, log_every=1),
             0,
             tmp_path,
             "k",
