@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from theory_sim.labels.tree import LabelTree
 
 Width = Annotated[int, Field(ge=1, le=10**15)]
+NetworkName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 StepSize = Annotated[float, Field(gt=0, le=1e30)]
 Subclasses = TypeAliasType("Subclasses", "Annotated[int, Field(ge=0, le=10**5)] | list[Subclasses]")
 """A number of leaf children, or a list with one such entry per child (a deeper tree)."""
@@ -217,7 +218,7 @@ class Config(Section):
     seed: Seed = 0
     seeds: SeedsSettings = SeedsSettings()
     tree: TreeSettings = TreeSettings()
-    labels: dict[str, str] = _NETWORKS
+    labels: dict[NetworkName, str] = _NETWORKS
     """The label function that each network is trained with; see `theory_sim.labels.functions`."""
     data: DataSettings = DataSettings()
     hard: HardSettings = HardSettings()

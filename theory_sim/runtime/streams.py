@@ -42,14 +42,22 @@ class Streams:
 
     Args:
         keys: 64 bits for each replica.
-        device: where normal numbers are drawn.
+        device: the device that normal numbers are drawn on.
+        tiles: number of tiles that each stream has used; 0 without it. It is counted on in place.
+        generators: PyTorch's generators of a device that is no CPU; made from the keys without it.
     """
 
-    def __init__(self, keys: UInt64[np.ndarray, " R"], device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        keys: UInt64[np.ndarray, " R"],
+        device: torch.device | str = "cpu",
+        tiles: UInt64[np.ndarray, " R"] | None = None,
+        generators: list[Generator] | None = None,
+    ) -> None:
         self.device = torch.device(device)
-        self._keys, self._tiles = keys, np.zeros_like(keys)
-        self._generators: list[Generator] | None = None
-        if self.device.type != "cpu":
+        self._keys, self._tiles = keys, np.zeros_like(keys) if tiles is None else tiles
+        self._generators = generators
+        if self.device.type != "cpu" and generators is None:
             self._generators = [Generator(self.device).manual_seed(int(key)) for key in keys]
 
     def __len__(self) -> int:
@@ -57,11 +65,9 @@ class Streams:
 
     def one(self, replica: int) -> "Streams":
         """The stream of one replica; numbers drawn from it are gone from here too."""
-        own = object.__new__(Streams)
         here = slice(replica, replica + 1)
-        own.device, own._keys, own._tiles = self.device, self._keys[here], self._tiles[here]
-        own._generators = None if self._generators is None else self._generators[here]
-        return own
+        generators = None if self._generators is None else self._generators[here]
+        return Streams(self._keys[here], self.device, self._tiles[here], generators)
 
     def normal_(self, out: Float[Tensor, "R *n"], std: float = 1.0) -> Float[Tensor, "R *n"]:
         """Fill a contiguous tensor with N(0, std²), replica r from stream r."""
