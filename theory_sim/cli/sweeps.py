@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from theory_sim.cli.program import ConfigFile, Device, Out, Replicas, Seed, Set, app, new_console
+from theory_sim.cli.program import ConfigFile, Device, Out, Plugin, Replicas, Seed, Set, app, new_console
 from theory_sim.config import load_config
 from theory_sim.runtime.errors import InputError
 
@@ -55,6 +55,7 @@ def study(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="One of --list, or a YAML file.")] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the studies.")] = False,
     smoke: Annotated[bool, typer.Option("--smoke", help="At a small size, which only tests that it runs.")] = False,
+    plugin: Plugin = None,
     device: Device = "auto",
     backend: Backend = "local",
     scheduler: Scheduler = None,
@@ -72,7 +73,7 @@ def study(
             table.add_row(each.name, each.question, str(len(each.cells())), f"{each.minutes:g}")
         console.print(table)
         return 0
-    chosen = studies.load_study(name)
+    chosen = studies.load_study(name, plugin or ())
     address = _scheduler(backend, scheduler)
     with progress_bar() as on_progress:
         done, answer = studies.run_study(chosen, smoke, out, device, jobs, address, on_progress)

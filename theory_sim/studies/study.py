@@ -25,8 +25,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from theory_sim.config import Config
 from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.plugins import with_plugins
 from theory_sim.runtime.progress import Progress
-from theory_sim.runtime.settings import Positive, Section, read_yaml
+from theory_sim.runtime.settings import Positive, Section, checked, read_yaml
 from theory_sim.runtime.storage import write_json
 from theory_sim.stats import Estimate, holm, paired_gain, undefined
 from theory_sim.studies.sensitivity import Sensitivity, sensitivities
@@ -61,7 +62,7 @@ class Comparison(Section):
     name: str
     before: Side
     after: Side
-    kind: Literal["easy", "hard"] = "hard"
+    kind: str = "hard"
     """Of test samples."""
     for_each: str | None = None
     """A key of the grids: there is one comparison for each of its values except null."""
@@ -119,7 +120,9 @@ class Study(Section):
 
     def configuration(self, smoke: bool = False) -> Config:
         """The configuration that all cells derive from. Its first readout is that of sides that name none."""
-        config = Config().replace({"name": self.name}).replace(_flat(self.config))
+        # A theory's own defaults come first: its networks may be others than those of the default configuration.
+        first = {key: self.config[key] for key in ("theory", "plugins") if key in self.config}
+        config = checked(Config, first | {"name": self.name}).replace(_flat(self.config))
         config = config.replace(_flat(self.smoke)) if smoke else config
         if not self.one_at_a_time:
             return config
@@ -205,8 +208,12 @@ def all_studies() -> list[Study]:
     return [load_study(path) for path in study_files()]
 
 
-def load_study(name: str | Path) -> Study:
+def load_study(name: str | Path, plugins: Sequence[str] = ()) -> Study:
     """A study by its name, or from a YAML file.
+
+    Args:
+        name: of a study that ships with the package, or a file; plugins that its configuration names are relative to it.
+        plugins: further plugins, relative to the working directory.
 
     Raises:
         InputError: there is no such study, or the file is not a valid study.
@@ -216,7 +223,10 @@ def load_study(name: str | Path) -> Study:
     if path.suffix != ".yaml":
         raise InputError(f"no study '{name}'; there are {', '.join(known)}, or give a .yaml file")
     try:
-        return Study.model_validate({"name": path.stem} | read_yaml(path))
+        tree = {"name": path.stem} | read_yaml(path)
+        if isinstance(tree.get("config"), dict):
+            with_plugins(path, plugins)(tree["config"])
+        return Study.model_validate(tree)
     except ValidationError as error:
         problem = error.errors()[0]
         raise InputError(f"{path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
