@@ -265,7 +265,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Config":
-        if isinstance(self.tree.subclasses, int) and self.tree.subclasses > self.data.dim:
+        if isinstance(self.tree.subclasses, int) and self.tree.subclasses > self.data.dim and self._has_this_tree:
             raise ValueError(f"tree.subclasses: {self.tree.subclasses} do not fit into data.dim = {self.data.dim} dimensions")
         from theory_sim.labels.functions import label_function
         from theory_sim.runtime.contracts import ENGINES, READOUTS, SETUPS
@@ -291,6 +291,15 @@ class Config(Section):
             raise ValueError(f"training.step_size: one value for each of the networks {', '.join(self.labels)} is needed")
         ENGINES[self.training.engine].check(self, law)
         return self
+
+    @property
+    def _has_this_tree(self) -> bool:
+        """Whether the law may rest on `tree`: one law for all configurations has a tree of its own."""
+        if self.theory == LABEL_GRANULARITY:
+            return True
+        from theory_sim.runtime.contracts import SETUPS
+
+        return callable(SETUPS[self.theory].law)
 
     @property
     def networks(self) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ def proportion(successes: float, n: int, confidence: float = 0.95) -> Estimate:
     return Estimate(successes / n, low, high, f"Clopper–Pearson, n = {n}")
 
 
-def mean(values: Sequence[float] | np.ndarray, confidence: float = 0.95, of: str = "replicas") -> Estimate:
+def mean(values: Sequence[float | np.floating[Any]] | np.ndarray, confidence: float = 0.95, of: str = "replicas") -> Estimate:
     """Mean of independent values with Student's t interval; at least two values."""
     values = np.asarray(values, dtype=float)
     if len(values) < 2 or not np.isfinite(values).all():

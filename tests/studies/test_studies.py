@@ -337,4 +337,7 @@ def test_a_study_of_a_theory_of_ones_own(tmp_path: Path) -> None:
     assert study.configuration().networks == ("only",)
     _, answer = run_study(study, smoke=True, out=tmp_path, device="cpu", jobs=0)
     assert [verdict.name for verdict in answer.verdicts] == ["many neurons"]
+    wrong = study.model_copy(update={"comparisons": [study.comparisons[0].model_copy(update={"kind": "hard"})]})
+    with pytest.raises(InputError, match="there is no kind of sample 'hard'; there are clear, faint"):
+        run_study(wrong, smoke=True, out=tmp_path, device="cpu", jobs=0)
     assert answer.verdicts[0].estimate.value == answer.verdicts[0].estimate.value

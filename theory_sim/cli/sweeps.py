@@ -8,13 +8,15 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from theory_sim.cli.program import ConfigFile, Device, Out, Plugin, Replicas, Seed, Set, app, new_console
-from theory_sim.config import load_config
+from theory_sim.cli.program import ConfigFile, Device, Out, Plugin, Replicas, Seed, Set, app, new_console, read_config
 from theory_sim.runtime.errors import InputError
 
 if TYPE_CHECKING:
     from theory_sim.studies.study import StudyAnswer
     from theory_sim.studies.sweep import Sweep
+
+_HEADLINES = {"coarse-hard-error": "coarse hard error", "fine-hard-error": "fine hard error", "transfer-gain": "gain"}
+"""Claims that the printed table shows, and their columns; of a theory without them its first three."""
 
 Grid = Annotated[list[str], typer.Option("--grid", metavar="KEY=A,B,...", help="A key and its values; may be repeated.")]
 Backend = Annotated[Literal["local", "dask"], typer.Option(help="Processes on this machine, or an existing Dask cluster.")]
@@ -27,6 +29,7 @@ def sweep(
     config: ConfigFile,
     grid: Grid,
     set_: Set = None,
+    plugin: Plugin = None,
     replicas: Replicas = None,
     seed: Seed = None,
     device: Device = "auto",
@@ -36,7 +39,7 @@ def sweep(
     out: Out = Path("results"),
 ) -> int:
     """Run every combination of the grids' values; finished cells are not run again. Exit 1: some cells failed."""
-    checked = load_config(config, set_ or (), replicas=replicas, seed=seed)
+    checked = read_config(config, set_, plugin, replicas, seed)
     address = _scheduler(backend, scheduler)
     # Only now: wrong input is answered without importing the numerical packages.
     from theory_sim.runtime.progress import progress_bar
@@ -121,10 +124,13 @@ def _print_sweep(done: "Sweep", cells: bool = True) -> int:
 
 def _cells_table(done: "Sweep") -> Table:
     cells = done.read("cells")
-    table = Table(*done.keys, "fine labels", "coarse hard error", "fine hard error", "gain", "claims held")
-    for _, rows in cells[cells.status == "stored"].groupby("cell", sort=False):
+    stored = cells[cells.status == "stored"]
+    ids = list(stored.quantity.unique())
+    shown = [id_ for id_ in _HEADLINES if id_ in ids] or ids[:3]
+    table = Table(*done.keys, "labels", *(_HEADLINES.get(id_, id_) for id_ in shown), "claims held")
+    for _, rows in stored.groupby("cell", sort=False):
         claims = rows.set_index("quantity")
-        numbers = [claims.loc[id_] for id_ in ("coarse-hard-error", "fine-hard-error", "transfer-gain")]
+        numbers = [claims.loc[id_] for id_ in shown]
         texts = [escape(f"{n.value:.3f} [{n.low:.3f}, {n.high:.3f}]") for n in numbers]
         first = rows.iloc[0]
         values = [escape(str(first[key])) for key in done.keys]

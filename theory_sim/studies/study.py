@@ -24,6 +24,7 @@ import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from theory_sim.config import Config
+from theory_sim.data.setup import law_of
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.plugins import with_plugins
 from theory_sim.runtime.progress import Progress
@@ -144,9 +145,13 @@ class Study(Section):
             cells: the cells of its sweep, by any key.
 
         Raises:
-            InputError: a side of a comparison identifies no cell, or several.
+            InputError: a side of a comparison identifies no cell, or several, or a network, readout or kind of sample that
+                its cell has not.
         """
-        return [pair for comparison in self.comparisons for pair in _pairs(comparison, cells)]
+        found = [pair for comparison in self.comparisons for pair in _pairs(comparison, cells)]
+        for pair in found:
+            _check_sides(pair, cells)
+        return found
 
     def grids_at(self, smoke: bool) -> list[dict[str, list[Any]]]:
         """The grids at one of the two sizes."""
@@ -333,6 +338,21 @@ def _correct(replicas: "pd.DataFrame", cell: str, side: Side, kind: str, readout
     own = own[own.readout == (side.readout or readout)]
     error: np.ndarray = own.sort_values("replica").error.to_numpy(dtype=float)
     return 1 - error[:, None]
+
+
+def _check_sides(pair: "Pair[Key]", cells: "Mapping[Key, Cell]") -> None:
+    """Refuse a comparison of what its cells do not have."""
+    comparison = pair.comparison
+    for side, key in ((comparison.before, pair.before), (comparison.after, pair.after)):
+        config = cells[key].config
+        there = {
+            "network": (side.model, config.networks),
+            "readout": (side.readout or config.transfer.readouts[0], config.transfer.readouts),
+            "kind of sample": (comparison.kind, tuple(law_of(config).kinds)),
+        }
+        for what, (name, known) in there.items():
+            if name not in known:
+                raise InputError(f"comparison '{comparison.name}': there is no {what} '{name}'; there are {', '.join(known)}")
 
 
 def _pairs(comparison: Comparison, cells: "Mapping[Key, Cell]") -> Iterator[Pair[Key]]:

@@ -6,7 +6,7 @@
 cell              hash of the run, the last part of its folder
 *grid keys*       one column for each key, such as ``tree.subclasses``; lists are JSON texts
 status, reason    ``stored``; or ``failed`` and the reason, in one row without numbers
-classes           number of labels that the fine model was trained with
+classes           number of labels that the last of the networks was trained with, such as the fine one
 quantity          id of a claim (`theory_sim.theories.claims`)
 value, low, high  the estimate and its interval
 p, method         one-sided p-value, for claims with a test, and the method of the interval
@@ -18,8 +18,8 @@ folder            the run's folder, below the folder of results
 ``replicas.parquet`` has one row per cell, replica, model, kind of test samples and readout, for paired statistics:
 ``labels`` and ``classes`` that the model was trained with, their alignment with the coarse target (``inside``, ``purity``,
 ``adjusted_mutual_information``: `theory_sim.labels.functions.Alignment`), ``error``, and two columns that do not depend on
-kind and readout: ``training_loss`` (nats) and ``rare_growth`` (`theory_sim.theories.claims`; null if the common response did
-not grow).
+kind and readout: ``training_loss`` (nats) and ``rare_growth`` (`theory_sim.theories.label_granularity.claims`; null if the
+common response did not grow, or if the law has no features of classes).
 
 Rows are written in blocks, so that memory does not grow with their number. Equal results give equal bytes.
 """
@@ -82,7 +82,8 @@ SCHEMAS = {"cells": _CLAIM, "replicas": _REPLICA}
 
 def rows(results: Results) -> dict[str, list[Row]]:
     """The rows of one finished run in both tables."""
-    classes = results.fine.sizes["head"]
+    *_, last = results.records.values()
+    classes = last.sizes["head"]
     claims = []
     for claim in evaluate_claims(results):
         e = claim.estimate
@@ -93,7 +94,7 @@ def rows(results: Results) -> dict[str, list[Row]]:
 
 
 def _by_replica(results: Results) -> Iterator[Row]:
-    for model, data in (("coarse", results.coarse), ("fine", results.fine)):
+    for model, data in results.records.items():
         aligned = {key: value for key, value in json.loads(data.attrs["alignment"]).items() if key in _REPLICA}
         rare, common = (grown.mean(1) if grown.size else np.zeros(len(grown)) for grown in growth_by_leaf(data, results.config))
         for r, of_replica in enumerate(data.test_error.values):

@@ -16,6 +16,7 @@ import xarray as xr
 
 from theory_sim import stats
 from theory_sim.config import Config
+from theory_sim.data.setup import law_of
 from theory_sim.labels.functions import label_function
 from theory_sim.runs.results import Results
 from theory_sim.stats import Estimate
@@ -157,11 +158,13 @@ def _loss(data: xr.Dataset, config: Config) -> Estimate:
 def growth_by_leaf(data: xr.Dataset, config: Config) -> tuple[np.ndarray, np.ndarray]:
     """Growth of each leaf's own head's response: to its rare feature, and to its common one; (replica, leaf) each.
 
-    A leaf that is itself a coarse class has no rare feature and is left out; clusters are no leaf's own.
+    A leaf that is itself a coarse class has no rare feature and is left out; clusters are no leaf's own. A law whose nodes have
+    no features has no leaves here.
     """
-    tree = config.label_tree
+    law = law_of(config)
+    tree = law.tree
     labels = label_function(data.attrs["labels"], tree, config.data.training_samples)
-    if labels.placeholder:
+    if labels.placeholder or not law.n_node_features:
         return np.zeros((data.sizes["replica"], 0)), np.zeros((data.sizes["replica"], 0))
     grown = data.response.isel(step=-1).values.astype(float) - data.response.isel(step=0).values
     own, common, rare = labels.leaf_label.numpy(), tree.coarse_of_leaf.numpy(), np.array(tree.leaves)
