@@ -1,14 +1,12 @@
 """Studies: every study of the package runs at its small size, and verdicts follow from the numbers alone."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from theory_sim.config import Config
 from theory_sim.runtime.errors import InputError
@@ -309,35 +307,3 @@ def test_wrong_names_and_comparisons(tmp_path: Path) -> None:
     assert Study.model_validate(STUDY).configuration() == Config().replace(
         {"name": "made-up", "replicas": 8, "transfer.readouts": ["argmax_parent"]}
     )
-
-
-def test_a_study_of_a_theory_of_ones_own(tmp_path: Path) -> None:
-    """Its networks are its theory's, and its plugin is found beside it."""
-    shutil.copy(Path(__file__).parents[1] / "plugins" / "own_sampler.py", tmp_path)
-    (tmp_path / "mine.yaml").write_text(
-        yaml.safe_dump(
-            {
-                "question": "Does it need many neurons?",
-                "minutes": 0.1,
-                "config": {"theory": "own-sampler", "plugins": ["own_sampler.py"], "replicas": 3, "training": {"steps": 20}},
-                "smoke": {"test": {"samples": 30}},
-                "grids": [{"network.neurons": [1, 40]}],
-                "comparisons": [
-                    {
-                        "name": "many neurons",
-                        "before": {"model": "only", "where": {"network.neurons": 1}},
-                        "after": {"model": "only", "where": {"network.neurons": 40}},
-                        "kind": "faint",
-                    }
-                ],
-            }
-        )
-    )
-    study = load_study(tmp_path / "mine.yaml")
-    assert study.configuration().networks == ("only",)
-    _, answer = run_study(study, smoke=True, out=tmp_path, device="cpu", jobs=0)
-    assert [verdict.name for verdict in answer.verdicts] == ["many neurons"]
-    wrong = study.model_copy(update={"comparisons": [study.comparisons[0].model_copy(update={"kind": "hard"})]})
-    with pytest.raises(InputError, match="there is no kind of sample 'hard'; there are clear, faint"):
-        run_study(wrong, smoke=True, out=tmp_path, device="cpu", jobs=0)
-    assert answer.verdicts[0].estimate.value == answer.verdicts[0].estimate.value
