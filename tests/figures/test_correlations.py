@@ -120,9 +120,7 @@ def test_groups_without_pairs_are_undefined_and_not_drawn(result) -> None:
     nobody = type(result)(
         result.config,
         result.folder,
-        result.coarse.assign(lucky=result.coarse.lucky & False),
-        result.fine,
-        result.environment,
+        {"coarse": result.coarse.assign(lucky=result.coarse.lucky & False), "fine": result.fine},
     )
     table = correlations.compute(result.config, Inputs([nobody]))
     lucky = (table.model == "coarse") & (table.luck == "lucky")

@@ -112,6 +112,8 @@ def test_other_numbers_give_another_picture(table) -> None:
 def test_empty_groups_have_no_rows_and_no_lines(result) -> None:
     """Without a lucky neuron all are others."""
     coarse, fine = (data.assign(lucky=data.lucky & False) for data in (result.coarse, result.fine))
-    table = lucky_sets.compute(result.config, Inputs([type(result)(result.config, result.folder, coarse, fine, {})]))
+    table = lucky_sets.compute(
+        result.config, Inputs([type(result)(result.config, result.folder, {"coarse": coarse, "fine": fine})])
+    )
     assert set(table.group[table.quantity == "noise"]) == {"all others"}
     assert len(bands(panels_of(lucky_sets.FIGURE, table)["fine noise"])) == 1

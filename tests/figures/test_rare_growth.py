@@ -134,7 +134,7 @@ def test_responses_that_shrink_are_drawn(table) -> None:
 
 def test_one_replica_has_no_interval(made) -> None:
     runs = [
-        type(run)(run.config.replace({"replicas": 1}), run.folder, run.coarse.isel(replica=[0]), run.fine.isel(replica=[0]), {})
+        type(run)(run.config.replace({"replicas": 1}), run.folder, {n: data.isel(replica=[0]) for n, data in run.records.items()})
         for run in made.runs("rare_growth")
     ]
     table = as_drawn(rare_growth.compute(made.config, Inputs(runs)))

@@ -164,8 +164,8 @@ def test_other_numbers_give_another_picture(model, table) -> None:
 
 
 def test_one_replica_has_no_width(result, model) -> None:
-    data = (each.isel(replica=[0]) for each in (result.coarse, result.fine))
-    one = type(result)(result.config.replace({"replicas": 1}), result.folder, *data, {})
+    data = {name: each.isel(replica=[0]) for name, each in result.records.items()}
+    one = type(result)(result.config.replace({"replicas": 1}), result.folder, data)
     table = theorems.compute(one.config, Inputs([one]), model)
     curves = table[table.part == "curve"]
     assert (curves.low == curves.value).all()

@@ -29,7 +29,6 @@ from theory_sim.config import Config, load_config
 from theory_sim.runs.folder import results_folder
 from theory_sim.runs.results import load_results
 from theory_sim.runs.run import run
-from theory_sim.runs.run import run as run_module
 from theory_sim.runtime import storage
 from theory_sim.runtime.errors import DivergedError, InputError
 from theory_sim.runtime.progress import Progress
@@ -239,7 +238,7 @@ def test_crash_in_the_middle_of_a_record(config: Config, finished: Path, tmp_pat
     expected = variables(finished / "coarse.nc")
     for name in ("manifest.json", "coarse.nc", "fine.nc"):
         (finished / name).unlink()
-    crash_in_the_middle(monkeypatch, run_module, "write_dataset", 2)
+    crash_in_the_middle(monkeypatch, sys.modules["theory_sim.runs.run"], "write_dataset", 2)
     with pytest.raises(StoppedError):
         run(config, tmp_path / "results", "cpu")
     assert {path.name for path in finished.iterdir()} == FILES - {"fine.nc", "manifest.json"}

@@ -48,8 +48,8 @@ from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.threads import cores_share_blocks, map_blocks
 from theory_sim.training.trainer import log_spaced_steps
 
-_NODES = 3
-"""Gauss–Legendre nodes for α: exact up to α⁵, and strengths spread little."""
+_NODES, _NODES_CURVED = 3, 32
+"""Gauss–Legendre nodes for α: three are exact up to α⁵ for uniform strengths; other laws' quantile functions are curved."""
 _NO_FEATURE = -1
 _NO_STRENGTH = Uniform(0.0, 0.0)
 
@@ -239,6 +239,7 @@ def _with_noise(truth: Float[Tensor, "leaf label"], law: PatchLaw) -> Float[Tens
 
 def _quadrature(laws: list[tuple[Strength, float]]) -> tuple[Float[Tensor, "content node"], Float[Tensor, "content node"]]:
     """Signed strengths and their weights for each content: E f(α) = ∫ f(F⁻¹(u)) du by Gauss and Legendre's rule."""
-    x, w = np.polynomial.legendre.leggauss(_NODES)
+    uniform = all(isinstance(strength, Uniform) for strength, _ in laws)
+    x, w = np.polynomial.legendre.leggauss(_NODES if uniform else _NODES_CURVED)
     alpha = [sign * np.asarray(strength.ppf((1 + x) / 2)) for strength, sign in laws]
     return torch.from_numpy(np.array(alpha)), torch.from_numpy(w / 2).expand(len(laws), -1)

@@ -9,7 +9,7 @@ import torch
 from image_folders import CLASSES, make_folder, save_image
 
 from theory_sim.pretraining.datasets import IMAGE_SOURCES, Data, ImageData, image_source, load_data
-from theory_sim.testing_image_sources import CHECKS, CONTENT, check_image_source
+from theory_sim.testing.image_sources import CHECKS, CONTENT, check_image_source
 
 INAT = [
     "00000_Animalia_Annelida_Clitellata_Haplotaxida_A_B_one",
