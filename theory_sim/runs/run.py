@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ import xarray as xr
 import yaml
 
 from theory_sim.config import Config
-from theory_sim.runs.folder import NOT_CACHED, NotCachedWarning, is_finished, results_folder, user_sources
+from theory_sim.runs.folder import NOT_CACHED, is_finished, results_folder, user_sources, warn_not_cached
 from theory_sim.runs.results import Results, load_results
 from theory_sim.runtime import plugins
 from theory_sim.runtime.devices import choose_device
@@ -57,10 +56,7 @@ def run(
     if is_finished(folder):
         return load_results(folder, config)
     if folder.name.endswith(NOT_CACHED):
-        hidden = ", ".join(name for name, digest_ in user_sources(config, record).items() if digest_ is None)
-        warnings.warn(
-            f"the source of {hidden} cannot be read: the run is computed anew each time", NotCachedWarning, stacklevel=2
-        )
+        warn_not_cached(config, record, stacklevel=2)
         shutil.rmtree(folder, ignore_errors=True)
     with torch.no_grad(), cores_share_blocks():
         _run(config, folder, chosen, on_progress, record or {})

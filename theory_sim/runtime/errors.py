@@ -7,6 +7,14 @@ class InputError(ValueError):
     """The input is wrong: a key, a value, a file, a device. The command line prints it and exits with 2."""
 
 
+class NotCachedWarning(UserWarning):
+    """A run uses an object whose source cannot be read, so that its results cannot be told from those of a changed object."""
+
+
+class PluginWarning(UserWarning):
+    """An installed plugin was not loaded; what it would have registered is absent."""
+
+
 class DivergedError(ArithmeticError):
     """Training met a NaN or an infinity; the message names the step and the quantity."""
 
