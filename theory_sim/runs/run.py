@@ -16,13 +16,11 @@ from theory_sim.runs.folder import NOT_CACHED, is_finished, results_folder, user
 from theory_sim.runs.results import Results, load_results
 from theory_sim.runtime import plugins
 from theory_sim.runtime.devices import choose_device
-from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.progress import OnProgress, Progress, ignore
 from theory_sim.runtime.provenance import environment
 from theory_sim.runtime.storage import digest, load_checkpoint, save_checkpoint, write_atomically, write_json, write_text
 from theory_sim.runtime.threads import cores_share_blocks
-from theory_sim.training.recording import Record, Recorder
-from theory_sim.training.records import SCHEMA
+from theory_sim.training.recording import Record, Recorder, check_record
 from theory_sim.training.trainer import Training
 
 
@@ -49,8 +47,7 @@ def run(
         DivergedError: training met a NaN or an infinity.
     """
     plugins.load(config.plugins)
-    if taken := [name for name in record or {} if name in SCHEMA or not name.isidentifier()]:
-        raise InputError(f"record {taken[0]}: choose a name that is an identifier and none of {', '.join(SCHEMA)}")
+    check_record(record or {})
     chosen = choose_device(device)
     folder = results_folder(config, out, chosen, record)
     if is_finished(folder):
