@@ -26,7 +26,7 @@ import torch
 from theory_sim.config import Config, load_config
 from theory_sim.labels.functions import LABEL_FUNCTIONS, kind_of
 from theory_sim.runtime.contracts import ENGINES, READOUTS, SETUPS
-from theory_sim.runtime.errors import InputError, NotCachedWarning
+from theory_sim.runtime.errors import InputError, NotCachedWarning, expect
 from theory_sim.runtime.provenance import code_version
 from theory_sim.runtime.registry import CORE
 from theory_sim.runtime.sources import source_digest
@@ -51,6 +51,8 @@ def results_folder(
     Raises:
         InputError: `out` is no folder to keep results in, or the place is taken by another configuration.
     """
+    expect("results_folder", config, Config)
+    expect("out", out, str, Path)
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file, not a folder for results")

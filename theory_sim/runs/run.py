@@ -16,6 +16,7 @@ from theory_sim.runs.folder import NOT_CACHED, is_finished, results_folder, user
 from theory_sim.runs.results import Results, load_results
 from theory_sim.runtime import plugins
 from theory_sim.runtime.devices import choose_device
+from theory_sim.runtime.errors import expect
 from theory_sim.runtime.progress import OnProgress, Progress, ignore
 from theory_sim.runtime.provenance import environment
 from theory_sim.runtime.storage import digest, load_checkpoint, save_checkpoint, write_atomically, write_json, write_text
@@ -46,6 +47,7 @@ def run(
             another configuration.
         DivergedError: training met a NaN or an infinity.
     """
+    expect("run", config, Config)
     plugins.load(config.plugins)
     check_record(record or {})
     chosen = choose_device(device)

@@ -19,6 +19,16 @@ class DivergedError(ArithmeticError):
     """Training met a NaN or an infinity; the message names the step and the quantity."""
 
 
+def expect(what: str, value: object, *kinds: type) -> None:
+    """Refuse a value of another type than a function takes.
+
+    Raises:
+        InputError: it is an instance of none of `kinds`.
+    """
+    if not isinstance(value, kinds):
+        raise InputError(f"{what}: expected {' or '.join(kind.__name__ for kind in kinds)}, got {type(value).__name__}")
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory could not be allocated.
 
