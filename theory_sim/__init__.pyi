@@ -31,7 +31,6 @@ from .labels.functions import register_label_function as register_label_function
 from .labels.tree import LabelTree as LabelTree
 from .runs.evaluate import evaluate_on as evaluate_on
 from .runs.fit import fit as fit
-from .runs.folder import NotCachedWarning as NotCachedWarning
 from .runs.folder import results_folder as results_folder
 from .runs.results import Results as Results
 from .runs.results import load_results as load_results
@@ -41,6 +40,7 @@ from .runtime.contracts import READOUTS as READOUTS
 from .runtime.contracts import SETUPS as SETUPS
 from .runtime.errors import DivergedError as DivergedError
 from .runtime.errors import InputError as InputError
+from .runtime.errors import NotCachedWarning as NotCachedWarning
 from .runtime.progress import Progress as Progress
 from .runtime.progress import progress_bar as progress_bar
 from .runtime.provenance import package_version as package_version

@@ -32,6 +32,7 @@ from theory_sim.runtime.settings import (
     Seed,
     Share,
     checked,
+    differences,
     load_settings,
 )
 
@@ -291,6 +292,37 @@ class Config(Section):
             raise ValueError(f"training.step_size: one value for each of the networks {', '.join(self.labels)} is needed")
         ENGINES[self.training.engine].check(self, law)
         return self
+
+    def __repr__(self) -> str:
+        """What differs from the theory's defaults, as an expression that makes it again."""
+        theory = self._of_theory
+        made = f"Config({', '.join(f'{key}={value!r}' for key, value in theory.items())})"
+        changed = self._differences
+        return f"{made}.replace({changed!r})" if changed else made
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        from theory_sim.runtime.display import table_html
+
+        values = self._of_theory | self._differences
+        return table_html([{"key": key, "value": str(value)} for key, value in values.items()]) if values else "the defaults"
+
+    @property
+    def _of_theory(self) -> dict[str, Any]:
+        """The theory and the plugins, where they are not the defaults."""
+        values: dict[str, Any] = {"theory": self.theory, "plugins": self.plugins}
+        return {key: value for key, value in values.items() if value not in (LABEL_GRANULARITY, [])}
+
+    @property
+    def _differences(self) -> dict[str, Any]:
+        """All else that differs from the theory's defaults, by key."""
+        try:
+            default = Config(**self._of_theory)
+        except (ValueError, InputError):  # a theory of a session that is over
+            default = Config()
+        named = differences(self, default)
+        return {key: value for key, value in named.items() if key not in ("theory", "plugins")}
 
     @property
     def _has_this_tree(self) -> bool:

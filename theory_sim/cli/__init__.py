@@ -1,12 +1,14 @@
 """The command line: it parses, calls, and prints. Exit 0: done, or all claims hold; 1: some fail; 2: wrong input."""
 
 import sys
+import warnings
+from typing import Any
 
 import typer
 
 from theory_sim.cli import simulator, figures, sweeps, images, bench, listing
 from theory_sim.cli.program import app
-from theory_sim.runtime.errors import DivergedError, InputError, is_out_of_memory
+from theory_sim.runtime.errors import DivergedError, InputError, NotCachedWarning, PluginWarning, is_out_of_memory
 
 
 def main() -> None:
@@ -14,7 +16,9 @@ def main() -> None:
     raised.
     """
     try:
-        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = _print_warning
+            code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except typer.TyperException as error:
         code = _print_error(getattr(error, "format_message", error.__str__)())
     except (InputError, DivergedError, OSError) as error:
@@ -29,6 +33,17 @@ def main() -> None:
     if code == 130:  # typer returns it too, after an interrupt
         print("interrupted; run the same command again to continue from the last checkpoint", file=sys.stderr)
     sys.exit(code)
+
+
+_show = warnings.showwarning
+
+
+def _print_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    """The package's own warnings are one line; others are Python's."""
+    if issubclass(category, NotCachedWarning | PluginWarning):
+        print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+    else:
+        _show(message, category, *where, **more)
 
 
 def _print_error(message: str) -> int:

@@ -4,6 +4,7 @@ import json
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 import xarray as xr
 
@@ -12,11 +13,12 @@ from theory_sim.runs.folder import evaluation_path, user_sources
 from theory_sim.runs.results import Results
 from theory_sim.runs.run import testing, write_dataset
 from theory_sim.runtime.devices import choose_device
-from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.errors import InputError, expect
 from theory_sim.runtime.progress import OnProgress, ignore
 from theory_sim.runtime.storage import load_checkpoint, write_atomically
 from theory_sim.runtime.threads import cores_share_blocks
 from theory_sim.training.evaluation import evaluate
+from theory_sim.training.records import SCHEMA, with_long_names
 from theory_sim.training.trainer import Training
 
 
@@ -38,6 +40,8 @@ def evaluate_on(results: Results, config: Config, device: str = "auto", on_progr
     Raises:
         InputError: the networks do not fit the configuration, or what lies on disk is damaged.
     """
+    expect("evaluate_on", results, Results)
+    expect("evaluate_on", config, Config)
     if (of := _shape(config)) != (have := _shape(results.config)):
         key = next(key for key in of if of[key] != have[key])
         raise InputError(f"networks trained with {key} = {have[key]} cannot be tested with {key} = {of[key]}")
@@ -52,12 +56,21 @@ def evaluate_on(results: Results, config: Config, device: str = "auto", on_progr
             found = evaluate(training, testing(on_progress, len(kinds) * config.test.samples))
             correct = torch.stack(list(found.values())).numpy()
         dims = ("model", "replica", "kind", "test_sample", "test_readout")
+        named = {key: {"long_name": SCHEMA[key][1], "units": SCHEMA[key][2]} for key in ("test_correct", "test_error")}
         dataset = xr.Dataset(
-            {"test_correct": (dims, correct), "test_error": ((*dims[:3], dims[4]), 1 - correct.mean(3))},
-            coords={"model": list(config.networks), "kind": kinds, "test_readout": list(config.transfer.readouts)},
+            {
+                "test_correct": (dims, correct, named["test_correct"]),
+                "test_error": ((*dims[:3], dims[4]), 1 - correct.mean(3), named["test_error"]),
+            },
+            coords={
+                "model": ("model", list(config.networks), {"long_name": "network"}),
+                "replica": np.arange(config.replicas),
+                "kind": kinds,
+                "test_readout": list(config.transfer.readouts),
+            },
             attrs={"config": json.dumps(config.model_dump(mode="json"))},
         )
-        write_atomically(path, partial(write_dataset, dataset))
+        write_atomically(path, partial(write_dataset, with_long_names(dataset)))
     try:
         return xr.load_dataset(path, engine="netcdf4")
     except (OSError, ValueError, KeyError):

@@ -1,5 +1,6 @@
 """Training on tensors of one's own: samples as sets of patches, their labels, and the directions to follow."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -81,13 +82,15 @@ def fit(
         DivergedError: training met a NaN or an infinity.
     """
     train = _checked("x", x, labels)
-    tested = train if test is None else _checked("test", *test)
+    tested = train if test is None else _checked("test", *_pair(test))
     if tested[0].shape[1:] != train[0].shape[1:]:
         raise InputError(f"test: patches and dimensions {tuple(tested[0].shape[1:])} are not {tuple(train[0].shape[1:])} as in x")
     dim, dtype = train[0].shape[-1], train[0].dtype
-    vectors = torch.zeros(0, dim) if directions is None else torch.as_tensor(directions)
+    vectors = torch.zeros(0, dim) if directions is None else _tensor("directions", directions, "of numbers")
     if vectors.dim() != 2 or vectors.shape[1] != dim:
         raise InputError(f"directions: expected the shape (F, {dim}), got {tuple(vectors.shape)}")
+    if not vectors.isfinite().all():
+        raise InputError("directions: some numbers are NaN or infinite")
     if names is not None and len(names) != len(vectors):
         raise InputError(f"names: {len(names)} names for {len(vectors)} directions")
     n_classes = max(2, int(max(train[1].max(), tested[1].max())) + 1)
@@ -100,7 +103,7 @@ def fit(
         "transfer": {"readouts": ["sum_logits"]},
         "test": {"samples": len(tested[1]), "curve_samples": min(_CURVE, len(tested[1]))},
     }
-    config = _for_own_samples(checked(Config, settings), train[0], n_classes, step_size)
+    config = _for_own_samples(_config(settings), train[0], n_classes, step_size)
     chosen = choose_device(device)
     own = Dictionary(vectors.to(chosen, dtype).expand(replicas, -1, -1), canonical=False)
     with torch.no_grad(), cores_share_blocks():
@@ -158,7 +161,7 @@ class _OwnTraining(Training):
 
 def _checked(name: str, x: Numbers, labels: Numbers | Sequence[int]) -> Labelled:
     """Samples and labels as tensors that fit together."""
-    samples, classes = torch.as_tensor(x), torch.as_tensor(labels)
+    samples, classes = _tensor(name, x, "of numbers"), _tensor(name, labels, "of whole numbers as labels")
     if samples.dim() != 3 or not len(samples):
         raise InputError(f"{name}: expected samples of the shape (N, P, d), got {tuple(samples.shape)}")
     if not samples.is_floating_point():
@@ -171,10 +174,31 @@ def _checked(name: str, x: Numbers, labels: Numbers | Sequence[int]) -> Labelled
     return samples, classes.long()
 
 
+def _tensor(name: str, values: Any, what: str) -> Tensor:
+    try:
+        return torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError):  # PyTorch raises each of them, by what is wrong
+        raise InputError(f"{name}: expected an array {what}, got {type(values).__name__}") from None
+
+
+def _pair(test: Any) -> tuple[Any, Any]:
+    if not isinstance(test, tuple | list) or len(test) != 2:
+        raise InputError(f"test: expected a pair of samples and labels, got {type(test).__name__}")
+    return test[0], test[1]
+
+
+def _config(settings: dict[str, Any]) -> Config:
+    """Checked settings; an error names the argument, not the section that holds it."""
+    try:
+        return checked(Config, settings)
+    except InputError as error:
+        raise InputError(str(error).removeprefix("network.").removeprefix("training.")) from None
+
+
 def _for_own_samples(config: Config, x: Tensor, n_classes: int, step_size: float) -> Config:
     """The configuration as these samples have it. No data model describes them, so it is not checked as one."""
-    if not step_size > 0:
-        raise InputError(f"step_size: should be greater than 0, got {step_size}")
+    if not isinstance(step_size, int | float) or not 0 < step_size < math.inf:
+        raise InputError(f"step_size: should be a number greater than 0, got {step_size!r}")
     data = {"dim": x.shape[2], "patches": x.shape[1], "training_samples": len(x)}
     return config.model_copy(
         update={

@@ -16,6 +16,7 @@ module of the package that a run imports, and the source of every object of a us
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,17 +26,13 @@ import torch
 from theory_sim.config import Config, load_config
 from theory_sim.labels.functions import LABEL_FUNCTIONS, kind_of
 from theory_sim.runtime.contracts import ENGINES, READOUTS, SETUPS
-from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.errors import InputError, NotCachedWarning, expect
 from theory_sim.runtime.provenance import code_version
 from theory_sim.runtime.registry import CORE
 from theory_sim.runtime.sources import source_digest
 
 NOT_CACHED = "-not-cached"
 """Ends the name of a folder whose run uses an object whose source cannot be read."""
-
-
-class NotCachedWarning(UserWarning):
-    """A run uses an object whose source cannot be read, so that its results cannot be told from those of a changed object."""
 
 
 def is_finished(folder: Path) -> bool:
@@ -54,6 +51,8 @@ def results_folder(
     Raises:
         InputError: `out` is no folder to keep results in, or the place is taken by another configuration.
     """
+    expect("results_folder", config, Config)
+    expect("out", out, str, Path)
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file, not a folder for results")
@@ -67,6 +66,17 @@ def results_folder(
     if (folder / "config.yaml").exists():
         check_same(config, folder)
     return folder
+
+
+def warn_not_cached(config: Config, record: Mapping[str, Callable[..., Any]] | None = None, stacklevel: int = 1) -> None:
+    """Say which objects keep the results of a configuration from being used again; nothing happens where there is none.
+
+    Warns:
+        NotCachedWarning: the source of some cannot be read.
+    """
+    if hidden := [name for name, digest in user_sources(config, record).items() if digest is None]:
+        message = f"the source of {', '.join(hidden)} cannot be read: results are computed anew each time"
+        warnings.warn(message, NotCachedWarning, stacklevel=stacklevel + 1)
 
 
 def user_sources(config: Config, record: Mapping[str, Callable[..., Any]] | None = None) -> dict[str, str | None]:

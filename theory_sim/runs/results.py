@@ -10,7 +10,7 @@ import xarray as xr
 
 from theory_sim.config import Config, load_config
 from theory_sim.runs.folder import check_same
-from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.errors import InputError, expect
 from theory_sim.runtime.storage import digest, load_checkpoint
 from theory_sim.training.network import Parameters, TwoLayerConvNet, placed
 
@@ -112,6 +112,7 @@ def load_results(folder: str | Path, config: Config | None = None) -> Results:
     Raises:
         InputError: the run is not finished, a file is absent or damaged, or the configuration is another one.
     """
+    expect("load_results", folder, str, Path)
     folder = Path(folder)
     try:
         manifest = json.loads((folder / "manifest.json").read_text())

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,17 +12,16 @@ import xarray as xr
 import yaml
 
 from theory_sim.config import Config
-from theory_sim.runs.folder import NOT_CACHED, NotCachedWarning, is_finished, results_folder, user_sources
+from theory_sim.runs.folder import NOT_CACHED, is_finished, results_folder, user_sources, warn_not_cached
 from theory_sim.runs.results import Results, load_results
 from theory_sim.runtime import plugins
 from theory_sim.runtime.devices import choose_device
-from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.errors import expect
 from theory_sim.runtime.progress import OnProgress, Progress, ignore
 from theory_sim.runtime.provenance import environment
 from theory_sim.runtime.storage import digest, load_checkpoint, save_checkpoint, write_atomically, write_json, write_text
 from theory_sim.runtime.threads import cores_share_blocks
-from theory_sim.training.recording import Record, Recorder
-from theory_sim.training.records import SCHEMA
+from theory_sim.training.recording import Record, Recorder, check_record
 from theory_sim.training.trainer import Training
 
 
@@ -49,18 +47,15 @@ def run(
             another configuration.
         DivergedError: training met a NaN or an infinity.
     """
+    expect("run", config, Config)
     plugins.load(config.plugins)
-    if taken := [name for name in record or {} if name in SCHEMA or not name.isidentifier()]:
-        raise InputError(f"record {taken[0]}: choose a name that is an identifier and none of {', '.join(SCHEMA)}")
+    check_record(record or {})
     chosen = choose_device(device)
     folder = results_folder(config, out, chosen, record)
     if is_finished(folder):
         return load_results(folder, config)
     if folder.name.endswith(NOT_CACHED):
-        hidden = ", ".join(name for name, digest_ in user_sources(config, record).items() if digest_ is None)
-        warnings.warn(
-            f"the source of {hidden} cannot be read: the run is computed anew each time", NotCachedWarning, stacklevel=2
-        )
+        warn_not_cached(config, record, stacklevel=2)
         shutil.rmtree(folder, ignore_errors=True)
     with torch.no_grad(), cores_share_blocks():
         _run(config, folder, chosen, on_progress, record or {})

@@ -7,8 +7,26 @@ class InputError(ValueError):
     """The input is wrong: a key, a value, a file, a device. The command line prints it and exits with 2."""
 
 
+class NotCachedWarning(UserWarning):
+    """A run uses an object whose source cannot be read, so that its results cannot be told from those of a changed object."""
+
+
+class PluginWarning(UserWarning):
+    """An installed plugin was not loaded; what it would have registered is absent."""
+
+
 class DivergedError(ArithmeticError):
     """Training met a NaN or an infinity; the message names the step and the quantity."""
+
+
+def expect(what: str, value: object, *kinds: type) -> None:
+    """Refuse a value of another type than a function takes.
+
+    Raises:
+        InputError: it is an instance of none of `kinds`.
+    """
+    if not isinstance(value, kinds):
+        raise InputError(f"{what}: expected {' or '.join(kind.__name__ for kind in kinds)}, got {type(value).__name__}")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

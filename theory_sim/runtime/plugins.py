@@ -2,7 +2,8 @@
 
 A plugin is a file (``my_labels.py``), a module by name (``my_package.labels``), or an installed package with an entry
 point in the group ``theory_sim.plugins``. A configuration names the first two under ``plugins``; worker processes import
-them before their first run. Each is executed once, and again when its file has changed.
+them before their first run. Each is executed once, and again when its file or a module of the user's that it imports has
+changed.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ import importlib.util
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import metadata
@@ -19,7 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.errors import InputError, PluginWarning
+from theory_sim.runtime.sources import is_users
 
 GROUP = "theory_sim.plugins"
 """Entry points of installed plugins."""
@@ -27,6 +29,8 @@ GROUP = "theory_sim.plugins"
 _loading: ContextVar[str | None] = ContextVar("plugin being loaded", default=None)
 _files: dict[str, tuple[str, ModuleType]] = {}
 """By path: the digest of the file when it was executed, and its module."""
+_imported: dict[str, tuple[Path, str]] = {}
+"""By name: the files of a user's modules that plugins imported, and their digests then."""
 _entry_points_loaded = False
 
 
@@ -73,6 +77,7 @@ def load(plugins: Sequence[str]) -> list[ModuleType]:
     Raises:
         InputError: one cannot be imported; the message says why, and where in it.
     """
+    _forget_changed()
     return [_load_file(Path(plugin)) if plugin.endswith(".py") else _load_module(plugin) for plugin in plugins]
 
 
@@ -87,20 +92,54 @@ def load_entry_points() -> None:
             with _being_loaded(point.value.partition(":")[0]):
                 point.load()
         except Exception as error:  # a plugin may do anything
-            warnings.warn(f"installed plugin {point.name} was not loaded: {type(error).__name__}: {error}", stacklevel=2)
+            warnings.warn(
+                f"installed plugin {point.name} was not loaded: {type(error).__name__}: {error}", PluginWarning, stacklevel=2
+            )
 
 
 @contextmanager
 def _being_loaded(plugin: str) -> Iterator[None]:
-    token = _loading.set(plugin)
+    token, before = _loading.set(plugin), set(sys.modules)
     try:
         yield
     finally:
         _loading.reset(token)
+        _remember(sys.modules.keys() - before)
+
+
+def _remember(names: Iterable[str]) -> None:
+    """Note the files of a user's modules."""
+    for name in names:
+        file = getattr(sys.modules[name], "__file__", None)
+        if file is not None and is_users(name, file):
+            _imported[name] = Path(file), _digest(Path(file))
+
+
+def _forget_changed() -> None:
+    """Where a module that plugins imported has changed, all of them are imported anew, since others may hold what was in it."""
+    if all(_digest(file) == digest for file, digest in _imported.values()):
+        return
+    for name, (file, _) in _imported.items():
+        sys.modules.pop(name, None)
+        # Python takes a compiled file for the same if its source was changed within a second, at the same length.
+        Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
+    importlib.invalidate_caches()
+    _imported.clear()
+    _files.clear()
+
+
+def _digest(file: Path) -> str:
+    """Digest of a file; of one that is absent, none that a file has."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def _load_module(name: str) -> ModuleType:
     if name in sys.modules:
+        if name not in _imported:
+            _remember([name])
         return sys.modules[name]
     try:
         with _being_loaded(name):

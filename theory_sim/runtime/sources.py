@@ -4,10 +4,13 @@ Followed are global names, closures, defaults, decorated functions, base classes
 user's own. Code of installed packages and of this one counts by its name alone: their versions are recorded elsewhere.
 """
 
+import dis
 import functools
 import hashlib
+import importlib.util
 import inspect
 import linecache
+import pickle
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping
@@ -23,12 +26,17 @@ class _UnreadableError(Exception):
 
 
 def module_of(value: Any) -> str:
-    """Name of the module that defines an object: a function's, a class's, or that of the first function that it holds."""
+    """Name of the module that defines an object: a function's, a class's, or that of the first of several or in an object."""
     if isinstance(value, functools.partial):
         return module_of(value.func)
+    if isinstance(value, tuple) and value:
+        return module_of(value[0])
     if isinstance(value, FunctionType | type | MethodType):
-        return value.__module__
-    for inner in vars(value).values() if hasattr(value, "__dict__") else ():
+        return value.__module__ or "__main__"  # made by exec in a space without a name
+    own = vars(value) if hasattr(value, "__dict__") else {}
+    if isinstance(of_wrapped := own.get("__module__"), str):  # a function with a cache
+        return of_wrapped
+    for inner in own.values():
         if isinstance(inner, FunctionType | functools.partial | MethodType):
             return module_of(inner)
     caller = sys._getframe()  # where it was made is not written in an object of plain values
@@ -43,6 +51,12 @@ def registering_module() -> str:
     while frame.f_back is not None and frame.f_code.co_name != "<module>":
         frame = frame.f_back
     return str(frame.f_globals.get("__name__", "__main__"))
+
+
+def is_users(name: str, file: str) -> bool:
+    """Whether a module is a user's own, neither Python's, nor this package's, nor an installed one."""
+    own = name.split(".", maxsplit=1)[0] not in ("theory_sim", "__main__")
+    return own and not str(Path(file).resolve()).startswith(_INSTALLED)
 
 
 def source_digest(value: Any) -> str | None:
@@ -110,7 +124,10 @@ class _Reader:
         elif isinstance(value, property):
             self._all(part for part in (value.fget, value.fset) if part is not None)
         else:
-            self._write(getattr(value, "__qualname__", None) or repr(value))
+            text = getattr(value, "__qualname__", None) or repr(value)
+            if " at 0x" in text:
+                raise _UnreadableError
+            self._write(text)
 
     def _function(self, function: FunctionType) -> None:
         if self._is_installed(function.__module__):
@@ -122,14 +139,19 @@ class _Reader:
         self._all((function.__defaults__, function.__kwdefaults__))
         for cell in function.__closure__ or ():
             self.visit(cell.cell_contents)
-        for name in sorted(_names(function.__code__)):
-            if name in function.__globals__:
-                self._write(name)
-                self.visit(function.__globals__[name])
+        read, imported = _names(function.__code__)
+        for name in sorted(read & function.__globals__.keys()):
+            self._write(name)
+            self.visit(function.__globals__[name])
+        for name, level in sorted(imported):
+            self._import(name, level, function.__globals__.get("__package__") or "")
 
     def _code(self, code: CodeType) -> None:
-        """Tells functions apart whose source lines are the same, as two lambdas of one line."""
-        self._write(code.co_code.hex())
+        """Tells functions apart whose source lines are the same, as two lambdas of one line.
+
+        It also keeps apart a function in memory and the text of its file where that was edited since.
+        """
+        self._write(f"{code.co_code.hex()} {code.co_names}")
         for constant in code.co_consts:
             if isinstance(constant, CodeType):
                 self._code(constant)
@@ -150,6 +172,20 @@ class _Reader:
             elif isinstance(value, FunctionType | property) and not _is_generated(value):
                 self._write(name)
                 self.visit(value)
+            elif isinstance(value, bool | int | float | str) and not name.startswith("__"):
+                self._write(f"{name} {value!r}")
+
+    def _import(self, name: str, level: int, package: str) -> None:
+        """Read a module of the user's that a function imports when it is called."""
+        try:
+            whole = importlib.util.resolve_name("." * level + name, package)
+            top, spec = whole.split(".")[0], importlib.util.find_spec(whole)
+            if top == "theory_sim" or spec is None or not spec.has_location:
+                return
+            if top == self.own or not str(Path(str(spec.origin)).resolve()).startswith(_INSTALLED):
+                self.visit(importlib.import_module(whole))
+        except Exception:  # a module may do anything; then nobody knows what the function does
+            raise _UnreadableError from None
 
     def _module(self, module: ModuleType) -> None:
         self._write(module.__name__)
@@ -165,6 +201,10 @@ class _Reader:
     def _object(self, value: Any) -> None:
         class_ = type(value)
         self.visit(class_)
+        for inner in ("__wrapped__", "py_func"):  # a function with a cache, or compiled by Numba
+            if isinstance(function := getattr(value, inner, None), FunctionType):
+                self.visit(function)
+                return
         if hasattr(value, "tobytes"):  # arrays
             self._write(f"{value.dtype} {value.shape}")
             self.state.update(value.tobytes())
@@ -183,8 +223,22 @@ class _Reader:
             self._all(part for pair in sorted(vars(value).items()) for part in pair)
         elif isinstance(value, Path):
             self._write(str(value))
+        elif self._is_installed(class_.__module__):
+            self._pickled(value)
         else:
             raise _UnreadableError
+
+    def _pickled(self, value: Any) -> None:
+        """Read an object of an installed package: by its name in its module, as NumPy's functions, or by what makes it again."""
+        name = getattr(value, "__name__", None)
+        for module in (getattr(value, "__module__", None), type(value).__module__, "scipy.special"):
+            if isinstance(name, str) and getattr(sys.modules.get(str(module)), name, None) is value:
+                self._write(f"{module}.{name}")
+                return
+        try:
+            self.state.update(pickle.dumps(value, protocol=4))
+        except Exception:  # an object may do anything
+            raise _UnreadableError from None
 
     def _source(self, value: Any) -> None:
         try:
@@ -195,9 +249,9 @@ class _Reader:
         except (OSError, TypeError):
             raise _UnreadableError from None
 
-    def _is_installed(self, name: str) -> bool:
+    def _is_installed(self, name: str | None) -> bool:
         """Whether a module belongs to Python, to this package, or to an installed one that is not the object's own."""
-        top = name.split(".", maxsplit=1)[0]
+        top = (name or "__main__").split(".", maxsplit=1)[0]
         if top == self.own:
             return top == "theory_sim"
         module = sys.modules.get(top)
@@ -207,13 +261,24 @@ class _Reader:
         return top == "theory_sim" or file is None or str(Path(file).resolve()).startswith(_INSTALLED)
 
 
-def _names(code: CodeType) -> set[str]:
-    """All names in a function's code, those of functions within it too."""
-    names = set(code.co_names)
+def _names(code: CodeType) -> tuple[set[str], set[tuple[str, int]]]:
+    """Global names that a function reads, and modules that it imports with their levels; those of functions within it too."""
+    read: set[str] = set()
+    imported: set[tuple[str, int]] = set()
+    level = 0
+    for step in dis.get_instructions(code):
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            read.add(step.argval)
+        elif step.opname == "IMPORT_NAME":
+            imported.add((step.argval, level))
+        # The level is the last number before the import: ``LOAD_CONST level; LOAD_CONST names; IMPORT_NAME``.
+        level = step.argval if isinstance(step.argval, int) and step.opname.startswith("LOAD_") else level
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            names |= _names(constant)
-    return names
+            inner_read, inner_imported = _names(constant)
+            read |= inner_read
+            imported |= inner_imported
+    return read, imported
 
 
 def _is_generated(value: Any) -> bool:

@@ -17,6 +17,7 @@ import itertools
 import json
 import re
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,10 +27,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from theory_sim.config import Config
-from theory_sim.runs.folder import configuration_hash, is_finished, results_folder
+from theory_sim.runs.folder import NOT_CACHED, configuration_hash, is_finished, results_folder, warn_not_cached
 from theory_sim.runs.run import run
 from theory_sim.runtime.devices import choose_device
-from theory_sim.runtime.errors import DivergedError, InputError, is_out_of_memory
+from theory_sim.runtime.errors import DivergedError, InputError, NotCachedWarning, is_out_of_memory
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.provenance import files_digest
 from theory_sim.runtime.settings import parse_yaml, value_at
@@ -167,6 +168,8 @@ def sweep(
     if jobs is None:
         jobs = 1 if chosen.type == "cuda" else cores()
     folder, ids, description = _place(config, cells, out, chosen)
+    if hidden := [cell for id_, cell in ids.items() if id_.endswith(NOT_CACHED)]:
+        warn_not_cached(hidden[0].config, stacklevel=2)
     write_json(folder / "sweep.json", description)
 
     parts = {id_: (folder / "rows" / f"{id_}.json").resolve() for id_ in ids}
@@ -223,7 +226,8 @@ def _place(
 def _run(task: tuple[str, Config, Path], out: Path, device: str, threads: int) -> str | None:
     """Run one cell in a worker and write its table rows; returns the reason if the cell failed, or None."""
     _, config, part = task
-    with _one_at_a_time, torch_threads(threads):
+    with _one_at_a_time, torch_threads(threads), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotCachedWarning)  # `sweep` has warned
         try:
             write_json(part, tables.rows(run(config, out, device)))
         except Exception as error:

@@ -10,7 +10,8 @@ from typing import Any
 
 from theory_sim.config import Config
 from theory_sim.runs.results import Results
-from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.display import table_html
+from theory_sim.runtime.errors import InputError, expect
 from theory_sim.runtime.registry import Registry
 from theory_sim.runtime.storage import without_nan
 from theory_sim.stats import Estimate
@@ -45,6 +46,8 @@ class Claim:
     theory: str | None = None
 
     def __post_init__(self) -> None:
+        if not callable(self.estimate):
+            raise InputError(f"claim {self.id}: estimate is a function of the results, not {type(self.estimate).__name__}")
         if self.side not in SIDES:
             raise InputError(f"claim {self.id}: the side is one of {', '.join(SIDES)}, got '{self.side}'")
 
@@ -56,7 +59,7 @@ class Claim:
         return ClaimResult(self.id, self.statement, self.theorem, self.estimate(results), self.side, bound, max_p, self.source)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ClaimResult:
     """One claim, decided.
 
@@ -106,11 +109,28 @@ class ClaimResult:
             entry |= {"p": e.p, "max_p": self.max_p}
         return {key: without_nan(value) for key, value in entry.items()}
 
-    def __str__(self) -> str:
+    def row(self) -> dict[str, str]:
+        """Its cells in a table of claims."""
         e = self.estimate
         number = f"{e.value:.4g} [{e.low:.4g}, {e.high:.4g}]" if e.value == e.value else f"undefined ({e.method})"
         p = "" if self.max_p is None else f", p = {'undefined' if e.p is None else f'{e.p:.1e}'} (< {self.max_p:g})"
-        return f"{self.id}: {number} {self.side} {self.bound:.4g}{p}: {'holds' if self.holds else 'fails'}"
+        return {
+            "claim": self.id,
+            "statement": self.statement,
+            "estimate": number,
+            "bound": f"{self.side} {self.bound:.4g}{p}",
+            "": "holds" if self.holds else "fails",
+        }
+
+    def __str__(self) -> str:
+        cells = self.row()
+        return f"{self.id}: {cells['estimate']} {cells['bound']}: {cells['']}"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return table_html([self.row()])
 
 
 CLAIMS: Registry[Claim] = Registry("claim")
@@ -123,6 +143,7 @@ def register_claim(claim: Claim) -> Claim:
     Raises:
         InputError: it names none, or its id is taken.
     """
+    expect("register_claim", claim, Claim)
     if claim.theory is None:
         raise InputError(f"claim {claim.id}: name the theory that it is added to, such as theory='label-granularity'")
     return CLAIMS.add(claim.id, claim)

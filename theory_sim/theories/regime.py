@@ -7,8 +7,10 @@ and outside is a warning, never a refusal.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from theory_sim.runtime.display import table_html
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Assumption:
     """One assumption at one configuration.
 
@@ -33,9 +35,21 @@ class Assumption:
         """Whether the value lies in the range."""
         return (self.low is None or self.value >= self.low) and (self.high is None or self.value <= self.high)
 
+    def row(self) -> dict[str, str]:
+        """Its cells in a table of assumptions."""
+        where = "inside" if self.inside else "outside"
+        named = {"assumption": self.assumption, "value": f"{self.value:.4g}", "theory's range": self.range}
+        return named | {"source": self.source, "": where}
+
     def __str__(self) -> str:
         where = "inside" if self.inside else "outside"
         return f"{self.assumption} = {self.value:.4g}, theory {self.range} ({self.source}): {where}"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return table_html([self.row()])
 
 
 def outside(regime: Sequence[Assumption]) -> list[Assumption]:

@@ -19,7 +19,8 @@ from theory_sim.data.setup import Setup
 from theory_sim.runs.results import Results
 from theory_sim.runtime import plugins
 from theory_sim.runtime.contracts import SETUPS
-from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.display import Shown
+from theory_sim.runtime.errors import InputError, expect
 from theory_sim.runtime.registry import Registry
 from theory_sim.theories.claims import CLAIMS, Claim, ClaimResult
 from theory_sim.theories.prediction import predict as large_batch_prediction
@@ -73,12 +74,14 @@ def register_theory(theory: Theory) -> Theory:
     Raises:
         InputError: another module has registered its name.
     """
+    expect("register_theory", theory, Theory)
     SETUPS.add(theory.name, theory, theory.law)
     return THEORIES.add(theory.name, theory, theory.law)
 
 
 def theory_of(config: Config) -> Theory:
     """The theory of a configuration, its plugins loaded."""
+    expect("config", config, Config)
     plugins.load(config.plugins)
     return THEORIES[config.theory]
 
@@ -97,12 +100,13 @@ def claims_of(config: Config) -> list[Claim]:
 
 def evaluate_claims(results: Results) -> list[ClaimResult]:
     """All claims of the results' theory, decided, in the order of the theorems."""
-    return [claim.evaluate(results) for claim in claims_of(results.config)]
+    expect("evaluate_claims", results, Results)
+    return Shown(claim.evaluate(results) for claim in claims_of(results.config))
 
 
 def check_regime(config: Config) -> list[Assumption]:
     """All assumptions of a configuration's theory."""
-    return list(theory_of(config).regime(config))
+    return Shown(theory_of(config).regime(config))
 
 
 def predict(config: Config, start: xr.Dataset) -> xr.Dataset:
@@ -113,8 +117,9 @@ def predict(config: Config, start: xr.Dataset) -> xr.Dataset:
         start: a network's record (`theory_sim.training.recording`); only its step 0 is looked at.
 
     Raises:
-        InputError: the prediction does not cover the configuration.
+        InputError: the prediction does not cover the configuration, or `start` is no record.
     """
+    expect("predict", start, xr.Dataset)
     return theory_of(config).predict(config, start)
 
 

@@ -39,7 +39,7 @@ from theory_sim.runtime.errors import InputError
 from theory_sim.training.engines.base import StepReport
 from theory_sim.training.evaluation import evaluate, score
 from theory_sim.training.readouts import quick_readouts
-from theory_sim.training.records import record_of
+from theory_sim.training.records import COORDINATES, SCHEMA, record_of
 from theory_sim.training.trainer import Training, log_spaced_steps
 
 Record = Callable[[Training], Any]
@@ -47,6 +47,23 @@ Record = Callable[[Training], Any]
 network."""
 _OWN = "own."
 """Before the names of what a user records."""
+
+
+def check_record(record: Mapping[str, Record]) -> None:
+    """Refuse what cannot be recorded.
+
+    Raises:
+        InputError: a name is no identifier or is taken, or there is no function.
+    """
+    if not isinstance(record, Mapping):
+        raise InputError(f"record: expected a mapping of names to functions, got {type(record).__name__}")
+    for name, function in record.items():
+        if not isinstance(name, str) or name in {*SCHEMA, *COORDINATES} or not name.isidentifier():
+            raise InputError(
+                f"record {name}: choose a name that is an identifier and none of {', '.join([*SCHEMA, *COORDINATES])}"
+            )
+        if not callable(function):
+            raise InputError(f"record {name}: expected a function of the training, got {type(function).__name__}")
 
 
 class Recorder:
@@ -58,6 +75,7 @@ class Recorder:
     """
 
     def __init__(self, training: Training, record: Mapping[str, Record] | None = None) -> None:
+        check_record(record or {})
         self.training, self.record = training, dict(record or {})
         self.steps = log_spaced_steps(training.config.training.steps, training.config.record.points)
         self._curve_set = Batch.joined([training.curve_batch(kind) for kind in training.kinds])
@@ -133,14 +151,15 @@ class Recorder:
         if unknown := [network for network in by_network if network not in self.training.models]:
             raise InputError(f"record {name}: there is no network '{unknown[0]}'; there are {', '.join(self.training.models)}")
         for network, of_network in by_network.items():
-            numbers = torch.as_tensor(of_network)
+            wanted = f"record {name}: expected a number, or an array whose first axis is the {replicas} replicas"
+            try:
+                numbers = torch.as_tensor(of_network)
+            except (TypeError, ValueError, RuntimeError):  # PyTorch raises each of them, by what is wrong
+                raise InputError(f"{wanted}, got {type(of_network).__name__}") from None
             if numbers.dim() == 0:
                 numbers = numbers.expand(replicas)
             if len(numbers) != replicas:
-                raise InputError(
-                    f"record {name}: expected a number, or an array whose first axis is the {replicas} replicas,"
-                    f" got the shape {tuple(numbers.shape)}"
-                )
+                raise InputError(f"{wanted}, got the shape {tuple(numbers.shape)}")
             self._note(f"{network}/{_OWN}{name}", numbers)
 
     def _of_network(self, name: str) -> dict[str, Tensor]:

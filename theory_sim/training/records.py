@@ -71,7 +71,7 @@ def record_of(
             variables[name] = (dims, arrays.pop(name), {"long_name": long_name, "units": units})
     for name, values in arrays.items():  # a user's own
         own = tuple(f"{name}_{axis}" for axis in range(values.ndim - 2))
-        variables[name] = (("replica", "step", *own), values, {"long_name": name})
+        variables[name] = (("replica", "step", *own), values, {"long_name": name, "units": "1"})
     return with_long_names(
         xr.Dataset(
             variables,

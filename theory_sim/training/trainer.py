@@ -3,6 +3,7 @@
 Nothing here knows what is recorded: a recorder calls `Training.step` and reads the state between steps.
 """
 
+import html
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -83,6 +84,18 @@ class Training:
                 self.streams("training set"), config.data.training_samples, self.law.training_shares
             )
         self.models = {name: self._model(name) for name in config.networks}
+
+    def __repr__(self) -> str:
+        parts = ", ".join(
+            f"{name} on {model.labels.name} ({model.labels.n_classes} heads)" for name, model in self.models.items()
+        )
+        config = self.config
+        where = f"step {self.steps_done} of {config.training.steps}, {config.replicas} replicas on {self.device}"
+        return f"Training of '{config.name}', theory {config.theory}, {where}: {parts}"
+
+    def _repr_html_(self) -> str:
+        first, _, networks = repr(self).partition(": ")
+        return f"<b>{html.escape(first)}</b><br>{html.escape(networks)}"
 
     @property
     def kinds(self) -> tuple[str, ...]:

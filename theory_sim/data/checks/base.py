@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from theory_sim.runtime.display import table_html
+
 MOST = 20_000
 """Numbers that a Kolmogorov–Smirnov test takes at most."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Check:
     """One invariant and what came of testing it.
 
@@ -25,6 +27,21 @@ class Check:
     finding: str
     passed: bool
     p: float | None = None
+
+    def row(self) -> dict[str, str]:
+        """Its cells in a table of checks."""
+        p = "exact" if self.p is None else f"{self.p:.3g}"
+        return {"invariant": self.name, "finding": self.finding, "p (Holm)": p, "": "passed" if self.passed else "broken"}
+
+    def __str__(self) -> str:
+        p = "" if self.p is None else f", p = {self.p:.3g}"
+        return f"{self.name}: {self.finding}{p}: {'passed' if self.passed else 'broken'}"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return table_html([self.row()])
 
 
 def exactly(name: str, broken: Tensor, what: str) -> Check:

@@ -18,6 +18,8 @@ from theory_sim.data.dictionary import Dictionary
 from theory_sim.data.law import Law, PatchLaw
 from theory_sim.data.sampler import Batch, make_sampler
 from theory_sim.data.setup import law_of, make_dictionary
+from theory_sim.runtime.display import Shown
+from theory_sim.runtime.errors import expect
 from theory_sim.runtime.streams import streams
 from theory_sim.stats import holm
 
@@ -31,6 +33,7 @@ def check_data(config: Config, samples: int = 500, alpha: float = 1e-3, device: 
         alpha: probability that a correct generator fails.
         device: where to draw.
     """
+    expect("check_data", config, Config)
     law = law_of(config)
     dictionary = make_dictionary(config, torch.device(device))
     sampler = make_sampler(law, dictionary)
@@ -70,7 +73,7 @@ def check_batches(
     undecided = [i for i, check in enumerate(checks) if check.p is not None]
     for i, p in zip(undecided, holm([checks[i].p or 0.0 for i in undecided]), strict=True):
         checks[i] = replace(checks[i], p=float(p), passed=bool(p >= alpha))
-    return checks
+    return Shown(checks)
 
 
 def _orthonormal(dictionary: Dictionary) -> Check:

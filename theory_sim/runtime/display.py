@@ -1,0 +1,35 @@
+"""How objects are shown: lists of results as lines of text, and as tables where a notebook shows HTML."""
+
+import html
+from collections.abc import Mapping
+from typing import Protocol, TypeVar, runtime_checkable
+
+
+@runtime_checkable
+class Row(Protocol):
+    """What can be a row of a table."""
+
+    def row(self) -> Mapping[str, str]:
+        """Its cells by column."""
+
+
+T = TypeVar("T", bound=Row)
+
+
+class Shown(list[T]):
+    """A list that is shown with one line for each item, and as an HTML table in notebooks; otherwise it is a plain list."""
+
+    def __repr__(self) -> str:
+        return "\n".join(map(str, self)) or "[]"
+
+    def _repr_html_(self) -> str:
+        return table_html([item.row() for item in self])
+
+
+def table_html(rows: list[Mapping[str, str]]) -> str:
+    """A table in HTML; its columns are those of the first row."""
+    if not rows:
+        return "<i>none</i>"
+    head = "".join(f"<th>{html.escape(column)}</th>" for column in rows[0])
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row.values()) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
