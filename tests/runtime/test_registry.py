@@ -96,3 +96,13 @@ def test_the_packages_own_entries_come_by_the_same_door(registry: Registry[objec
         entry = registry.entry(name)
         assert (registry.digest(name), entry.plugin) == (CORE, None)
         assert entry.module.startswith("theory_sim.")
+
+
+def test_what_a_changed_file_no_longer_registers_is_gone(
+    registry: Registry[Callable[[], int]], plugin: Callable[..., str]
+) -> None:
+    file = Path(plugin("changing.py"))
+    assert "one" in registry
+    file.write_text(file.read_text().replace("registry.add('one', one)", "registry.add('another', one)"))
+    plugins.load([str(file)])
+    assert list(registry) == ["another"]

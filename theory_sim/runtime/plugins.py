@@ -34,6 +34,10 @@ _imported: dict[str, tuple[Path, str]] = {}
 _entry_points_loaded = False
 
 
+forgetters: list[Callable[[str], None]] = []
+"""Called with a plugin before its changed file is executed again, so that what it no longer registers is gone."""
+
+
 def loading() -> str | None:
     """The plugin that is being imported now."""
     return _loading.get()
@@ -161,6 +165,8 @@ def _load_file(path: Path) -> ModuleType:
     folder = str(path.parent)
     if folder not in sys.path:  # for modules beside it that it imports, as for a script
         sys.path.append(folder)
+    for forget in forgetters:
+        forget(str(path))
     name = f"theory_sim_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     module = ModuleType(name)
     module.__file__ = str(path)

@@ -51,6 +51,7 @@ class Registry(Generic[T]):
         self.kind, self._core = kind, tuple(core)
         self._entries: dict[str, Entry[T]] = {}
         self._loaded = False
+        plugins.forgetters.append(self._forget)
 
     def add(self, name: str, value: T, source: Any = None) -> T:
         """Register an object.
@@ -76,6 +77,11 @@ class Registry(Generic[T]):
     def remove(self, name: str) -> None:
         """Take an entry out again; nothing happens where there is none."""
         self._entries.pop(name, None)
+
+    def _forget(self, plugin: str) -> None:
+        """Take out what a plugin registered."""
+        for name in [name for name, entry in self._entries.items() if entry.plugin == plugin]:
+            del self._entries[name]
 
     def entry(self, name: str) -> Entry[T]:
         """The entry of a name.
