@@ -12,7 +12,7 @@ Lengths (``data.noise``, ``hard.noise``) are norms, σ√d, so that they mean th
 
 import difflib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -20,7 +20,8 @@ from pydantic import Field, model_validator
 from typing_extensions import TypeAliasType
 
 from theory_sim.runtime import plugins
-from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.errors import InputError, expect
+from theory_sim.runtime.plugins import with_plugins
 from theory_sim.runtime.settings import (
     Count,
     CountOrZero,
@@ -390,25 +391,10 @@ def load_config(
     Raises:
         InputError: as there; or a plugin cannot be imported.
     """
+    expect("plugins", plugins, list, tuple)
+    if path is not None:
+        expect("path of a configuration", path, str, Path)
     return load_settings(Config, path, overrides, with_plugins(path, plugins), **values)
-
-
-def with_plugins(path: str | Path | None, more: Sequence[str]) -> Callable[[dict[str, Any]], None]:
-    """Changes settings as they are read: files of plugins get absolute paths, so that worker processes find them.
-
-    Args:
-        path: the file of the settings, beside which its plugins are looked for.
-        more: further plugins, looked for from the working directory.
-    """
-    beside = Path() if path is None else Path(path).parent
-
-    def resolve(tree: dict[str, Any]) -> None:
-        named = tree.get("plugins") or []
-        if isinstance(named, list) and all(isinstance(plugin, str) for plugin in named):
-            found = [*(plugins.resolved(plugin, beside) for plugin in named), *(plugins.resolved(p, Path()) for p in more)]
-            tree["plugins"] = list(dict.fromkeys(found))
-
-    return resolve
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
