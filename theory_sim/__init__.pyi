@@ -5,6 +5,7 @@ from .data.checks.suite import check_batches as check_batches
 from .data.checks.suite import check_data as check_data
 from .data.dictionary import Dictionary as Dictionary
 from .data.law import Coordinates as Coordinates
+from .data.law import Distribution as Distribution
 from .data.law import Extra as Extra
 from .data.law import Gaussian as Gaussian
 from .data.law import Group as Group
@@ -15,14 +16,18 @@ from .data.law import PatchLaw as PatchLaw
 from .data.law import SampledLaw as SampledLaw
 from .data.law import Uniform as Uniform
 from .data.sampler import Batch as Batch
+from .data.sampler import Draws as Draws
 from .data.sampler import PatchSampler as PatchSampler
+from .data.sampler import Sampler as Sampler
 from .data.sampler import make_sampler as make_sampler
 from .data.setup import Setup as Setup
 from .data.setup import law_of as law_of
 from .data.setup import make_dictionary as make_dictionary
+from .labels.alignment import Alignment as Alignment
 from .labels.functions import LABEL_FUNCTIONS as LABEL_FUNCTIONS
 from .labels.functions import LabelContext as LabelContext
 from .labels.functions import LabelFunction as LabelFunction
+from .labels.functions import LabelMaker as LabelMaker
 from .labels.functions import Samples as Samples
 from .labels.functions import by_leaf as by_leaf
 from .labels.functions import label_function as label_function
@@ -44,6 +49,7 @@ from .runtime.errors import NotCachedWarning as NotCachedWarning
 from .runtime.progress import Progress as Progress
 from .runtime.progress import progress_bar as progress_bar
 from .runtime.provenance import package_version as package_version
+from .runtime.registry import Entry as Entry
 from .runtime.registry import Registry as Registry
 from .runtime.settings import Section as Section
 from .runtime.streams import Streams as Streams
@@ -67,6 +73,7 @@ from .training.engines.base import Engine as Engine
 from .training.engines.base import HeadGroups as HeadGroups
 from .training.engines.base import StepReport as StepReport
 from .training.engines.base import register_engine as register_engine
+from .training.engines.lucky.certificate import Certificate as Certificate
 from .training.network import Parameters as Parameters
 from .training.network import TwoLayerConvNet as TwoLayerConvNet
 from .training.readouts import Readout as Readout
@@ -84,16 +91,21 @@ __all__ = [
     "READOUTS",
     "SETUPS",
     "THEORIES",
+    "Alignment",
     "Assumption",
     "Batch",
+    "Certificate",
     "Check",
     "Claim",
     "ClaimResult",
     "Config",
     "Coordinates",
     "Dictionary",
+    "Distribution",
     "DivergedError",
+    "Draws",
     "Engine",
+    "Entry",
     "Estimate",
     "Extra",
     "Gaussian",
@@ -102,6 +114,7 @@ __all__ = [
     "InputError",
     "LabelContext",
     "LabelFunction",
+    "LabelMaker",
     "LabelTree",
     "Model",
     "Node",
@@ -117,6 +130,7 @@ __all__ = [
     "Registry",
     "Results",
     "SampledLaw",
+    "Sampler",
     "Samples",
     "Section",
     "Setup",

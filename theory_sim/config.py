@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, model_validator
 from typing_extensions import TypeAliasType
 
-from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.errors import InputError, expect
 from theory_sim.runtime.plugins import load as load_plugins
 from theory_sim.runtime.plugins import with_plugins
 from theory_sim.runtime.settings import (
@@ -392,6 +392,9 @@ def load_config(
     Raises:
         InputError: as there; or a plugin cannot be imported.
     """
+    expect("plugins", plugins, list, tuple)
+    if path is not None:
+        expect("path of a configuration", path, str, Path)
     return load_settings(Config, path, overrides, with_plugins(path, plugins), **values)
 
 

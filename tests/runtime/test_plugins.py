@@ -28,7 +28,7 @@ def test_a_file_is_executed_once_and_again_when_it_has_changed(tmp_path: Path) -
     file.write_text("from theory_sim.runtime import plugins\nWHO = plugins.loading()\nVALUE = 1\n")
     (one,) = plugins.load([str(file)])
     assert one.VALUE == 1
-    assert one.WHO == str(file)
+    assert str(file) == one.WHO
     assert plugins.load([str(file)]) == [one]
     file.write_text("VALUE = 2\n")
     (two,) = plugins.load([str(file)])

@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from theory_sim.labels.tree import LabelTree
-from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.errors import InputError, expect
 
 if TYPE_CHECKING:
     from theory_sim.data.dictionary import Dictionary
@@ -125,6 +125,9 @@ class Gaussian:
 
     norm: float
 
+    def __post_init__(self) -> None:
+        _check_norm("Gaussian", self.norm)
+
     def of_normal(self, z: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
         """Noise from standard normal numbers, one for each coordinate."""
         return z * (self.norm / math.sqrt(z.shape[-1]))
@@ -147,6 +150,11 @@ class Coordinates:
 
     law: Distribution
     norm: float
+
+    def __post_init__(self) -> None:
+        _check_norm("Coordinates", self.norm)
+        if not math.isfinite(self.law.std()):
+            raise InputError("Coordinates: the law has no finite variance, so that no norm can be given to it")
 
     def of_normal(self, z: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
         """Noise from standard normal numbers: the quantile of each one's probability."""
@@ -188,6 +196,12 @@ class Group:
     exact: bool = False
 
     def __post_init__(self) -> None:
+        expect("Group: holds", self.holds, Node, OtherClass, Extra, Nothing)
+        expect("Group: patches", self.patches, int, np.integer)
+        if self.sign not in get_args(Sign):
+            raise InputError(f"Group: the sign is one of {', '.join(get_args(Sign))}, got {self.sign!r}")
+        if not hasattr(self.strength, "ppf"):
+            raise InputError(f"Group: strength: expected Uniform or a law as SciPy's, got {type(self.strength).__name__}")
         if self.patches < 0:
             raise InputError(f"a group of {self.patches} patches: there cannot be fewer than 0")
         if self.noise is not None and not isinstance(self.holds, Nothing):
@@ -254,8 +268,16 @@ class PatchLaw(_Features):
     label_noise: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_kinds(tuple(self.kinds), self.training)
+        expect("PatchLaw: patches", self.patches, int, np.integer)
+        if self.patches < 1:
+            raise InputError(f"PatchLaw: patches: should be 1 or more, got {self.patches}")
+        expect("PatchLaw: noise", self.noise, Gaussian, Coordinates)
+        expect("PatchLaw: kinds", self.kinds, Mapping)
+        _check_kinds("PatchLaw", self.tree, tuple(self.kinds), self.training)
         for kind, groups in self.kinds.items():
+            expect(f"PatchLaw: kinds: {kind}", groups, list, tuple)
+            for group in groups:
+                expect(f"PatchLaw: kinds: {kind}", group, Group)
             needed = sum(group.patches for group in groups)
             if needed > self.patches:
                 parts = ", ".join(f"{group.patches} of {_words(group.holds)}" for group in groups if group.patches)
@@ -303,7 +325,10 @@ class SampledLaw(_Features):
     node_features: bool = True
 
     def __post_init__(self) -> None:
-        _check_kinds(tuple(self.kinds), self.training)
+        expect("SampledLaw: kinds", self.kinds, list, tuple)
+        if not callable(self.sample):
+            raise InputError(f"SampledLaw: sample: expected a function, got {type(self.sample).__name__}")
+        _check_kinds("SampledLaw", self.tree, tuple(self.kinds), self.training)
 
     @property
     def n_node_features(self) -> int:
@@ -357,11 +382,19 @@ def gaussian_norm(noise: Noise, what: str) -> float:
     raise InputError(f"{what} covers Gaussian noise only, not {noise.law}")
 
 
-def _check_kinds(kinds: Sequence[str], training: Mapping[str, float]) -> None:
+def _check_kinds(law: str, tree: LabelTree, kinds: Sequence[str], training: Mapping[str, float]) -> None:
+    expect(f"{law}: tree", tree, LabelTree)
+    expect(f"{law}: training", training, Mapping)
     if not kinds:
         raise InputError("a law needs at least one kind of sample")
     if unknown := [kind for kind in training if kind not in kinds]:
         raise InputError(f"training samples of kind '{unknown[0]}': the law has {', '.join(kinds)}")
+
+
+def _check_norm(noise: str, norm: float) -> None:
+    expect(f"{noise}: norm", norm, float, int, np.number)
+    if not 0 <= norm < math.inf:
+        raise InputError(f"{noise}: norm: should be a number of 0 or more, got {norm}")
 
 
 def _words(holds: Holds) -> str:

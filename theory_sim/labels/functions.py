@@ -35,7 +35,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from theory_sim.labels.tree import LabelTree
-from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.errors import InputError, expect
 from theory_sim.runtime.registry import Registry
 
 
@@ -166,6 +166,7 @@ def register_label_function(name: str, usage: str | None = None) -> Callable[[Ma
     Raises:
         InputError: the name has other letters, or is taken.
     """
+    expect("register_label_function: name", name, str)
     if not re.fullmatch(r"[a-z]+(-[a-z]+)*", name):
         raise InputError(f"label function '{name}': a name is of lower-case letters and hyphens, such as odd-even")
 

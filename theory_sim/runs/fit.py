@@ -15,7 +15,7 @@ from theory_sim.data.law import SampledLaw
 from theory_sim.data.sampler import Batch
 from theory_sim.labels.tree import ROOT, LabelTree
 from theory_sim.runtime.devices import choose_device
-from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.errors import InputError, expect
 from theory_sim.runtime.progress import OnProgress, Progress, ignore
 from theory_sim.runtime.settings import checked
 from theory_sim.runtime.streams import Streams
@@ -91,9 +91,13 @@ def fit(
         raise InputError(f"directions: expected the shape (F, {dim}), got {tuple(vectors.shape)}")
     if not vectors.isfinite().all():
         raise InputError("directions: some numbers are NaN or infinite")
+    if names is not None:
+        expect("names", names, list, tuple)
     if names is not None and len(names) != len(vectors):
         raise InputError(f"names: {len(names)} names for {len(vectors)} directions")
     n_classes = max(2, int(max(train[1].max(), tested[1].max())) + 1)
+    if n_classes > max(2, len(train[1]) + len(tested[1])):
+        raise InputError(f"labels: the largest is {n_classes - 1}, for {len(train[1])} samples; number the classes from 0")
     settings: dict[str, Any] = {
         "name": "fit",
         "replicas": replicas,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from theory_sim.runtime import plugins
-from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.errors import InputError, expect
 from theory_sim.runtime.sources import module_of, registering_module, source_digest
 
 T = TypeVar("T")
@@ -64,6 +64,7 @@ class Registry(Generic[T]):
         Raises:
             InputError: the package, or another module, has registered this name.
         """
+        expect(f"name of a {self.kind}", name, str)
         module = module_of(value if source is None else source)
         # A plugin's import may be what first imports the package's own entries: they are not the plugin's.
         plugin = None if registering_module().split(".")[0] == "theory_sim" else plugins.loading()
@@ -89,6 +90,7 @@ class Registry(Generic[T]):
         Raises:
             InputError: there is none; the message lists what there is.
         """
+        expect(f"name of a {self.kind}", name, str)
         self.load()
         if name not in self._entries:
             near = difflib.get_close_matches(name, self._entries, n=1)

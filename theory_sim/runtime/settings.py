@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.errors import InputError, expect
 
 # The upper bounds: products of two stay within single precision, and no memory holds such counts.
 Positive = Annotated[float, Field(gt=0, le=1e18)]
@@ -43,6 +43,7 @@ class Section(BaseModel):
         Raises:
             InputError: as `load_settings`.
         """
+        expect("replace", values, Mapping)
         tree = self.model_dump()
         for key, value in values.items():
             _place(tree, key, value, key)
@@ -69,8 +70,12 @@ def load_settings(
         InputError: the file is absent or no plain YAML mapping; a key is unknown; a value is of the wrong type or
             out of range; or the parts do not fit together. The message names the key and what would be right.
     """
+    if path is not None:
+        expect("path of a configuration", path, str, Path)
+    expect("overrides", overrides, list, tuple)
     tree = {} if path is None else read_yaml(Path(path))
     for text in overrides:
+        expect("overrides", text, str)
         _override(tree, text)
     tree.update({key: value for key, value in values.items() if value is not None})
     prepare(tree)

@@ -90,12 +90,14 @@ def predict(config: Config, start: xr.Dataset) -> xr.Dataset:
 
     Raises:
         InputError: the recursion does not cover trained output weights, a finite training set, noise that is not Gaussian,
-            nor a law that samples by a function of its own.
+            nor a law that samples by a function of its own; or `start` is no record.
     """
     if config.network.train_output:
         raise InputError("prediction: network.train_output is not covered, only a = 1 frozen")
     if config.data.training_samples:
         raise InputError("prediction: data.training_samples is not covered, only fresh samples")
+    if missing := [name for name in ("correlation", "bias", "norm", "step", "update") if name not in start]:
+        raise InputError(f"prediction: the record of a network is needed; {missing[0]} is missing")
     initial = start.isel(step=0)
     states = [torch.from_numpy(initial[key].values.astype(np.float64)) for key in ("correlation", "bias", "norm")]
     recursion = Recursion(config, start.attrs["model"], start.attrs["labels"])
@@ -112,7 +114,8 @@ def predict(config: Config, start: xr.Dataset) -> xr.Dataset:
         if name in start:
             variable.attrs |= start[name].attrs
     own = {name: start.coords[name] for name in start.coords if set(start.coords[name].dims) <= set(dataset.dims)}
-    return dataset.assign_coords(own | {"step": recursion.steps, "update": np.arange(config.training.steps + 1)})
+    times = {"step": recursion.steps, "update": list(range(config.training.steps + 1))}
+    return dataset.assign_coords(own | {name: (name, at, dict(start[name].attrs)) for name, at in times.items()})
 
 
 class Recursion:

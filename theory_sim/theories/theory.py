@@ -61,7 +61,7 @@ class Theory(Setup):
         """
         entry = THEORIES.entry(self.name)
         plugin = [entry.plugin] if entry.plugin is not None else []
-        return load_config(plugins=plugin, theory=self.name).replace(dict(values or {}))
+        return load_config(plugins=plugin, theory=self.name).replace({} if values is None else values)
 
 
 THEORIES: Registry[Theory] = Registry("theory", ["theory_sim.theories.label_granularity.theory"])

@@ -24,6 +24,7 @@ from torch.nn.functional import one_hot
 
 from theory_sim.data.sampler import Batch
 from theory_sim.runtime.contracts import READOUTS
+from theory_sim.runtime.errors import expect
 from theory_sim.training.engines.base import HeadGroups
 from theory_sim.training.trainer import Model, Training
 
@@ -58,6 +59,7 @@ def register_readout(name: str) -> Callable[[OfHeads], OfHeads]:
     Args:
         name: what ``transfer.readouts`` takes.
     """
+    expect("register_readout: name", name, str)
 
     def register(of_heads: OfHeads) -> OfHeads:
         READOUTS.add(name, Readout(name, _Quick(of_heads), quick=True, description=_first_line(of_heads)), of_heads)
@@ -72,6 +74,7 @@ def register_fitted_readout(name: str) -> Callable[[Fit], Fit]:
     Args:
         name: what ``transfer.readouts`` takes.
     """
+    expect("register_fitted_readout: name", name, str)
 
     def register(fit: Fit) -> Fit:
         READOUTS.add(name, Readout(name, fit, description=_first_line(fit)), fit)

@@ -19,9 +19,12 @@ from theory_sim.data.law import Law, PatchLaw
 from theory_sim.data.sampler import Batch, make_sampler
 from theory_sim.data.setup import law_of, make_dictionary
 from theory_sim.runtime.display import Shown
-from theory_sim.runtime.errors import expect
+from theory_sim.runtime.errors import InputError, expect
 from theory_sim.runtime.streams import streams
 from theory_sim.stats import holm
+
+LEAST = 10
+"""Samples below which the tests of distributions are not defined."""
 
 
 def check_data(config: Config, samples: int = 500, alpha: float = 1e-3, device: torch.device | str = "cpu") -> list[Check]:
@@ -32,8 +35,13 @@ def check_data(config: Config, samples: int = 500, alpha: float = 1e-3, device: 
         samples: samples of each kind, per replica; of the first kind twice as many, in two consecutive steps.
         alpha: probability that a correct generator fails.
         device: where to draw.
+
+    Raises:
+        InputError: there are too few samples.
     """
     expect("check_data", config, Config)
+    if samples < LEAST:
+        raise InputError(f"check_data: samples: should be {LEAST} or more, got {samples}")
     law = law_of(config)
     dictionary = make_dictionary(config, torch.device(device))
     sampler = make_sampler(law, dictionary)

@@ -16,6 +16,7 @@ from theory_sim.data.dictionary import Dictionary
 from theory_sim.data.law import Law
 from theory_sim.data.sampler import Batch
 from theory_sim.runtime.contracts import ENGINES
+from theory_sim.runtime.errors import expect
 from theory_sim.runtime.streams import Streams
 from theory_sim.training.engines.lucky.certificate import Certificate
 from theory_sim.training.network import Parameters
@@ -145,6 +146,7 @@ def register_engine(name: str) -> Callable[[EngineClass], EngineClass]:
     Args:
         name: what ``training.engine`` takes.
     """
+    expect("register_engine: name", name, str)
 
     def add(class_: EngineClass) -> EngineClass:
         ENGINES.add(name, class_)
