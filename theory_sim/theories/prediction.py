@@ -96,7 +96,7 @@ def predict(config: Config, start: xr.Dataset) -> xr.Dataset:
         raise InputError("prediction: network.train_output is not covered, only a = 1 frozen")
     if config.data.training_samples:
         raise InputError("prediction: data.training_samples is not covered, only fresh samples")
-    if missing := [name for name in ("correlation", "bias", "norm", "step", "update") if name not in start]:
+    if missing := [name for name in ("correlation", "bias", "norm") if name not in start]:
         raise InputError(f"prediction: the record of a network is needed; {missing[0]} is missing")
     initial = start.isel(step=0)
     states = [torch.from_numpy(initial[key].values.astype(np.float64)) for key in ("correlation", "bias", "norm")]
@@ -115,7 +115,9 @@ def predict(config: Config, start: xr.Dataset) -> xr.Dataset:
             variable.attrs |= start[name].attrs
     own = {name: start.coords[name] for name in start.coords if set(start.coords[name].dims) <= set(dataset.dims)}
     times = {"step": recursion.steps, "update": list(range(config.training.steps + 1))}
-    return dataset.assign_coords(own | {name: (name, at, dict(start[name].attrs)) for name, at in times.items()})
+    return dataset.assign_coords(
+        own | {name: (name, at, dict(start[name].attrs) if name in start.coords else {}) for name, at in times.items()}
+    )
 
 
 class Recursion:
