@@ -117,7 +117,7 @@ def test_scaling_measures_time_and_memory(monkeypatch):
     assert by_d.sizes == [12, 24]
 
 
-@pytest.mark.skipif(not scaling.memory_is_told(torch.device("cpu")), reason="no /proc")
+@pytest.mark.skipif(not scaling.memory_is_reported(torch.device("cpu")), reason="no /proc")
 def test_memory_is_the_most_that_was_held():
     class Connection:
         def send(self, value):

@@ -1,6 +1,6 @@
 """How a step's time and memory grow with B, P, d and m, each alone.
 
-Cost is a + b·size at best: drawing data does not depend on m, nor the weights' memory on B. So two numbers are told: the
+Cost is a + b·size at best: drawing data does not depend on m, nor the weights' memory on B. So two numbers are reported: the
 exponent, the slope of a line through the logarithms, at sizes where the constant part is small; and the deviation of the
 costs from a straight line, which asks for no such sizes.
 """
@@ -76,20 +76,20 @@ _SIDES = {"B": "batch", "P": "patches", "d": "dim", "m": "neurons"}
 
 def scaling(device: torch.device, rounds: int = 7, base: Size = _BASE, factors: Sequence[int] = (1, 2, 3, 4)) -> Iterator[Growth]:
     """A step's time and, on a CPU, its memory, as one of B, P, d and m grows."""
-    idle = _peak(None) if memory_is_told(device) else 0.0
-    at_base = _peak(base) if memory_is_told(device) else 0.0
+    idle = _peak(None) if memory_is_reported(device) else 0.0
+    at_base = _peak(base) if memory_is_reported(device) else 0.0
     for symbol, field in _SIDES.items():
         values = [getattr(base, field) * factor for factor in factors]
         sizes = [replace(base, **{field: value}) for value in values]
         with torch.no_grad():
             seconds = in_turns({str(size): _stepper(size, device) for size in sizes}, device, rounds)
         yield Growth.fit("seconds", symbol, values, [seconds[str(size)] for size in sizes])
-        if memory_is_told(device):
+        if memory_is_reported(device):
             held = [at_base if size == base else _peak(size) for size in sizes]
             yield Growth.fit("bytes", symbol, values, [most - idle for most in held])
 
 
-def memory_is_told(device: torch.device) -> bool:
+def memory_is_reported(device: torch.device) -> bool:
     """Whether the system says how much memory a step took."""
     return device.type == "cpu" and Path("/proc/self/status").exists()
 

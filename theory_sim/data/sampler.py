@@ -63,7 +63,7 @@ class Batch:
         content: Int[Tensor, "R B P"] | None = None,
         strength: Float[Tensor, "R B P"] | None = None,
     ) -> "Batch":
-        """Samples whose truth is told in part; the rest follows from the tree, or says that nothing is known of the patches.
+        """A batch from part of its ground truth; the rest follows from the tree, or states that the content of patches is unknown.
 
         Args:
             x: the patches.

@@ -1,6 +1,6 @@
 """Files that are whole or absent: written beside their place, then moved there in one step.
 
-Checkpoints are safetensors with their digest in the header, so that a damaged one is told from a whole one.
+Checkpoints are safetensors with their digest in the header, so that a damaged one is recognised.
 """
 
 import hashlib

@@ -114,7 +114,7 @@ def check_label_function(text: str, tree: LabelTree | None = None, context: Labe
     p = function.probability() if labelled and not function.placeholder else None
     return [
         _check("its name gives it again", _gives(function, tree, context), function.name),
-        _check("its usage is told", bool(maker.usage), maker.usage),
+        _check("its usage is documented", bool(maker.usage), maker.usage),
         _check("labels have the samples' shape", labels.shape == leaf.shape, f"{tuple(labels.shape)}"),
         _check(
             "labels lie in 0 … n_classes − 1",
