@@ -154,5 +154,5 @@ def test_wrong_names_and_arguments_are_refused(text):
 
 def test_the_kind_of_a_label_function_is_its_registered_name() -> None:
     assert [kind_of(text) for text in ("leaf", "split(2, 8)", " sample-id ")] == ["leaf", "split", "sample-id"]
-    with pytest.raises(InputError, match="'2 levels' is no label function"):
+    with pytest.raises(InputError, match="label function '2 levels': expected a name"):
         kind_of("2 levels")
