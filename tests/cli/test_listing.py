@@ -6,12 +6,16 @@ import pytest
 from outcome import Call, rows, strict
 
 from theory_sim.cli.listing import KINDS, Listed, registered
-from theory_sim.labels import functions
+from theory_sim.labels.functions import LABEL_FUNCTIONS
 from theory_sim.runtime.registry import Registry
 from theory_sim.studies.study import study_files
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {
+    "theories": ("label-granularity", "theory_sim.theories.label_granularity."),
+    "claims": ("transfer-gain", "theory_sim.theories.label_granularity."),
+    "readouts": ("sum_logits", "theory_sim.training.readouts"),
+    "engines": ("dense", "theory_sim.training.engines.dense"),
     "labels": ("level(depth)", "theory_sim.labels."),
     "figures": ("theorem_fine", "theory_sim.figures."),
     "studies": ("hierarchy", "configs/studies/hierarchy.yaml"),
@@ -50,21 +54,24 @@ def test_description_of_a_configuration_is_its_first_sentence(call: Call) -> Non
     assert found["digits"][1].startswith("Real images at any label granularity"), "its first line is a command"
 
 
-def test_a_plugins_objects_are_listed(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(functions, "_registry", dict(functions._registry))  # the plugin registers in a copy
+def test_a_plugins_objects_are_listed(call: Call, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         '''
-from theory_sim.labels.functions import label_function, register
+import theory_sim as ts
 
-@register("odd-even", "odd-even")
-def odd_even(tree, known, arguments):
+@ts.register_label_function("odd-even")
+def odd_even(tree, context):
     """Leaves by the parity of their index."""
-    return label_function("leaf", tree)
+    return ts.by_leaf("odd-even", tree, ts.place_of(tree) % 2)
 '''
     )
-    found = rows(call("list", "labels", "--plugin", "mine.py").out)
-    assert found["odd-even"][1] == "Leaves by the parity of their index."
-    assert "mine" in found["odd-even"][2]
+    try:
+        call("list", "labels", "--plugin", "mine.py", "--json", "list.json")
+    finally:
+        LABEL_FUNCTIONS.remove("odd-even")
+    (found,) = [each for each in strict((tmp_path / "list.json").read_text()) if each["name"] == "odd-even"]
+    assert found["description"] == "Leaves by the parity of their index."
+    assert found["source"].endswith("mine.py")
 
 
 def test_registered_objects() -> None:
