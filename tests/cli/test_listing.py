@@ -13,9 +13,9 @@ from theory_sim.studies.study import study_files
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {
     "theories": ("label-granularity", "theory_sim.theories.label_granularity."),
-    "claims": ("coarse-hard-error", "theory_sim.theories.label_granularity."),
+    "claims": ("transfer-gain", "theory_sim.theories.label_granularity."),
     "readouts": ("sum_logits", "theory_sim.training.readouts"),
-    "engines": ("dense", "theory_sim.training.engines."),
+    "engines": ("dense", "theory_sim.training.engines.dense"),
     "labels": ("level(depth)", "theory_sim.labels."),
     "figures": ("theorem_fine", "theory_sim.figures."),
     "studies": ("hierarchy", "configs/studies/hierarchy.yaml"),
@@ -35,7 +35,8 @@ def test_names_descriptions_and_places(kind: str, call: Call, tmp_path: Path) ->
     name, place = EXAMPLES[kind]
     assert place in found[name]["source"]
     assert set(found) <= set(rows(done.out)), "a name is printed in full"
-    assert all(each["description"] for each in found.values())
+    if kind != "labels":
+        assert all(each["description"] for each in found.values())
 
 
 def test_studies_and_configurations_are_the_files(call: Call, tmp_path: Path) -> None:
@@ -53,22 +54,24 @@ def test_description_of_a_configuration_is_its_first_sentence(call: Call) -> Non
     assert found["digits"][1].startswith("Real images at any label granularity"), "its first line is a command"
 
 
-def test_a_plugins_objects_are_listed(call: Call, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    request.addfinalizer(lambda: LABEL_FUNCTIONS.remove("parity"))  # the process has one registry
+def test_a_plugins_objects_are_listed(call: Call, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         '''
-from theory_sim.labels.functions import label_function, register_label_function
+import theory_sim as ts
 
-@register_label_function("parity")
-def parity(tree, context):
+@ts.register_label_function("odd-even")
+def odd_even(tree, context):
     """Leaves by the parity of their index."""
-    return label_function("leaf", tree)
+    return ts.by_leaf("odd-even", tree, ts.place_of(tree) % 2)
 '''
     )
-    call("list", "labels", "--plugin", "mine.py", "--json", "list.json")
-    found = {each["name"]: each for each in strict((tmp_path / "list.json").read_text())}
-    assert found["parity"]["description"] == "Leaves by the parity of their index."
-    assert found["parity"]["source"].endswith("mine.py")
+    try:
+        call("list", "labels", "--plugin", "mine.py", "--json", "list.json")
+    finally:
+        LABEL_FUNCTIONS.remove("odd-even")
+    (found,) = [each for each in strict((tmp_path / "list.json").read_text()) if each["name"] == "odd-even"]
+    assert found["description"] == "Leaves by the parity of their index."
+    assert found["source"].endswith("mine.py")
 
 
 def test_registered_objects() -> None:

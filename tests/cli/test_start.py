@@ -70,10 +70,6 @@ def test_the_measurement_sees_heavy_modules(tmp_path: Path) -> None:
     assert {"torch", "scipy"} <= start("import scipy, torch", cwd=tmp_path)[1]
 
 
-# All tests below need a light `theory_sim/__init__.py` (lazy imports) and a light `theory_sim.config`: `theory_sim.cli` is
-# inside the package, and its modules import `theory_sim.config`.
-
-
 def test_importing_the_package_is_light(tmp_path: Path) -> None:
     code, modules, err = start("import theory_sim", cwd=tmp_path)
     assert (code, err) == (0, "")
@@ -93,14 +89,16 @@ def test_help_is_light(arguments: list[str], tmp_path: Path) -> None:
         (["verify", "--set", "data.dimm=3"], "unknown key data.dimm; did you mean data.dim?"),
         (["verify", "--set", "data.dim=abc"], "data.dim: "),
         (["regime", "/dev/null", "--set", "data.dimm=3"], "unknown key data.dimm"),
+        (["figures", "--config", "wrong.yaml"], "wrong.yaml: unknown key data.dimm"),
         (["sweep", "/dev/null", "--grid", "seed=1", "--set", "data.dimm=3"], "unknown key data.dimm"),
         (["simulate", "absent.yaml"], "cannot read the configuration absent.yaml: No such file or directory"),
         (["simulat"], "No such command 'simulat'"),
         (["list", "thing"], "unknown kind 'thing'"),
     ],
-    ids=["key", "value", "regime", "sweep", "file", "command", "kind"],
+    ids=["key", "value", "regime", "figures", "sweep", "file", "command", "kind"],
 )
 def test_wrong_input_is_answered_light(arguments: list[str], message: str, tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text("data: {dimm: 3}\n")
     code, modules, err = run_program(*arguments, cwd=tmp_path)
     assert code == 2
     assert message in err

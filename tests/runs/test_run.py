@@ -24,7 +24,6 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-import theory_sim.runs.run as run_module
 from theory_sim import cli
 from theory_sim.config import Config, load_config
 from theory_sim.runs.folder import results_folder

@@ -29,6 +29,11 @@ def figures(
     list_: Annotated[bool, typer.Option("--list", help="List the figures, and what each needs that is missing.")] = False,
 ) -> int:
     """Draw the figures: PDF, PNG, the numbers as CSV, and a page of all. Exit 1: --check found other numbers."""
+    # First: a wrong configuration is answered without importing the numerical packages.
+    plugins.load([plugins.resolved(name, Path.cwd()) for name in plugin or []])
+    if smoke and config is not None:
+        raise InputError("--smoke has a configuration of its own: leave --config out")
+    checked = None if smoke else load_config(config)
     try:
         from theory_sim.figures.common import style
         from theory_sim.figures.gallery import compare, drawing, making, needed, page
@@ -37,11 +42,8 @@ def figures(
         raise InputError(f"figures need the package {error.name}: pip install 'theory-sim[figures]'") from None
     from theory_sim.runtime.progress import progress_bar
 
-    plugins.load([plugins.resolved(name, Path.cwd()) for name in plugin or []])
     style.use()
-    if smoke and config is not None:
-        raise InputError("--smoke has a configuration of its own: leave --config out")
-    base = SMOKE if smoke else load_config(config)
+    base = SMOKE if checked is None else checked
     folder = out or Path("figures_smoke" if smoke else "paper_figs")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file, not a folder for pictures")
