@@ -63,7 +63,7 @@ class Batch:
         content: Int[Tensor, "R B P"] | None = None,
         strength: Float[Tensor, "R B P"] | None = None,
     ) -> "Batch":
-        """A batch from part of its ground truth; the rest follows from the tree, or states that the content of patches is unknown.
+        """A batch from part of its ground truth: the rest follows from the tree, or is filled in as unknown.
 
         Args:
             x: the patches.
