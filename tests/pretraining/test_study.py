@@ -353,4 +353,4 @@ def test_every_recipe_loads_and_opens_with_its_command(path):
     header = path.read_text().split("name:")[0]
     for word in ("theory-sim pretrain", "Hardware", "Cost", "paper"):
         assert word in header
-    assert Study.model_validate(checked.model_dump(mode="json")) == checked
+    assert ImageStudy.model_validate(checked.model_dump(mode="json")) == checked

@@ -16,7 +16,7 @@ def uniform(keys: list[Key], stream: int) -> Float[np.ndarray, " n"]:
 
 
 def mirrored(keys: list[Key]) -> Bool[np.ndarray, " n"]:
-    """Samples to mirror where `Training.flip` is set."""
+    """Samples to mirror where `TrainingRecipe.flip` is set."""
     flipped: np.ndarray = uniform(keys, 0) < 0.5
     return flipped
 
