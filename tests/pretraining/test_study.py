@@ -18,7 +18,7 @@ from scipy import stats
 from theory_sim import cli, pretraining
 from theory_sim.pretraining import cells as cells_module
 from theory_sim.pretraining import report, study
-from theory_sim.pretraining.config import load_study
+from theory_sim.pretraining.config import ImageStudy, load_study
 from theory_sim.pretraining.difficulty import error_within, gain_within, hard_images
 from theory_sim.pretraining.evaluation import readouts
 from theory_sim.runtime.errors import DivergedError
