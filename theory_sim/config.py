@@ -251,8 +251,10 @@ class Config(Section):
             if "labels" in own:  # networks of its own: none of the paper's
                 defaults = {}
             if setup.parameters is not None:
-                parameters = checked(setup.parameters, dict(given.get("law") or {}), "law.").model_dump()
+                parameters = _parameters(setup.parameters, given.get("law"))
                 own, given = _merged(own, {"law": parameters}), dict(given) | {"law": parameters}
+            elif given.get("law"):
+                raise ValueError(f"law: the theory {name} has no parameters of its own")
             defaults = _merged(defaults, {"name": name} | own)
         known = defaults["labels"]
         merged = _merged(defaults, given)
@@ -396,6 +398,21 @@ def load_config(
     if path is not None:
         expect("path of a configuration", path, str, Path)
     return load_settings(Config, path, overrides, with_plugins(path, plugins), **values)
+
+
+def _parameters(section: type[Section], given: Any) -> dict[str, Any]:
+    """Parameters of a theory's own law, checked; errors name the key as configurations do."""
+    if given is not None and not isinstance(given, Mapping):
+        raise ValueError(f"law: should be a section of keys, got {given!r}")
+    try:
+        return checked(section, dict(given or {})).model_dump()
+    except InputError as error:
+        message = str(error)
+        if not message.startswith("unknown key "):
+            raise ValueError(f"law.{message}") from None
+        raise ValueError(
+            message.replace("unknown key ", "unknown key law.").replace("did you mean ", "did you mean law.")
+        ) from None
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import typer
 
 from theory_sim.cli import simulator, figures, sweeps, images, bench, listing
 from theory_sim.cli.program import app
+from theory_sim.runtime.plugins import blamed
 from theory_sim.runtime.errors import DivergedError, InputError, NotCachedWarning, PluginWarning, is_out_of_memory
 
 
@@ -26,10 +27,13 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except Exception as error:
-        if not is_out_of_memory(error):
+        if is_out_of_memory(error):
+            reason = str(error).partition("\n")[0] or "an allocation failed"
+            code = _print_error(f"not enough memory for this configuration: {reason}")
+        elif (place := blamed(error)) is not None:  # the user's own code
+            code = _print_error(place)
+        else:
             raise
-        reason = str(error).partition("\n")[0] or "an allocation failed"
-        code = _print_error(f"not enough memory for this configuration: {reason}")
     if code == 130:  # typer returns it too, after an interrupt
         print("interrupted; run the same command again to continue from the last checkpoint", file=sys.stderr)
     sys.exit(code)

@@ -155,6 +155,9 @@ class Coordinates:
         _check_norm("Coordinates", self.norm)
         if not math.isfinite(self.law.std()):
             raise InputError("Coordinates: the law has no finite variance, so that no norm can be given to it")
+        middle = float(self.law.mean()) if hasattr(self.law, "mean") else 0.0
+        if not abs(middle) <= 1e-9 * float(self.law.std()):
+            raise InputError(f"Coordinates: the law has the mean {middle:g}; noise needs a law of mean 0")
 
     def of_normal(self, z: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
         """Noise from standard normal numbers: the quantile of each one's probability."""

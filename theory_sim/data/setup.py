@@ -12,8 +12,9 @@ import torch
 
 from theory_sim.config import Config
 from theory_sim.data.dictionary import Dictionary, canonical_dictionary, rotated_dictionary
-from theory_sim.data.law import Law
+from theory_sim.data.law import Law, PatchLaw, SampledLaw
 from theory_sim.runtime.contracts import SETUPS
+from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.settings import Section
 from theory_sim.runtime.streams import streams
 
@@ -37,7 +38,10 @@ class Setup:
 
     def law_at(self, config: Config) -> Law:
         """The law of samples of a configuration."""
-        return self.law(config) if callable(self.law) else self.law
+        law = self.law(config) if callable(self.law) else self.law
+        if not isinstance(law, PatchLaw | SampledLaw):
+            raise InputError(f"theory {self.name}: its law should be a PatchLaw or a SampledLaw, got {type(law).__name__}")
+        return law
 
 
 def law_of(config: Config) -> Law:

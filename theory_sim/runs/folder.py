@@ -23,14 +23,17 @@ from typing import Any
 
 import torch
 
-from theory_sim.config import Config, load_config
+from theory_sim.config import Config
 from theory_sim.labels.functions import LABEL_FUNCTIONS, kind_of
 from theory_sim.runtime.contracts import ENGINES, READOUTS, SETUPS
 from theory_sim.runtime.errors import InputError, NotCachedWarning, expect
 from theory_sim.runtime.provenance import code_version
 from theory_sim.runtime.registry import CORE
+from theory_sim.runtime.settings import read_yaml
 from theory_sim.runtime.sources import source_digest
 
+NOT_HASHED = ("claims", "plugins")
+"""Sections of a configuration that change no number, or whose objects are hashed by their source."""
 NOT_CACHED = "-not-cached"
 """Ends the name of a folder whose run uses an object whose source cannot be read."""
 
@@ -109,7 +112,7 @@ def hash_of(values: dict[str, Any]) -> str:
 
 def hashed(config: Config) -> dict[str, Any]:
     """The part of a configuration that changes numbers; of plugins the objects that are used count, not their paths."""
-    return config.model_dump(mode="json", exclude={"claims", "plugins"})
+    return config.model_dump(mode="json", exclude=set(NOT_HASHED))
 
 
 def check_same(config: Config, folder: Path) -> Config:
@@ -118,7 +121,8 @@ def check_same(config: Config, folder: Path) -> Config:
     Raises:
         InputError: it is another one.
     """
-    stored = hashed(load_config(folder / "config.yaml"))
+    # As values: the plugins that it names may be gone, or be another copy of the same ones.
+    stored = {key: value for key, value in read_yaml(folder / "config.yaml").items() if key not in NOT_HASHED}
     if stored != hashed(config):
         raise InputError(f"{folder} holds the results of another configuration than its hash says; choose another --out")
     return config

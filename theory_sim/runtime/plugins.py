@@ -182,6 +182,15 @@ def _load_file(path: Path) -> ModuleType:
     return module
 
 
+def blamed(error: BaseException) -> str | None:
+    """The plugin's line that an exception was raised in, and what it says; None where no plugin took part."""
+    files = {*_files, *(str(file) for file, _ in _imported.values())}
+    lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+    if not lines:
+        return None
+    return f"{lines[-1].filename}, line {lines[-1].lineno}: {type(error).__name__}: {' '.join(str(error).split())}"
+
+
 def _reason(error: Exception, path: Path | None) -> str:
     """What went wrong, and in which line of the plugin."""
     if isinstance(error, SyntaxError):

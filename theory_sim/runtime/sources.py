@@ -195,8 +195,9 @@ class _Reader:
         if file is None:
             raise _UnreadableError
         self._write(Path(file).read_text(encoding="utf-8"))
-        kinds = (ModuleType, FunctionType, type)
-        self._all(value for name, value in sorted(vars(module).items()) if isinstance(value, kinds))
+        kinds = (ModuleType, FunctionType, type, bool, int, float, str, tuple, list, dict)
+        own = {name: value for name, value in vars(module).items() if not name.startswith("__")}
+        self._all(value for name, value in sorted(own.items()) if isinstance(value, kinds))
 
     def _object(self, value: Any) -> None:
         class_ = type(value)
@@ -205,15 +206,13 @@ class _Reader:
             if isinstance(function := getattr(value, inner, None), FunctionType):
                 self.visit(function)
                 return
-        if hasattr(value, "tobytes"):  # arrays
-            self._write(f"{value.dtype} {value.shape}")
-            self.state.update(value.tobytes())
-        elif class_.__module__.split(".")[0] == "torch":
-            if not hasattr(value, "numpy"):
-                self._write(repr(value))
-                return
-            self.visit(value.detach().cpu().numpy())
-        elif hasattr(value, "dist") and hasattr(value, "args") and hasattr(value, "kwds"):  # a law of SciPy
+        if self._numbers(value):
+            return
+        if isinstance(value, Mapping):  # of a class of its own
+            self._all(part for pair in value.items() for part in pair)
+        elif isinstance(value, list | tuple):
+            self._all(value)
+        if hasattr(value, "dist") and hasattr(value, "args") and hasattr(value, "kwds"):  # a law of SciPy
             self._all((value.dist.name, value.args, value.kwds))
         elif hasattr(class_, "model_fields"):  # pydantic
             self._write(repr(value))
@@ -227,6 +226,22 @@ class _Reader:
             self._pickled(value)
         else:
             raise _UnreadableError
+
+    def _numbers(self, value: Any) -> bool:
+        """Read arrays, tensors and networks; whether it was one."""
+        if hasattr(value, "state_dict"):  # a network of PyTorch
+            self._all(part for pair in sorted(value.state_dict().items()) for part in pair)
+        elif hasattr(value, "tobytes"):
+            self._write(f"{value.dtype} {value.shape}")
+            self.state.update(value.tobytes())
+        elif type(value).__module__.split(".")[0] == "torch":
+            if hasattr(value, "numpy"):
+                self.visit(value.detach().cpu().numpy())
+            else:
+                self._write(repr(value))
+        else:
+            return False
+        return True
 
     def _pickled(self, value: Any) -> None:
         """Read an object of an installed package: by its name in its module, as NumPy's functions, or by what makes it again."""
@@ -254,11 +269,12 @@ class _Reader:
         top = (name or "__main__").split(".", maxsplit=1)[0]
         if top == self.own:
             return top == "theory_sim"
+        if top in ("__main__", "theory_sim"):
+            return top == "theory_sim"
         module = sys.modules.get(top)
-        file = getattr(module, "__file__", None)
-        if top == "__main__":
-            return False
-        return top == "theory_sim" or file is None or str(Path(file).resolve()).startswith(_INSTALLED)
+        places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]  # a folder without __init__ has no file
+        place = next((place for place in places if place is not None), None)
+        return place is None or str(Path(place).resolve()).startswith(_INSTALLED)
 
 
 def _names(code: CodeType) -> tuple[set[str], set[tuple[str, int]]]:
@@ -284,4 +300,6 @@ def _names(code: CodeType) -> tuple[set[str], set[tuple[str, int]]]:
 def _is_generated(value: Any) -> bool:
     """Whether a method has no source of its own, as those that dataclasses write."""
     code = getattr(value, "__code__", None)
-    return code is not None and code.co_filename.startswith("<") and not code.co_filename.startswith("<ipython")
+    if code is None or code.co_filename.startswith("<ipython"):
+        return False
+    return code.co_filename.startswith("<") or str(Path(code.co_filename).resolve()).startswith(_INSTALLED)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from theory_sim.config import Config
@@ -19,7 +20,7 @@ from theory_sim.data.setup import law_of, make_dictionary
 from theory_sim.labels.alignment import Alignment, alignment
 from theory_sim.labels.functions import LabelContext, LabelFunction, label_function
 from theory_sim.runtime.contracts import ENGINES
-from theory_sim.runtime.errors import DivergedError
+from theory_sim.runtime.errors import DivergedError, InputError
 from theory_sim.runtime.streams import Streams, streams
 from theory_sim.training.engines.base import Engine, HeadGroups, StepReport
 from theory_sim.training.engines.loss import cross_entropy
@@ -37,6 +38,26 @@ class Model:
     name: str
     labels: LabelFunction
     engine: Engine
+
+    def labels_of(self, batch: Batch) -> Int[Tensor, "R B"]:
+        """The labels that it is trained on.
+
+        Raises:
+            InputError: the label function gives other than one whole number from 0 to its number of classes for each sample.
+        """
+        labels = self.labels.assign(batch)
+        if not isinstance(labels, Tensor) or labels.dtype != torch.long or labels.shape != batch.leaf.shape:
+            found = f"{labels.dtype} of the shape {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
+            raise InputError(
+                f"labels.{self.name}: '{self.labels.name}' should give int64 of the shape {tuple(batch.leaf.shape)}, gave {found}"
+            )
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or high >= self.labels.n_classes:
+            bad = low if low < 0 else high
+            raise InputError(
+                f"labels.{self.name}: '{self.labels.name}' gave the label {bad}; it has {self.labels.n_classes} classes, from 0"
+            )
+        return labels
 
 
 class Training:
@@ -113,7 +134,7 @@ class Training:
             DivergedError: a loss or an update is NaN or infinite.
         """
         batch = self.next_batch()
-        reports = {name: model.engine.step(batch, model.labels.assign(batch)) for name, model in self.models.items()}
+        reports = {name: model.engine.step(batch, model.labels_of(batch)) for name, model in self.models.items()}
         self.steps_done += 1
         for name, report in reports.items():
             for quantity, values in (("training loss", report.loss), ("weight update", report.update)):
@@ -159,16 +180,14 @@ class Training:
     def next_losses(self) -> dict[str, Tensor]:
         """Loss of each sample of the next batch (R, B), without a step: the training loss where training ended."""
         batch = self.next_batch()
-        return {
-            name: cross_entropy(model.engine.logits(batch), model.labels.assign(batch))[0] for name, model in self.models.items()
-        }
+        return {name: cross_entropy(model.engine.logits(batch), model.labels_of(batch))[0] for name, model in self.models.items()}
 
     def alignment(self, model: Model) -> Alignment:
         """How a model's labels relate to the coarse target: in replica 0, on the training set or on fresh samples."""
         own = self._training_set
         if own is None:
             own = self.sampler.latents(self.streams("alignment"), _ALIGNED, self.law.training_shares)
-        return alignment(model.labels.assign(own)[0], own.coarse[0])
+        return alignment(model.labels_of(own)[0], own.coarse[0])
 
     def state(self) -> dict[str, Tensor]:
         """All that a later process needs to go on to the same numbers, bit for bit."""
