@@ -87,7 +87,7 @@ class ClaimResult:
     def holds(self) -> bool:
         """Whether the whole interval lies on the right side, and the p-value is small enough where one is asked for."""
         e = self.estimate
-        if not e.low <= e.value <= e.high:  # undefined, or no interval
+        if e.value != e.value or not e.low <= e.high:  # undefined, or no interval
             return False
         right = {"≤": e.high <= self.bound, "≥": e.low >= self.bound, ">": e.low > self.bound}[self.side]
         return bool(right and (self.max_p is None or (e.p is not None and e.p < self.max_p)))
