@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from theory_sim.cli.program import (
@@ -148,10 +149,10 @@ def _claims_table(decided: list[Any], confidence: float) -> Table:
         bound = f"{claim.side} {claim.bound:.4g}" + ("" if claim.max_p is None else f", p < {claim.max_p:g}")
         verdict = "[green]holds[/]" if claim.holds else "[red]fails[/]"
         if e.value != e.value:
-            table.add_row(claim.id, "undefined", "", e.method, bound, verdict)
+            table.add_row(escape(claim.id), "undefined", "", escape(e.method), bound, verdict)
         else:
             table.add_row(
-                claim.id, f"{e.value:.4g}", f"[{e.low:.4g}, {e.high:.4g}]".replace("[", r"\["), e.method + p, bound, verdict
+                escape(claim.id), f"{e.value:.4g}", escape(f"[{e.low:.4g}, {e.high:.4g}]"), escape(e.method + p), bound, verdict
             )
     return table
 
