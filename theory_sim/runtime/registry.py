@@ -70,7 +70,7 @@ class Registry(Generic[T]):
         plugin = None if registering_module().split(".")[0] == "theory_sim" else plugins.loading()
         entry = Entry(value, module, plugin)
         there = self._entries.get(name)
-        if there is not None and there.plugin != plugin and (there.plugin or there.module) != (plugin or module):
+        if there is not None and (there.plugin or there.module) != (plugin or module):
             raise InputError(f"{self.kind} '{name}' is registered twice: by {there.module} and by {module}")
         self._entries[name] = entry
         return value
