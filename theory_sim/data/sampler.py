@@ -187,6 +187,13 @@ class PatchSampler:
         # Plain noise is drawn at its final scale; where there is none, the first other noise is.
         self._drawn_norm = next((noise.norm for noise in (law.noise, *law.own_noises) if noise.norm), 1.0)
         self.drawn_std = self._drawn_norm / math.sqrt(self.dim)
+        # Noise that is not as it is drawn, by its content, and the kinds of samples that have it.
+        self._noises = [
+            (DOMINANT_NOISE - number, noise, [kind for kind, groups in law.kinds.items() if noise in [g.noise for g in groups]])
+            for number, noise in enumerate(law.own_noises)
+            if not self._is_drawn(noise)
+        ]
+        self._shares: dict[str | float, dict[str, float]] = {}
 
     def draw(self, streams: Streams, samples: int) -> Draws:
         """Raw numbers of `samples` samples for each stream."""
@@ -202,14 +209,14 @@ class PatchSampler:
             draws: the raw numbers.
             shares: which kinds of samples; 0.0 gives the first kind only, 1.0 the last.
         """
-        told = shares_of(self.law, shares)
+        told = self._told(shares)
         return self._patches(draws.normal, self._truth(draws.uniform, told), told)
 
     def sample(self, streams: Streams, samples: int, shares: Shares) -> Batch:
         """`samples` samples for each stream; see `assemble`."""
         if self.noise_patches:
             return self.assemble(self.draw(streams, samples), shares)
-        told = shares_of(self.law, shares)
+        told = self._told(shares)
         truth = self._truth(self._uniform(streams, samples), told)
         held = truth["content"] != NOISE
         order = (~held).int().argsort(dim=-1, stable=True)[..., : int(held.sum(-1).max())]
@@ -241,14 +248,25 @@ class PatchSampler:
     def _patches(self, x: Float[Tensor, "R B P d"], truth: dict[str, Tensor], shares: Mapping[str, float]) -> Batch:
         """Normal numbers become noise of its law, in place, and features are added."""
         content = truth["content"]
-        drawn = [group.noise for kind, share in shares.items() if share for group in self.law.kinds[kind]]
-        if self.law.noise.norm != self._drawn_norm or not isinstance(self.law.noise, Gaussian):
+        if not self._is_drawn(self.law.noise):
             self._make_noise(x, content >= NOISE, self.law.noise)
-        for number, noise in enumerate(self.law.own_noises):
-            if noise in drawn and (noise.norm != self._drawn_norm or not isinstance(noise, Gaussian)):
-                self._make_noise(x, content == DOMINANT_NOISE - number, noise)
+        for of, noise, kinds in self._noises:
+            if any(shares[kind] for kind in kinds):
+                self._make_noise(x, content == of, noise)
         self.dictionary.add_to(x, content, truth["strength"])
         return Batch(x, **truth)
+
+    def _is_drawn(self, noise: Noise) -> bool:
+        """Whether normal numbers are this noise as they are drawn."""
+        return isinstance(noise, Gaussian) and noise.norm == self._drawn_norm
+
+    def _told(self, shares: Shares) -> dict[str, float]:
+        """The share of every kind; a name or a number is looked up once."""
+        if isinstance(shares, Mapping):
+            return shares_of(self.law, shares)
+        if shares not in self._shares:
+            self._shares[shares] = shares_of(self.law, shares)
+        return self._shares[shares]
 
     def _make_noise(self, x: Float[Tensor, "R B P d"], where: Bool[Tensor, "R B P"], noise: Noise) -> None:
         """Rescale or transform the normal numbers of some patches, in place."""
