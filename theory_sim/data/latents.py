@@ -72,12 +72,16 @@ class Tables(NamedTuple):
 
 
 class Arrays(NamedTuple):
-    """What the compiled loop fills: see `theory_sim.data.sampler.Batch`; `slot` has no samples unless it is asked for."""
+    """What the compiled loop fills: see `theory_sim.data.sampler.Batch`. Few, since each costs a microsecond to pass.
 
-    leaf: np.ndarray
-    labelled_leaf: np.ndarray
-    coarse: np.ndarray
-    kind: np.ndarray
+    Attributes:
+        by_sample: leaf, labelled leaf, coarse class and kind of each sample, (4, R, B).
+        content: of each patch.
+        strength: of each patch.
+        slot: of each patch; without samples unless it is asked for.
+    """
+
+    by_sample: np.ndarray
     content: np.ndarray
     strength: np.ndarray
     slot: np.ndarray
@@ -122,11 +126,9 @@ class Latents:
         numbers = uniform.numpy()
         shape = numbers.shape[:2]
         of_patches = (*shape, self.law.patches)
-        by_sample = [np.empty(shape, np.int64) for _ in range(4)]
         slot = np.empty(of_patches if self._curved else (0, 0, 0), np.int32)
-        leaf, labelled_leaf, coarse, kind = by_sample
-        content, strength = np.empty(of_patches, np.int64), np.empty(of_patches, numbers.dtype)
-        out = Arrays(leaf, labelled_leaf, coarse, kind, content, strength, slot)
+        by_sample, content = np.empty((4, *shape), np.int64), np.empty(of_patches, np.int64)
+        out = Arrays(by_sample, content, np.empty(of_patches, numbers.dtype), slot)
         kinds = np.array([shares[kind] for kind in self.law.kinds], numbers.dtype)
         n = math.prod(shape)
 
@@ -138,7 +140,9 @@ class Latents:
             here = slot == place
             value = out.strength[here]
             out.strength[here] = np.copysign(1, value) * np.asarray(law.ppf(np.abs(value)))
-        latents = {name: torch.from_numpy(value) for name, value in out._asdict().items() if name != "slot"}
+        values = (*out.by_sample, out.content, out.strength)
+        names = ("leaf", "labelled_leaf", "coarse", "kind", "content", "strength")
+        latents = {name: torch.from_numpy(value) for name, value in zip(names, values, strict=True)}
         return latents | {"tag": uniform[..., _TAG], "index": torch.arange(shape[1]).expand(shape)}
 
 
@@ -226,8 +230,8 @@ def _fill(uniform, kinds, tables, out, first, last):
         leaf = _searched(tables.leaf_edges, u[_LEAF])
         y = tables.coarse_of_leaf[leaf]
         kind = _kind(kinds, u[_KIND])
-        out.leaf[r, b], out.coarse[r, b], out.kind[r, b] = leaf, y, kind
-        out.labelled_leaf[r, b] = _searched(tables.leaf_edges, u[_FLIPPED_LEAF]) if u[_FLIP] < tables.label_noise else leaf
+        out.by_sample[0, r, b], out.by_sample[2, r, b], out.by_sample[3, r, b] = leaf, y, kind
+        out.by_sample[1, r, b] = _searched(tables.leaf_edges, u[_FLIPPED_LEAF]) if u[_FLIP] < tables.label_noise else leaf
         _sort(u[_OF_PATCHES : _OF_PATCHES + n], order)
         for p in range(n):
             slot = np.int64(u[_OF_PATCHES + 3 * n + p] * tables.patches) if tables.independent else order[p]
