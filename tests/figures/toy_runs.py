@@ -82,7 +82,7 @@ class Made:
     loaded: dict[Path, ts.Results]
 
     def at_hand(self) -> AbstractContextManager[None]:
-        """For whoever asks the gallery for what was made."""
+        """A context in which the gallery finds the runs that were made."""
         return fewer_cells(self.loaded)
 
     @property
