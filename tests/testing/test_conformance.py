@@ -52,8 +52,8 @@ def test_the_papers_theory(changes: dict[str, Any], tmp_path: Any) -> None:
 
 
 LABELS = {"level": "level(2)", "mixed": "mixed(1, 2)", "leaf": "leaf", "split": "split(1, 3)", "sample-id": "sample-id"}
-SETS = {"cluster", "cluster-within", "group"}
-"""They rest on embeddings or groups of a data set."""
+SETS = {"cluster", "cluster-within", "group", "hypernym"}
+"""They rest on embeddings, groups or class names of a data set."""
 
 
 @pytest.mark.parametrize("name", sorted({*ts.LABEL_FUNCTIONS} - SETS))
