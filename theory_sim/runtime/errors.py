@@ -1,6 +1,8 @@
 """The errors that a user can cause. Each message is one clear line: what is wrong, where, and what to do about it."""
 
+import difflib
 import sys
+from collections.abc import Iterable
 
 
 class InputError(ValueError):
@@ -27,6 +29,17 @@ def expect(what: str, value: object, *kinds: type) -> None:
     """
     if not isinstance(value, kinds):
         raise InputError(f"{what}: expected {' or '.join(kind.__name__ for kind in kinds)}, got {type(value).__name__}")
+
+
+def shortened(text: str, most: int = 100) -> str:
+    """A text as messages show it: of a long one its beginning, its end and its length."""
+    return text if len(text) <= most else f"{text[: most - 30]}…{text[-20:]} ({len(text):,} characters)"
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.0) -> str | None:
+    """The known name that a mistyped one is nearest to; None where none reaches the cutoff, or the name is no word."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=cutoff) if len(name) <= 100 else []
+    return near[0] if near else None
 
 
 def is_out_of_memory(error: BaseException) -> bool:
