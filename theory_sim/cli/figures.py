@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from theory_sim.cli.program import Device, Plugin, app, new_console
-from theory_sim.config import load_config
+from theory_sim.cli.program import Device, Plugin, app, read_config
 from theory_sim.runtime import plugins
+from theory_sim.runtime.display import new_console
 from theory_sim.runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ def figures(
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME ...]", help="Figures to draw; by default all.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the pictures: paper_figs, or figures_smoke with --smoke.")] = None,
     results: Annotated[Path, typer.Option(help="Folder of the runs; finished ones are loaded.")] = Path("results"),
-    config: Annotated[Path | None, typer.Option(help="A YAML file that all runs derive from; the default configuration.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A YAML or Python file that all runs derive from; the default configuration.")
+    ] = None,
     plugin: Plugin = None,
     device: Device = "auto",
     smoke: Annotated[bool, typer.Option("--smoke", help="At toy size: shows that all figures draw, not what is true.")] = False,
@@ -33,7 +35,7 @@ def figures(
     plugins.load([plugins.resolved(name, Path.cwd()) for name in plugin or []])
     if smoke and config is not None:
         raise InputError("--smoke has a configuration of its own: leave --config out")
-    checked = None if smoke else load_config(config)
+    checked = None if smoke else read_config(config)
     try:
         from theory_sim.figures.common import style
         from theory_sim.figures.gallery import compare, drawing, making, needed, page

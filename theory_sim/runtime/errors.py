@@ -1,6 +1,7 @@
 """The errors that a user can cause. Each message is one clear line: what is wrong, where, and what to do about it."""
 
 import difflib
+import re
 import sys
 from collections.abc import Iterable
 
@@ -34,6 +35,13 @@ def expect(what: str, value: object, *kinds: type) -> None:
 def shortened(text: str, most: int = 100) -> str:
     """A text as messages show it: of a long one its beginning, its end and its length."""
     return text if len(text) <= most else f"{text[: most - 30]}…{text[-20:]} ({len(text):,} characters)"
+
+
+def one_line(message: str) -> str:
+    """A message as it is printed: in one line, of bounded length, control characters escaped, all other characters kept."""
+    line = re.sub(r"\s*[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]\s*", " ", message.strip())
+    line = re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda control: f"\\x{ord(control[0]):02x}", line)
+    return shortened(line, 1500)
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.0) -> str | None:

@@ -16,7 +16,7 @@ import re
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from yaml.constructor import ConstructorError
@@ -52,11 +52,11 @@ class _RefusedError(ConstructorError):
 class _Loader(yaml.SafeLoader):
     """Reads plain YAML: a key may not stand twice, and aliases and merge keys are refused."""
 
-    yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012 - these two are how PyYAML is extended
-    yaml_constructors: dict[Any, Any] = {}  # noqa: RUF012
+    yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012
+    yaml_constructors: ClassVar[dict[Any, Any]] = {}
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()
+        event = self.peek_event()  # type: ignore[no-untyped-call]
         if event.anchor is not None:
             reason = "anchors (&name) and aliases (*name) are not supported: write the value out"
             raise _RefusedError(None, None, f"{reason}, or put quotes around a text", event.start_mark)
@@ -93,9 +93,13 @@ class _Loader(yaml.SafeLoader):
     def refuse(self, node: Any) -> Any:
         raise _RefusedError(None, None, _advice(self.construct_scalar(node)), node.start_mark)
 
+    def tag_of(self, text: str) -> str:
+        """The tag of a plain scalar."""
+        return self.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call, no-any-return]
+
     def _number(self, node: Any) -> str:
         text: str = self.construct_scalar(node)
-        if self.resolve(yaml.ScalarNode, text, (True, False)) == _REFUSED:  # after an explicit !!int
+        if self.tag_of(text) == _REFUSED:  # after an explicit !!int
             self.refuse(node)
         return text.lower()
 
@@ -154,7 +158,7 @@ def parse_value(text: str, where: str) -> Any:
         if text.startswith(tuple("[{\"'&*!|>%@`")):  # more than one word, or what opens other things in YAML
             return yaml.load(text, _ValueLoader)  # noqa: S506 - a SafeLoader
         loader = _Loader("")
-        return loader.construct_object(yaml.ScalarNode(loader.resolve(yaml.ScalarNode, text, (True, False)), text))
+        return loader.construct_object(yaml.ScalarNode(loader.tag_of(text), text))
 
 
 def parse_values(text: str, where: str) -> list[Any]:
