@@ -21,10 +21,10 @@ def bench(
     sizes: Annotated[str | None, typer.Option(help="Of A, S, F, M and XL, with commas between; all that the device can.")] = None,
     device: Device = "auto",
     scaling: Annotated[bool, typer.Option("--scaling", help="Also fit how time and memory grow with B, P, d and m.")] = False,
-    images: Annotated[int, typer.Option(help="pretrain: JPEGs to read.", **whole(least=64))] = 512,
-    workers: Annotated[int, typer.Option(help="pretrain: processes that read them.", **whole(least=1))] = 2,
+    images: Annotated[int, typer.Option(help="pretrain: JPEGs to read.", **whole("--images", least=64))] = 512,
+    workers: Annotated[int, typer.Option(help="pretrain: processes that read them.", **whole("--workers", least=1))] = 2,
     rounds: Annotated[
-        int | None, typer.Option(help="Measurements of each, in turns; 15, for pretrain 5.", **whole(least=1))
+        int | None, typer.Option(help="Measurements of each, in turns; 15, for pretrain 5.", **whole("--rounds", least=1))
     ] = None,
     json: Json = None,
 ) -> int:

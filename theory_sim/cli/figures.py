@@ -1,5 +1,6 @@
 """The command that draws the figures."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,7 +67,8 @@ def figures(
         lines = [f"{name}: {difference or 'the same'}" for name, difference in found.items()]
     else:
         lines = [f"{folder / figure.name}: pdf, png, csv" for figure in wanted]
-        options = [*(["--smoke"] if smoke else []), *([f"--config {config}"] if config else [])]
+        named = os.fsencode(config).decode("utf-8", "backslashreplace") if config else ""
+        options = [*(["--smoke"] if smoke else []), *([f"--config {named}"] if named else [])]
         options += [f"--plugin {name}" for name in plugin or []]
         page.write_page(wanted, source, " ".join(["theory-sim figures", *options]), folder)
     print("\n".join([*lines, *(f"{name}: waits, {reason}" for name, reason in waiting.items())]))

@@ -15,7 +15,7 @@ from theory_sim.runtime.display import new_console
 def pretrain(
     config: ConfigFile,
     set_: Set = None,
-    seeds: Annotated[int | None, typer.Option(help="Number of independent repetitions.", **whole())] = None,
+    seeds: Annotated[int | None, typer.Option(help="Number of independent repetitions.", **whole("--seeds"))] = None,
     plugin: Plugin = None,
     out: Out = Path("results"),
 ) -> int:

@@ -62,7 +62,7 @@ class JsonFile:
             if self._stream is not None:
                 self._stream.write(content.decode())
                 self._stream.flush()
-            elif _is_replaced(target):
+            elif _is_replaced(self._name, target):
                 write_atomically(target, fill)
             else:
                 with open(self._name, "wb") as file:
@@ -99,5 +99,8 @@ def _why_not(path: Path) -> str | None:
     return next((reason for reason, is_so in reasons.items() if is_so), None)
 
 
-def _is_replaced(target: Path) -> bool:
-    return not target.exists() or (target.is_file() and os.access(target.parent, os.W_OK | os.X_OK))
+def _is_replaced(name: str, target: Path) -> bool:
+    """Whether it is a regular file, or none yet; one that is opened already, as /dev/fd/3 may be, is not replaced."""
+    if not os.access(target.parent, os.W_OK | os.X_OK) or Path(name).absolute().parts[:2] in (("/", "dev"), ("/", "proc")):
+        return False
+    return os.path.isfile(name) or not os.path.exists(name)

@@ -5,40 +5,44 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic_core import PydanticCustomError
 
 from theory_sim.cli.json_file import JsonFile
 from theory_sim.config import Config
-from theory_sim.runtime.errors import InputError, shortened
+from theory_sim.runtime.errors import InputError, expect_utf8, shortened
 from theory_sim.runtime.plain_yaml import parse_value
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-def _refusing(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A parser whose errors the program prints with the name of the option."""
+def _refusing(option: str, parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The parser of an option, whose errors name it."""
 
     def parsed(given: Any) -> Any:
         try:
             return parse(given)
         except InputError as error:
-            raise PydanticCustomError("refused", "{reason}", {"reason": str(error)}) from None
+            raise typer.BadParameter(str(error), param_hint=f"'{option}'") from None
 
     return parsed
 
 
-def whole(least: int | None = None) -> dict[str, Any]:
+def whole(option: str, least: int | None = None) -> dict[str, Any]:
     """What makes an option a whole number, written as in configurations (`theory_sim.runtime.plain_yaml`)."""
 
     def parse(given: Any) -> int:
-        value = parse_value(given, "here") if isinstance(given, str) else given
+        value = parse_value(given, shortened(given)) if isinstance(given, str) else given
         if isinstance(value, bool) or not isinstance(value, int):
             raise InputError(f"'{shortened(given)}' is not a whole number")
         if least is not None and value < least:
-            raise InputError(f"{value} is less than {least}")
+            raise InputError(f"{shortened(str(value))} is less than {least}")
         return value
 
-    return {"parser": _refusing(parse), "metavar": "INTEGER"}
+    return {"parser": _refusing(option, parse), "metavar": "INTEGER"}
+
+
+def _folder(given: Any) -> Path:
+    expect_utf8("folder", Path(given).absolute())
+    return Path(given)
 
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file, or a Python file that registers a theory.")]
@@ -49,10 +53,18 @@ OptionalConfigFile = Annotated[
     ),
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one value; may be repeated.")]
-Replicas = Annotated[int | None, typer.Option(help="Number of independent repetitions.", **whole())]
-Seed = Annotated[int | None, typer.Option(help="Seed of dictionary, data and initial weights.", **whole())]
+Replicas = Annotated[int | None, typer.Option(help="Number of independent repetitions.", **whole("--replicas"))]
+Seed = Annotated[int | None, typer.Option(help="Seed of dictionary, data and initial weights.", **whole("--seed"))]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")]
-Out = Annotated[Path, typer.Option(help="Folder of all results; each run lies in NAME/HASH below it.")]
+Out = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        metavar="PATH",
+        parser=_refusing("--out", _folder),
+        help="Folder of all results; each run lies in NAME/HASH below it.",
+    ),
+]
 Plugin = Annotated[
     list[str] | None,
     typer.Option("--plugin", metavar="FILE|MODULE", help="Python file or module that registers objects; may be repeated."),
@@ -62,7 +74,7 @@ Json = Annotated[
     typer.Option(
         "--json",
         metavar="FILE",
-        parser=_refusing(JsonFile),
+        parser=_refusing("--json", JsonFile),
         help="Also write the outcome to this file; -: to standard output, and all else to standard error.",
     ),
 ]

@@ -42,8 +42,9 @@ def verify(
     # Only now: wrong input is answered without importing the numerical packages.
     from theory_sim.theories.regime import outside
     from theory_sim.theories.summary import certificates, summary
-    from theory_sim.theories.theory import check_regime, evaluate_claims
+    from theory_sim.theories.theory import check_regime, claims_of, evaluate_claims
 
+    claims_of(checked)  # a wrong one is refused before the work
     results = run_shown(checked, out, device)
     decided, lines = evaluate_claims(results), check_regime(checked)
     if json is not None:
@@ -108,7 +109,7 @@ def check_data(
     config: ConfigFile,
     set_: Set = None,
     plugin: Plugin = None,
-    samples: Annotated[int, typer.Option(help="Samples per replica and batch.", **whole(least=100))] = 500,
+    samples: Annotated[int, typer.Option(help="Samples per replica and batch.", **whole("--samples", least=100))] = 500,
     replicas: Replicas = None,
     seed: Seed = None,
     device: Device = "auto",

@@ -21,7 +21,7 @@ _HEADLINES = {"coarse-hard-error": "coarse hard error", "fine-hard-error": "fine
 Grid = Annotated[list[str], typer.Option("--grid", metavar="KEY=A,B,...", help="A key and its values; may be repeated.")]
 Backend = Annotated[Literal["local", "dask"], typer.Option(help="Processes on this machine, or an existing Dask cluster.")]
 Scheduler = Annotated[str | None, typer.Option(metavar="ADDRESS", help="The Dask scheduler, such as tcp://host:8786.")]
-Jobs = Annotated[int | None, typer.Option(help="Cells run at the same time here; default: one per core.", **whole(least=1))]
+Jobs = Annotated[int | None, typer.Option(help="Cells run at the same time here; one per core.", **whole("--jobs", least=1))]
 
 
 @app.command()

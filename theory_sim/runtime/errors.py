@@ -4,6 +4,7 @@ import difflib
 import re
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -48,6 +49,18 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.0) -> str | None:
     """The known name that a mistyped one is nearest to; None where none reaches the cutoff, or the name is no word."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=cutoff) if len(name) <= 100 else []
     return near[0] if near else None
+
+
+def expect_utf8(what: str, path: str | Path) -> None:
+    """Refuse a path that is no text: settings, NetCDF and Parquet cannot hold it.
+
+    Raises:
+        InputError: some bytes of it are not UTF-8.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{what} {path}: the path is not UTF-8") from None
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -39,6 +39,7 @@ from theory_sim.runtime.storage import write_json
 from theory_sim.runtime.threads import torch_threads
 from theory_sim.studies import tables
 from theory_sim.studies.backends import cores, locally, on_dask
+from theory_sim.theories.theory import claims_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -163,6 +164,8 @@ def sweep(
     """
     out = Path(out)
     cells = make_cells(config, grids)
+    for theory in {cell.config.theory: cell.config for cell in cells}.values():
+        claims_of(theory)  # a wrong one is refused before the work
     chosen = torch.device(device) if scheduler and re.fullmatch(r"cpu|cuda(:\d+)?", device) else choose_device(device)
     if chosen.type == "cuda" and (jobs or 1) > 1:
         raise InputError(f"--jobs {jobs}: a GPU runs one cell at a time")
@@ -247,7 +250,7 @@ def _rows(table: str, ids: dict[str, Cell], parts: dict[str, Path], failed: dict
     for id_, cell in ids.items():
         where = {"cell": id_} | cell.values
         if id_ not in failed:
-            rows = json.loads(parts[id_].read_text())[table]
+            rows = json.loads(parts[id_].read_text(encoding="utf-8"))[table]
             own = {"folder": f"{cell.config.name}/{id_}"} if table == "cells" else {}
             yield [where | own | row for row in rows]
         elif table == "cells":
