@@ -10,7 +10,6 @@ Where no mark stands, the default is ours: chosen because both theorems are deci
 Lengths (``data.noise``, ``hard.noise``) are norms, σ√d, so that they mean the same at every dimension d.
 """
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,9 +30,11 @@ from theory_sim.runtime.settings import (
     Section,
     Seed,
     Share,
-    checked,
+    checked_at,
     differences,
     load_settings,
+    merged,
+    same_keys,
 )
 
 if TYPE_CHECKING:
@@ -251,20 +252,20 @@ class Config(Section):
             if "labels" in own:  # networks of its own: none of the paper's
                 defaults = {}
             if setup.parameters is not None:
-                parameters = _parameters(setup.parameters, given.get("law"))
-                own, given = _merged(own, {"law": parameters}), dict(given) | {"law": parameters}
+                parameters = checked_at("law", setup.parameters, given.get("law"))
+                own, given = merged(own, {"law": parameters}), dict(given) | {"law": parameters}
             elif given.get("law"):
                 raise ValueError(f"law: the theory {name} has no parameters of its own")
-            defaults = _merged(defaults, {"name": name} | own)
+            defaults = merged(defaults, {"name": name} | own)
         known = defaults["labels"]
-        merged = _merged(defaults, given)
-        sections = {"labels": merged.get("labels")}
-        if isinstance(merged.get("training"), Mapping):
-            sections["training.step_size"] = merged["training"].get("step_size")
-        for key, values in sections.items():
-            if isinstance(values, Mapping):
-                _check_networks(key, values, known)
-        return merged
+        values = merged(defaults, given)
+        sections = {"labels": values.get("labels")}
+        if isinstance(values.get("training"), Mapping):
+            sections["training.step_size"] = values["training"].get("step_size")
+        for key, section in sections.items():
+            if isinstance(section, Mapping):
+                same_keys(key, section, known, "network")
+        return values
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Config":
@@ -398,40 +399,3 @@ def load_config(
     if path is not None:
         expect("path of a configuration", path, str, Path)
     return load_settings(Config, path, overrides, with_plugins(path, plugins), **values)
-
-
-def _parameters(section: type[Section], given: Any) -> dict[str, Any]:
-    """Parameters of a theory's own law, checked; errors name the key as configurations do."""
-    if given is not None and not isinstance(given, Mapping):
-        raise ValueError(f"law: should be a section of keys, got {given!r}")
-    try:
-        return checked(section, dict(given or {})).model_dump()
-    except InputError as error:
-        message = str(error)
-        if not message.startswith("unknown key "):
-            raise ValueError(f"law.{message}") from None
-        raise ValueError(
-            message.replace("unknown key ", "unknown key law.").replace("did you mean ", "did you mean law.")
-        ) from None
-
-
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested sections, those above before those below."""
-    merged = dict(below)
-    for key, value in above.items():
-        there = merged.get(key)
-        if value is None and isinstance(there, Mapping):  # an empty section
-            continue
-        merged[key] = _merged(there, value) if isinstance(there, Mapping) and isinstance(value, Mapping) else value
-    return merged
-
-
-def _check_networks(key: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    """Every network of a theory has a value, and none is unknown."""
-    for network in given:
-        if network not in known:
-            near = difflib.get_close_matches(str(network), known, n=1, cutoff=0)
-            hint = f"; did you mean {key}.{near[0]}?" if near else ""
-            raise ValueError(f"unknown key {key}.{network}: the theory's networks are {', '.join(known)}{hint}")
-    if missing := [network for network in known if network not in given]:
-        raise ValueError(f"{key}.{missing[0]}: the network has no value")

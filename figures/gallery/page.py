@@ -24,7 +24,9 @@ def write_page(figures: Iterable[Figure], source: Source, command: str, folder: 
         folder: of the pictures and the page.
     """
     path = folder / "README.md"
-    entries = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", path.read_text() if path.exists() else "", re.M | re.S))
+    entries = dict(
+        re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", path.read_text(encoding="utf-8") if path.exists() else "", re.M | re.S)
+    )
     for figure in figures:
         entries[figure.name] = _entry(figure, source, command)
     # Entries of plugins that are not loaded now come last.

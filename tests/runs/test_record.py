@@ -105,10 +105,18 @@ def test_another_function_is_another_run(tmp_path: Any) -> None:
     assert len({one, *others}) == 6
 
 
-@pytest.mark.parametrize("name", ["correlation", "test_error", "step", "neuron", "feature_name", "two words", "1st", ""])
+@pytest.mark.parametrize(
+    "name", ["correlation", "test_error", "step", "neuron", "feature_name", "sample", "test_sample", "two words", "1st", ""]
+)
 def test_taken_names_are_refused(name: str, tmp_path: Any) -> None:
     with pytest.raises(ts.InputError, match=f"^record {name}: choose a name that is an identifier and none of correlation, "):
         ts.run(CONFIG, tmp_path, "cpu", record={name: steps})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_of_the_axes_of_others_are_refused(tmp_path: Any) -> None:
+    with pytest.raises(ts.InputError, match=r"^record matrix_0: choose another name; so is an axis of matrix called$"):
+        ts.run(CONFIG, tmp_path, "cpu", record={"matrix": matrix, "matrix_0": steps})
     assert list(tmp_path.iterdir()) == []
 
 

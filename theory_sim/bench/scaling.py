@@ -133,5 +133,5 @@ def _send_peak(size: Size | None, connection: Any) -> None:
 
 def _most_held() -> float:
     """Most bytes that this process held. Not of `resource`: its number starts with what the parent held."""
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     return 1024.0 * int(status.split("VmHWM:")[1].split()[0])

@@ -35,7 +35,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from theory_sim.labels.tree import LabelTree
-from theory_sim.runtime.errors import InputError, expect
+from theory_sim.runtime.errors import InputError, expect, shortened
 from theory_sim.runtime.registry import Registry
 
 
@@ -135,7 +135,7 @@ class LabelMaker:
             InputError: they are not what it takes, or do not fit the tree.
         """
         signature = inspect.signature(self.make)
-        text = f"{self.name}({', '.join(map(str, arguments))})" if arguments else self.name
+        text = shortened(f"{self.name}({', '.join(map(str, arguments))})" if arguments else self.name)
         try:
             bound = signature.bind(tree, context, *arguments)
         except TypeError:
@@ -188,9 +188,9 @@ def parsed(text: str) -> tuple[str, tuple[int | str, ...]]:
     match = re.fullmatch(r"\s*([a-z-]+)\s*(?:\(([\w\s,]*)\))?\s*", text)
     if match is None:
         known = ", ".join(LABEL_FUNCTIONS[name].usage for name in LABEL_FUNCTIONS)
-        raise InputError(f"label function '{text}': expected a name, with arguments in parentheses; there are {known}")
+        raise InputError(f"label function '{shortened(text)}': expected a name, with arguments in parentheses; there are {known}")
     given = [a.strip() for a in (match[2] or "").split(",") if a.strip()]
-    return match[1], tuple(int(a) if a.isdecimal() else a for a in given)
+    return match[1], tuple(int(a) if re.fullmatch("0|[1-9][0-9]{0,17}", a) else a for a in given)
 
 
 def kind_of(text: str) -> str:

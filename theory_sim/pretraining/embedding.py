@@ -92,7 +92,7 @@ def _preprocessing(name: str, size: int) -> tuple[list[float], list[float], int]
     from transformers.utils.hub import cached_file
 
     try:
-        said = json.loads(Path(cached_file(name, "preprocessor_config.json") or "").read_text())
+        said = json.loads(Path(cached_file(name, "preprocessor_config.json") or "").read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError):
         said = {}
     side = said.get("crop_size") or said.get("size") or size

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-import yaml
 from jaxtyping import Float
 from torch import Tensor
 
@@ -32,6 +31,7 @@ from theory_sim.pretraining.evaluation import Answers
 from theory_sim.pretraining.labelling import Labelling, labelling, load_labelling, save_labelling
 from theory_sim.pretraining.origin import Sources, pipeline_version, sources_of
 from theory_sim.runtime.errors import DivergedError, InputError
+from theory_sim.runtime.plain_yaml import yaml_text
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.provenance import environment
 from theory_sim.runtime.storage import load_checkpoint, save_checkpoint, write_json, write_text
@@ -279,7 +279,7 @@ def _write_folder(outcome: Outcome) -> None:
     from theory_sim.pretraining.tables import labels_table
 
     folder, study = outcome.folder, outcome.study
-    write_text(folder / "config.yaml", yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+    write_text(folder / "config.yaml", yaml_text(study.model_dump(mode="json")))
     write_json(folder / "environment.json", environment(processes().device) | {"pipeline": pipeline_version()})
     write_json(folder / "failures.json", outcome.failures)
     write_text(folder / "labels.csv", labels_table(outcome).to_csv(index=False))

@@ -27,9 +27,9 @@ from theory_sim.config import Config
 from theory_sim.labels.functions import LABEL_FUNCTIONS, kind_of
 from theory_sim.runtime.contracts import ENGINES, READOUTS, SETUPS
 from theory_sim.runtime.errors import InputError, NotCachedWarning, expect
+from theory_sim.runtime.plain_yaml import read_yaml
 from theory_sim.runtime.provenance import code_version
 from theory_sim.runtime.registry import CORE
-from theory_sim.runtime.settings import read_yaml
 from theory_sim.runtime.sources import source_digest
 
 NOT_HASHED = ("claims", "plugins")

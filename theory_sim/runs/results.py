@@ -115,11 +115,11 @@ def load_results(folder: str | Path, config: Config | None = None) -> Results:
     expect("load_results", folder, str, Path)
     folder = Path(folder)
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         for name, expected in manifest["files"].items():
             if digest(folder / name) != expected:
                 raise InputError(f"{folder / name} is not as it was written; delete the folder to run again")
-        env = json.loads((folder / "environment.json").read_text())
+        env = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{folder} holds no finished run: {Path(error.filename).name} is missing") from None
     except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 import xarray as xr
-import yaml
 
 from theory_sim.config import Config
 from theory_sim.runs.folder import NOT_CACHED, is_finished, results_folder, user_sources, warn_not_cached
@@ -17,6 +16,7 @@ from theory_sim.runs.results import Results, load_results
 from theory_sim.runtime import plugins
 from theory_sim.runtime.devices import choose_device
 from theory_sim.runtime.errors import expect
+from theory_sim.runtime.plain_yaml import yaml_text
 from theory_sim.runtime.progress import OnProgress, Progress, ignore
 from theory_sim.runtime.provenance import environment
 from theory_sim.runtime.storage import digest, load_checkpoint, save_checkpoint, write_atomically, write_json, write_text
@@ -79,7 +79,7 @@ def _run(config: Config, folder: Path, device: torch.device, on_progress: OnProg
         recorder.restore(tensors)
     else:
         _note(log, recorder)
-    write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+    write_text(folder / "config.yaml", yaml_text(config.model_dump(mode="json")))
     sources = user_sources(config, record)
     write_json(folder / "environment.json", environment(device) | ({"sources": sources} if sources else {}))
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from theory_sim.runtime.errors import InputError, PluginWarning
+from theory_sim.runtime.errors import InputError, PluginWarning, expect_utf8
 from theory_sim.runtime.sources import is_users
 
 GROUP = "theory_sim.plugins"
@@ -54,6 +54,7 @@ def resolved(plugin: str, base: Path) -> str:
     path = (base / Path(plugin).expanduser()).resolve()
     if not path.is_file():
         raise InputError(f"plugin {plugin}: no such file")
+    expect_utf8("plugin", path)
     return str(path)
 
 

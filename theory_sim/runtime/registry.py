@@ -4,14 +4,13 @@ A module registers its objects when it is imported. The modules of the package's
 look-up, and so are the entry points of installed plugins (`theory_sim.runtime.plugins`).
 """
 
-import difflib
 import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from theory_sim.runtime import plugins
-from theory_sim.runtime.errors import InputError, expect
+from theory_sim.runtime.errors import InputError, expect, nearest, shortened
 from theory_sim.runtime.sources import module_of, registering_module, source_digest
 
 T = TypeVar("T")
@@ -93,9 +92,9 @@ class Registry(Generic[T]):
         expect(f"name of a {self.kind}", name, str)
         self.load()
         if name not in self._entries:
-            near = difflib.get_close_matches(name, self._entries, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise InputError(f"unknown {self.kind} '{name}'; there are {', '.join(self._entries)}{hint}")
+            near = nearest(name, self._entries, cutoff=0.6)
+            hint = f"; did you mean {near}?" if near else ""
+            raise InputError(f"unknown {self.kind} '{shortened(name)}'; there are {', '.join(self._entries)}{hint}")
         return self._entries[name]
 
     def digest(self, name: str) -> str | None:

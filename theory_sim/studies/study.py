@@ -26,9 +26,10 @@ from pydantic import Field, ValidationError, model_validator
 from theory_sim.config import Config
 from theory_sim.data.setup import law_of
 from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.plain_yaml import read_yaml
 from theory_sim.runtime.plugins import with_plugins
 from theory_sim.runtime.progress import Progress
-from theory_sim.runtime.settings import Positive, Section, checked, read_yaml
+from theory_sim.runtime.settings import Positive, Section, checked
 from theory_sim.runtime.storage import write_json
 from theory_sim.stats import Estimate, holm, paired_gain, undefined
 from theory_sim.studies.sensitivity import Sensitivity, sensitivities

@@ -30,14 +30,16 @@ from theory_sim.config import Config
 from theory_sim.runs.folder import NOT_CACHED, configuration_hash, is_finished, results_folder, warn_not_cached
 from theory_sim.runs.run import run
 from theory_sim.runtime.devices import choose_device
-from theory_sim.runtime.errors import DivergedError, InputError, NotCachedWarning, is_out_of_memory
+from theory_sim.runtime.errors import DivergedError, InputError, NotCachedWarning, is_out_of_memory, shortened
+from theory_sim.runtime.plain_yaml import parse_values
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.provenance import files_digest
-from theory_sim.runtime.settings import parse_yaml, value_at
+from theory_sim.runtime.settings import value_at
 from theory_sim.runtime.storage import write_json
 from theory_sim.runtime.threads import torch_threads
 from theory_sim.studies import tables
 from theory_sim.studies.backends import cores, locally, on_dask
+from theory_sim.theories.theory import claims_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,10 +102,10 @@ def parse_axis(text: str) -> tuple[str, list[Any]]:
     """
     key, equals, values = text.partition("=")
     if not equals or not key.strip() or not values.strip():
-        raise InputError(f"--grid {text}: expected section.key=value,value,...")
+        raise InputError(f"--grid {shortened(text)}: expected section.key=value,value,...")
     # A comma inside split(1, 9) separates arguments, not values.
-    values = re.sub(r"(?<![\"'\w-])[a-z-]+\([\d\s,]*\)(?![\"'])", lambda name: f'"{name[0]}"', values)
-    return key.strip(), parse_yaml(f"[{values}]", f"--grid {text}")
+    values = re.sub(r"(?<![\"'\w-])[a-z-]+\([\w\s,]*\)(?![\"'])", lambda name: f'"{name[0]}"', values)
+    return key.strip(), parse_values(values, f"--grid {shortened(text)}")
 
 
 def make_cells(config: Config, grids: Iterable[Grid]) -> list[Cell]:
@@ -130,7 +132,7 @@ def make_cells(config: Config, grids: Iterable[Grid]) -> list[Cell]:
                 checked = config.replace(point)
             except InputError as error:
                 where = " ".join(f"{key}={value}" for key, value in point.items())
-                raise InputError(f"cell {where}: {error}") from None
+                raise InputError(f"cell {shortened(where)}: {error}") from None
             cells.setdefault(configuration_hash(checked), Cell({key: value_at(checked, key) for key in keys}, checked))
     return list(cells.values())
 
@@ -162,6 +164,8 @@ def sweep(
     """
     out = Path(out)
     cells = make_cells(config, grids)
+    for theory in {cell.config.theory: cell.config for cell in cells}.values():
+        claims_of(theory)  # a wrong one is refused before the work
     chosen = torch.device(device) if scheduler and re.fullmatch(r"cpu|cuda(:\d+)?", device) else choose_device(device)
     if chosen.type == "cuda" and (jobs or 1) > 1:
         raise InputError(f"--jobs {jobs}: a GPU runs one cell at a time")
@@ -246,7 +250,7 @@ def _rows(table: str, ids: dict[str, Cell], parts: dict[str, Path], failed: dict
     for id_, cell in ids.items():
         where = {"cell": id_} | cell.values
         if id_ not in failed:
-            rows = json.loads(parts[id_].read_text())[table]
+            rows = json.loads(parts[id_].read_text(encoding="utf-8"))[table]
             own = {"folder": f"{cell.config.name}/{id_}"} if table == "cells" else {}
             yield [where | own | row for row in rows]
         elif table == "cells":

@@ -87,13 +87,22 @@ def theory_of(config: Config) -> Theory:
 
 
 def claims_of(config: Config) -> list[Claim]:
-    """A theory's own claims, and those that the configuration's plugins, installed ones and this session add to it."""
+    """A theory's own claims, and those that the configuration's plugins, installed ones and this session add to it.
+
+    Raises:
+        InputError: one of them is added to a theory that does not exist.
+    """
     theory = theory_of(config)
     added = []
     for id_ in CLAIMS:
         entry = CLAIMS.entry(id_)
         named = entry.plugin is None or entry.plugin in config.plugins or not entry.plugin.endswith(".py")
-        if entry.value.theory == config.theory and named:
+        if not named:
+            continue
+        if entry.value.theory not in THEORIES:
+            known = ", ".join(THEORIES)
+            raise InputError(f"claim {id_} is added to an unknown theory '{entry.value.theory}'; there are {known}")
+        if entry.value.theory == config.theory:
             added.append(entry.value)
     return [*theory.claims, *added]
 

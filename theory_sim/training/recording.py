@@ -26,6 +26,7 @@ unit of the weights times the features' norm, which is 1. Attributes hold as JSO
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -57,11 +58,12 @@ def check_record(record: Mapping[str, Record]) -> None:
     """
     if not isinstance(record, Mapping):
         raise InputError(f"record: expected a mapping of names to functions, got {type(record).__name__}")
+    taken = list(dict.fromkeys([*SCHEMA, *COORDINATES, *(axis for axes, _, _ in SCHEMA.values() for axis in axes)]))
     for name, function in record.items():
-        if not isinstance(name, str) or name in {*SCHEMA, *COORDINATES} or not name.isidentifier():
-            raise InputError(
-                f"record {name}: choose a name that is an identifier and none of {', '.join([*SCHEMA, *COORDINATES])}"
-            )
+        if not isinstance(name, str) or name in taken or not name.isidentifier():
+            raise InputError(f"record {name}: choose a name that is an identifier and none of {', '.join(taken)}")
+        if (of := re.fullmatch(r"(\w+)_\d+", name)) and of[1] in record:
+            raise InputError(f"record {name}: choose another name; so is an axis of {of[1]} called")
         if not callable(function):
             raise InputError(f"record {name}: expected a function of the training, got {type(function).__name__}")
 
