@@ -42,8 +42,8 @@ def pretrain(
             console.print(line, soft_wrap=True)
     for what, why in outcome.failures.items():
         console.print(f"failed: {what}: {why}", markup=False)
-    if outcome.damaged is not None:
-        console.print(f"{outcome.damaged[0]} damaged files were passed over: {outcome.damaged[1]}", soft_wrap=True)
+    for fault_list, count in outcome.damaged.items():
+        console.print(f"{count} image files were passed over: {fault_list}", soft_wrap=True)
     if outcome.unreadable:
         console.print(f"not cached, because its source cannot be read: {', '.join(outcome.unreadable)}", markup=False)
     console.print(f"results: {outcome.folder}", soft_wrap=True)

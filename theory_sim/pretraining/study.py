@@ -9,7 +9,7 @@ import hashlib
 import json
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -66,7 +66,7 @@ class Outcome:
         transferred: every label function and transfer.
         baselines: answers of the baselines: total steps → seed → split.
         failures: cells whose training failed, and why.
-        damaged: number of image files that were passed over, and the list of them.
+        damaged: files that list the images that were passed over and why, with the number of images in each.
         unreadable: objects of the user's whose source cannot be read; with any, nothing of the study is cached.
     """
 
@@ -76,7 +76,7 @@ class Outcome:
     transferred: list[Transferred]
     baselines: dict[int, dict[int, dict[str, Answers]]]
     failures: dict[str, str]
-    damaged: tuple[int, Path] | None
+    damaged: Mapping[Path, int]
     unreadable: tuple[str, ...] = ()
 
     @cached_property
@@ -221,7 +221,7 @@ def _cells(
                     for name, answers in cells.run_transfer(cell, pretraining, labels, mode, seed).items():
                         found.setdefault((text, name, steps), {})[seed] = answers
     transferred = [Transferred(labellings[text][1], name, steps, answers) for (text, name, steps), answers in found.items()]
-    damaged = data.damaged or target.damaged
+    damaged = {**data.damaged, **target.damaged}
     return Outcome(study, place, [labels for _, labels in labellings.values()], transferred, baselines, failures, damaged)
 
 

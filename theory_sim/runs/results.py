@@ -11,7 +11,7 @@ import xarray as xr
 from theory_sim.config import Config, load_config
 from theory_sim.runs.folder import check_same
 from theory_sim.runtime.errors import InputError, expect
-from theory_sim.runtime.storage import digest, load_checkpoint
+from theory_sim.runtime.storage import digest, is_being_written, load_checkpoint
 from theory_sim.training.network import Parameters, TwoLayerConvNet, placed
 
 if TYPE_CHECKING:
@@ -118,6 +118,8 @@ def load_results(folder: str | Path, config: Config | None = None) -> Results:
         manifest = json.loads((folder / "manifest.json").read_text())
         for name, expected in manifest["files"].items():
             if digest(folder / name) != expected:
+                if is_being_written(folder / name):
+                    raise InputError(f"{folder / name} is open for writing in another program; close it there")
                 raise InputError(f"{folder / name} is not as it was written; delete the folder to run again")
         env = json.loads((folder / "environment.json").read_text())
     except FileNotFoundError as error:
