@@ -75,7 +75,7 @@ def evaluate_on(results: Results, config: Config, device: str = "auto", on_progr
         return xr.load_dataset(path, engine="netcdf4")
     except (OSError, ValueError, KeyError):
         if is_being_written(path):
-            raise InputError(f"{path} is open for writing in another program; close it there") from None
+            raise InputError(f"{path} is open for writing elsewhere; close it there") from None
         raise InputError(f"{path} is damaged; delete it to test again") from None
 
 

@@ -117,9 +117,9 @@ def load_results(folder: str | Path, config: Config | None = None) -> Results:
     try:
         manifest = json.loads((folder / "manifest.json").read_text())
         for name, expected in manifest["files"].items():
+            if is_being_written(folder / name):
+                raise InputError(f"{folder / name} is open for writing elsewhere; close it there")
             if digest(folder / name) != expected:
-                if is_being_written(folder / name):
-                    raise InputError(f"{folder / name} is open for writing in another program; close it there")
                 raise InputError(f"{folder / name} is not as it was written; delete the folder to run again")
         env = json.loads((folder / "environment.json").read_text())
     except FileNotFoundError as error:

@@ -53,7 +53,7 @@ def without_nan(value: Any) -> Any:
 
 
 def is_being_written(path: Path) -> bool:
-    """Whether another process has an HDF5 (NetCDF) file open for writing; its content then differs from what was written before.
+    """Whether an HDF5 (NetCDF) file is open for writing elsewhere; its content then differs from what was written before.
 
     HDF5 holds a lock on such a file. Where files have no locks, as on Windows, the answer is no.
     """

@@ -76,7 +76,9 @@ def damage(folder):
 
 def test_damaged_files_are_listed_and_passed_over_below_the_share(folder, tmp_path):
     expected = damage(folder)
-    with pytest.raises(InputError, match=r"5 of 45 files are damaged.*data.damaged_share = 0.001;.* they are listed in ") as error:
+    with pytest.raises(
+        InputError, match=r"5 of 45 files are damaged.*data.damaged_share = 0.001;.* they are listed in "
+    ) as error:
         load_tree(folder, tmp_path / "keep")
     fault_list = Path(str(error.value).split("listed in ")[1])
     listed = dict(line.split("\t") for line in fault_list.read_text().splitlines())

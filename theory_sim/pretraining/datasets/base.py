@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
@@ -62,7 +61,7 @@ class Data(Section):
     @field_validator("value_range")
     @classmethod
     def _ascends(cls, given: tuple[float, float] | None) -> tuple[float, float] | None:
-        if given is not None and not (isfinite(given[0]) and isfinite(given[1]) and given[0] < given[1]):
+        if given is not None and not given[0] < given[1]:
             raise ValueError(f"expected [black, white] with black < white, got {list(given)}")
         return given
 

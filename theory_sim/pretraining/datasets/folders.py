@@ -195,7 +195,7 @@ def load_folders(
             raise InputError(f"{part.root}: class {'/'.join(unknown[0])} is not among the training classes of {parts[0].root}")
     paths = pyarrow.array([os.fsencode(part.root / path) for part in parts for path, _ in part.files], pyarrow.large_binary())
     leaf = torch.tensor([hierarchy.leaf[part.leaves[place]] for part in parts for _, place in part.files])
-    names = [path for part in parts for path, _ in part.files]
+    names = [unicodedata.normalize("NFC", path) for part in parts for path, _ in part.files]
     digests = [digest for part in parts for digest in part.digests]
     damaged = {part.fault_list: part.passed_over for part in parts if part.passed_over}
     return split_files(data, hierarchy, paths, leaf, names, digests, len(parts[0].files), damaged)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from theory_sim.pretraining.datasets.base import Data, ImageData
 from theory_sim.pretraining.datasets.hierarchies import Hierarchy
 from theory_sim.pretraining.loading.images import ArrayImages, FileImages, Images
 from theory_sim.pretraining.loading.names import printable
-from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.errors import DataWarning, InputError
 
 
 def split_arrays(
@@ -73,6 +74,30 @@ def split_files(
     rows = (b"%s\0%s\n" % (os.fsencode(name), digest.encode()) for name, digest in zip(names, digests, strict=True))
     images: Images = FileImages(paths, data.value_range)
     return ImageData(hierarchy, images, leaf, *splits, _fingerprint(data, hierarchy, rows), content, damaged or {})
+
+
+def keep_apart(data: ImageData, target: ImageData, share: float) -> None:
+    """Check that a network is not pretrained on the test images of its target.
+
+    Args:
+        data: the images to pretrain on.
+        target: another data set, to transfer to.
+        share: largest share of common test images that is only warned of.
+
+    Raises:
+        InputError: there are more.
+
+    Warns:
+        DataWarning: there are some.
+    """
+    if data.content is None or target.content is None:
+        return
+    common, n = int(torch.isin(target.content[target.test], data.content[data.train]).sum()), len(target.test)
+    said = f"target: {common} of its {n} test images are among the images to pretrain on"
+    if common > share * n:
+        raise InputError(f"{said}; remove them from one, or split both alike (seed, test_share or test_path)")
+    if common:
+        warnings.warn(said, DataWarning, stacklevel=2)
 
 
 def _split(
