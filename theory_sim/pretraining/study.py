@@ -160,9 +160,9 @@ def _labellings(
     study: ImageStudy, sources: Sources, data: ImageData, place: Path, on_progress: OnProgress
 ) -> dict[str, tuple[str, Labelling]]:
     """The label functions with their keys; computed once, by the main process."""
-    keys, embedding = {}, model_version(study.labels.embedding)
+    keys, version = {}, model_version(study.labels.embedding)
     for text in study.labels.functions:
-        own = study.labels.model_dump(exclude={"functions"}) | {"embedding": embedding}
+        own = study.labels.model_dump(exclude={"functions"}) | {"embedding": version}
         identity = [text, sources.labels[text], own, study.model.image_size, data.fingerprint, study.target is None]
         identity.append(pipeline_version())
         keys[text] = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
