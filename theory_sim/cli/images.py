@@ -41,8 +41,8 @@ def pretrain(
             print(line)
     for what, why in outcome.failures.items():
         print(f"failed: {what}: {why}")
-    if outcome.damaged is not None:
-        print(f"{outcome.damaged[0]} damaged files were passed over: {outcome.damaged[1]}")
+    for fault_list, count in outcome.damaged.items():
+        print(f"{count} image files were passed over: {fault_list}")
     if outcome.unreadable:
         print(f"not cached, because its source cannot be read: {', '.join(outcome.unreadable)}")
     print(f"results: {outcome.folder}")

@@ -9,7 +9,7 @@ import hashlib
 import json
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,10 +23,11 @@ from torch import Tensor
 from theory_sim.labels.tree import ROOT, LabelTree
 from theory_sim.pretraining.cells import Cells
 from theory_sim.pretraining.config import ImageStudy, Mode
-from theory_sim.pretraining.datasets.base import ImageData, OnProgress, load_data
+from theory_sim.pretraining.datasets.base import ImageData, OnProgress, load_data, warn_of_absent_classes
 from theory_sim.pretraining.datasets.hierarchies import Hierarchy
+from theory_sim.pretraining.datasets.splitting import keep_apart
 from theory_sim.pretraining.distributed import processes, same_everywhere
-from theory_sim.pretraining.embedding import embed
+from theory_sim.pretraining.embedding import embed, model_version
 from theory_sim.pretraining.evaluation import Answers
 from theory_sim.pretraining.labelling import Labelling, labelling, load_labelling, save_labelling
 from theory_sim.pretraining.origin import Sources, pipeline_version, sources_of
@@ -66,7 +67,7 @@ class Outcome:
         transferred: every label function and transfer.
         baselines: answers of the baselines: total steps → seed → split.
         failures: cells whose training failed, and why.
-        damaged: number of image files that were passed over, and the list of them.
+        damaged: files that list the images that were passed over and why, with the number of images in each.
         unreadable: objects of the user's whose source cannot be read; with any, nothing of the study is cached.
     """
 
@@ -76,7 +77,7 @@ class Outcome:
     transferred: list[Transferred]
     baselines: dict[int, dict[int, dict[str, Answers]]]
     failures: dict[str, str]
-    damaged: tuple[int, Path] | None
+    damaged: Mapping[Path, int]
     unreadable: tuple[str, ...] = ()
 
     @cached_property
@@ -139,7 +140,12 @@ def _cache(place: Path, alone: str) -> Iterator[Path]:
 
 def _load(study: ImageStudy, place: Path, on_progress: OnProgress) -> tuple[ImageData, ImageData]:
     data = load_data(study.data, place / "data", on_progress)
-    return data, data if study.target is None else _leaves_as_target(load_data(study.target, place / "data", on_progress))
+    if study.target is None:
+        return data, data
+    target = _leaves_as_target(load_data(study.target, place / "data", on_progress))
+    warn_of_absent_classes(target)
+    keep_apart(data, target, study.target.damaged_share)
+    return data, target
 
 
 def _leaves_as_target(data: ImageData) -> ImageData:
@@ -154,9 +160,9 @@ def _labellings(
     study: ImageStudy, sources: Sources, data: ImageData, place: Path, on_progress: OnProgress
 ) -> dict[str, tuple[str, Labelling]]:
     """The label functions with their keys; computed once, by the main process."""
-    keys = {}
+    keys, version = {}, model_version(study.labels.embedding)
     for text in study.labels.functions:
-        own = study.labels.model_dump(exclude={"functions"})
+        own = study.labels.model_dump(exclude={"functions"}) | {"embedding": version}
         identity = [text, sources.labels[text], own, study.model.image_size, data.fingerprint, study.target is None]
         identity.append(pipeline_version())
         keys[text] = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
@@ -175,7 +181,7 @@ class _Embedding:
 
     def __init__(self, study: ImageStudy, data: ImageData, folder: Path, on_progress: OnProgress) -> None:
         self.study, self.data, self.on_progress = study, data, on_progress
-        identity = [study.labels.embedding, study.model.image_size, data.fingerprint, pipeline_version()]
+        identity = [model_version(study.labels.embedding), study.model.image_size, data.fingerprint, pipeline_version()]
         self.path = folder / f"embedding-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]}.safetensors"
 
     def __call__(self) -> Float[Tensor, "train dim"]:
@@ -221,7 +227,7 @@ def _cells(
                     for name, answers in cells.run_transfer(cell, pretraining, labels, mode, seed).items():
                         found.setdefault((text, name, steps), {})[seed] = answers
     transferred = [Transferred(labellings[text][1], name, steps, answers) for (text, name, steps), answers in found.items()]
-    damaged = data.damaged or target.damaged
+    damaged = {**data.damaged, **target.damaged}
     return Outcome(study, place, [labels for _, labels in labellings.values()], transferred, baselines, failures, damaged)
 
 

@@ -15,7 +15,7 @@ from theory_sim.runs.run import testing, write_dataset
 from theory_sim.runtime.devices import choose_device
 from theory_sim.runtime.errors import InputError, expect
 from theory_sim.runtime.progress import OnProgress, ignore
-from theory_sim.runtime.storage import load_checkpoint, write_atomically
+from theory_sim.runtime.storage import is_being_written, load_checkpoint, write_atomically
 from theory_sim.runtime.threads import cores_share_blocks
 from theory_sim.training.evaluation import evaluate
 from theory_sim.training.records import SCHEMA, with_long_names
@@ -74,6 +74,8 @@ def evaluate_on(results: Results, config: Config, device: str = "auto", on_progr
     try:
         return xr.load_dataset(path, engine="netcdf4")
     except (OSError, ValueError, KeyError):
+        if is_being_written(path):
+            raise InputError(f"{path} is open for writing elsewhere; close it there") from None
         raise InputError(f"{path} is damaged; delete it to test again") from None
 
 

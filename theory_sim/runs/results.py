@@ -11,7 +11,7 @@ import xarray as xr
 from theory_sim.config import Config, load_config
 from theory_sim.runs.folder import check_same
 from theory_sim.runtime.errors import InputError, expect
-from theory_sim.runtime.storage import digest, load_checkpoint
+from theory_sim.runtime.storage import digest, is_being_written, load_checkpoint
 from theory_sim.training.network import Parameters, TwoLayerConvNet, placed
 
 if TYPE_CHECKING:
@@ -117,6 +117,8 @@ def load_results(folder: str | Path, config: Config | None = None) -> Results:
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         for name, expected in manifest["files"].items():
+            if is_being_written(folder / name):
+                raise InputError(f"{folder / name} is open for writing elsewhere; close it there")
             if digest(folder / name) != expected:
                 raise InputError(f"{folder / name} is not as it was written; delete the folder to run again")
         env = json.loads((folder / "environment.json").read_text(encoding="utf-8"))

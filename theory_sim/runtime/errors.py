@@ -19,6 +19,10 @@ class PluginWarning(UserWarning):
     """An installed plugin was not loaded; what it would have registered is absent."""
 
 
+class DataWarning(UserWarning):
+    """The data can be used but are probably not what is meant, such as a class without a test image."""
+
+
 class DivergedError(ArithmeticError):
     """Training met a NaN or an infinity; the message names the step and the quantity."""
 

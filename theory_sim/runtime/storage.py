@@ -52,6 +52,23 @@ def without_nan(value: Any) -> Any:
     return value
 
 
+def is_being_written(path: Path) -> bool:
+    """Whether an HDF5 (NetCDF) file is open for writing elsewhere; its content then differs from what was written before.
+
+    HDF5 holds a lock on such a file. Where files have no locks, as on Windows, the answer is no.
+    """
+    try:
+        import fcntl
+
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (ImportError, OSError):
+        return False
+    return False
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a file."""
     with open(path, "rb") as file:
