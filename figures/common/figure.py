@@ -11,6 +11,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from theory_sim.config import Config
+from theory_sim.figures.common import style
 from theory_sim.runs.results import Results
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.registry import Registry
@@ -127,9 +128,10 @@ class Figure:
 
     def paint(self, table: pd.DataFrame) -> matplotlib.figure.Figure:
         """The picture of a table. It is made outside pyplot: no window opens, and nothing has to be closed."""
-        picture = matplotlib.figure.Figure(figsize=self.size_of(table), layout="constrained")
-        layout: Mapping[str, Any] = self.layout_of(table)
-        self.draw(table, picture.subplot_mosaic(**layout))
+        with style.applied():
+            picture = matplotlib.figure.Figure(figsize=self.size_of(table), layout="constrained")
+            layout: Mapping[str, Any] = self.layout_of(table)
+            self.draw(table, picture.subplot_mosaic(**layout))
         return picture
 
 
