@@ -105,6 +105,7 @@ class Figure:
             does not train.
         draw: draws the table, and nothing else, into the panels. It gets the table read back from its CSV file, so that the
             file holds exactly the numbers that are drawn.
+        check: refuses, before anything is run, a configuration that `compute` does not cover, by an `InputError`.
         cost: time and memory that the runs take, in words, if they are too expensive to make unless the figure is named.
     """
 
@@ -116,6 +117,7 @@ class Figure:
     needs: Callable[[Config], Needs]
     compute: Callable[[Config, Inputs], pd.DataFrame]
     draw: Callable[[pd.DataFrame, Panels], None]
+    check: Callable[[Config], None] = lambda config: None
     cost: str | None = None
 
     def size_of(self, table: pd.DataFrame) -> Size:

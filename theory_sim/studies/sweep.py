@@ -33,7 +33,7 @@ from theory_sim.runtime.devices import choose_device
 from theory_sim.runtime.errors import DivergedError, InputError, NotCachedWarning, is_out_of_memory
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.provenance import files_digest
-from theory_sim.runtime.settings import parse_yaml, value_at
+from theory_sim.runtime.settings import parse_yaml, repeated, value_at
 from theory_sim.runtime.storage import write_json
 from theory_sim.runtime.threads import torch_threads
 from theory_sim.studies import tables
@@ -258,5 +258,7 @@ def _size(grid: Grid) -> int:
     for key, values in grid.items():
         if not values:
             raise InputError(f"{key}: the grid has no values for it")
+        if twice := repeated(values):
+            raise InputError(f"{key}: the grid has the value {twice[0]} twice")
         size *= len(values)
     return size
