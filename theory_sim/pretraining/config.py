@@ -89,10 +89,8 @@ class TrainingRecipe(Section):
         """
         size, rest = divmod(self.batch, processes * self.accumulate)
         if rest:
-            of = f"{processes} processes of " if processes > 1 else ""
-            raise InputError(
-                f"batch: {self.batch} images cannot be shared by {of}{self.accumulate} parts{' each' * (processes > 1)}"
-            )
+            shared = f"by {processes} processes of {self.accumulate} parts each"
+            raise InputError(f"batch: {self.batch} images cannot be shared {shared}")
         if self.mixup and size % 2:
             raise InputError(f"batch: mixup needs an even number of images in each part, got {size}")
 
