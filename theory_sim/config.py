@@ -24,6 +24,7 @@ from theory_sim.runtime.plugins import with_plugins
 from theory_sim.runtime.settings import (
     Count,
     CountOrZero,
+    Distinct,
     NonNegative,
     Positive,
     Range,
@@ -146,9 +147,9 @@ class TrainingSettings(Section):
 class TransferSettings(Section):
     """How a model's outputs are read for the coarse target; see `theory_sim.training.readouts`."""
 
-    readouts: Annotated[list[str], Field(min_length=1)] = ["sum_logits", "sum_probabilities", "argmax_parent"]
+    readouts: Annotated[list[str], Field(min_length=1), Distinct] = ["sum_logits", "sum_probabilities", "argmax_parent"]
     """The readouts to evaluate; the first one decides the claims."""
-    samples: Count = 2000
+    samples: Annotated[int, Field(ge=2, le=10**9)] = 2000
     """Coarse-labelled training samples per replica for the linear probe."""
     steps: CountOrZero = 50
     """Steps of full finetuning on coarse labels."""

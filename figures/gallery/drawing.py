@@ -29,7 +29,7 @@ def draw(made: Iterable[tuple[Figure, pd.DataFrame]], folder: Path) -> None:
         return
     # Processes are not forked: PyTorch's threads would not survive that.
     cores = min(2, os.cpu_count() or 1)
-    with ProcessPoolExecutor(cores, get_context("spawn"), initializer=style.use) as pool:
+    with ProcessPoolExecutor(cores, get_context("spawn")) as pool:
         drawn = []
         for figure, table in chain(first, made):
             entry = FIGURES.entry(figure.name)
@@ -50,14 +50,15 @@ def save(figure: Figure, table: pd.DataFrame, folder: Path) -> None:
     """Write a figure and its numbers. The same table gives the same bytes."""
     path = folder / f"{figure.name}.csv"
     write_atomically(path, lambda part: table.to_csv(part, index=False))
-    picture = figure.paint(pd.read_csv(path))
-    # Both files get the layout of the PNG, whose letters are the wider ones.
-    picture.draw_without_rendering()
-    picture.set_layout_engine("none")
-    about: dict[str, Any] = {"CreationDate": None, "Title": figure.name, "Subject": figure.caption}
-    for suffix, metadata in {"pdf": about, "png": {}}.items():
+    with style.applied():  # matplotlib reads some settings only when it saves
+        picture = figure.paint(pd.read_csv(path))
+        # Both files get the layout of the PNG, whose letters are the wider ones.
+        picture.draw_without_rendering()
+        picture.set_layout_engine("none")
+        about: dict[str, Any] = {"CreationDate": None, "Title": figure.name, "Subject": figure.caption}
+        for suffix, metadata in {"pdf": about, "png": {}}.items():
 
-        def write(part: Path, suffix: str = suffix, metadata: dict[str, Any] = metadata) -> None:
-            picture.savefig(part, format=suffix, metadata=metadata)
+            def write(part: Path, suffix: str = suffix, metadata: dict[str, Any] = metadata) -> None:
+                picture.savefig(part, format=suffix, metadata=metadata)
 
-        write_atomically(folder / f"{figure.name}.{suffix}", write)
+            write_atomically(folder / f"{figure.name}.{suffix}", write)

@@ -30,10 +30,13 @@ def tables(
         on_progress: called with the progress of everything that has to be run.
 
     Raises:
-        InputError: a study is missing, a run on disk is damaged, or the device does not exist.
+        InputError: a figure does not cover the configuration, a study is missing, a run on disk is damaged, or the device does
+            not exist.
         DivergedError: a run met a NaN or an infinity.
     """
     figures = list(figures)
+    for figure in figures:
+        figure.check(source.config)
     needed = work(figures, source)
     make(needed.left(), source, on_progress)
     loaded = {folder: load_results(folder, run) for folder, run in needed.runs.items()}

@@ -106,6 +106,7 @@ def test_cells_are_all_combinations_and_stand_once() -> None:
         ({"data.dim": [64, 8], "seed": [3]}, "cell data.dim=8 seed=3: tree.subclasses: 9 do not fit into data.dim = 8"),
         ({"claims.confidence": [0.5]}, "claims.confidence: bounds of claims are no part of a run"),
         ({"seed": []}, "seed: the grid has no values"),
+        ({"data.dim": [64], "seed": [7, 8, 7]}, "seed: the grid has the value 7 twice"),
         ({"seed": range(1000), "data.noise": range(1000)}, "the grid has 1000000 cells; 100000 are the most"),
     ],
 )

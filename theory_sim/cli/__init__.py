@@ -1,5 +1,6 @@
 """The command line: it parses, calls, and prints. Exit 0: done, or all claims hold; 1: some fail; 2: wrong input."""
 
+import os
 import sys
 import warnings
 from typing import Any
@@ -25,6 +26,7 @@ def main() -> None:
     """Entry point. An error that a user can cause is printed as one line on standard error; any other error is a bug and is
     raised.
     """
+    os.environ["MPLBACKEND"] = "agg"  # nothing is shown; a notebook sets a backend that may not be installed here
     with standard_streams(), warnings.catch_warnings():
         warnings.showwarning = _print_warning
         code = _exit_code()

@@ -38,14 +38,12 @@ def figures(
         raise InputError("--smoke has a configuration of its own: leave --config out")
     checked = None if smoke else read_config(config)
     try:
-        from theory_sim.figures.common import style
         from theory_sim.figures.gallery import compare, drawing, making, needed, page
         from theory_sim.figures.gallery.source import SMOKE, Source
     except ModuleNotFoundError as error:
         raise InputError(f"figures need the package {error.name}: pip install 'theory-sim[figures]'") from None
     from theory_sim.runtime.progress import progress_bar
 
-    style.use()
     base = SMOKE if checked is None else checked
     folder = out or Path("figures_smoke" if smoke else "paper_figs")
     if folder.exists() and not folder.is_dir():

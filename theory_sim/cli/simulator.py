@@ -45,8 +45,9 @@ def verify(
     from theory_sim.theories.theory import check_regime, claims_of, evaluate_claims
 
     claims_of(checked)  # a wrong one is refused before the work
+    lines = check_regime(checked)
     results = run_shown(checked, out, device)
-    decided, lines = evaluate_claims(results), check_regime(checked)
+    decided = evaluate_claims(results)
     if json is not None:
         json.write(summary(results, decided, lines))
     if decided:

@@ -1,5 +1,6 @@
 """One process or many, by `accelerate`: what they share, and batch normalisation over all of them."""
 
+import os
 from functools import cache
 from typing import Any
 
@@ -7,13 +8,30 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from theory_sim.runtime.errors import InputError
+
+_LAUNCHED = {"LOCAL_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
+"""Variables by which launchers such as torchrun tell a process of the others."""
+
 
 @cache
 def processes() -> Any:
-    """The `accelerate.Accelerator` of this program; one process unless a launcher started more."""
+    """The `accelerate.Accelerator` of this program; one process unless a launcher started more.
+
+    Raises:
+        InputError: the environment has variables of a launcher that did not start this process.
+    """
     from accelerate import Accelerator
 
-    return Accelerator()
+    try:
+        return Accelerator()
+    except (ValueError, RuntimeError, ImportError, OSError) as error:  # accelerate and PyTorch raise each, by what is wrong
+        there = [name for name in os.environ if name in _LAUNCHED or name.startswith("ACCELERATE_")]
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"cannot join the processes that the environment describes ({', '.join(sorted(there)) or 'no variable of it'}):"
+            f" {reason}; unset these variables unless a launcher started this process"
+        ) from None
 
 
 def same_everywhere(value: str) -> str:

@@ -16,7 +16,6 @@ from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -30,11 +29,13 @@ from theory_sim.pretraining.distributed import processes, same_everywhere
 from theory_sim.pretraining.embedding import embed, model_version
 from theory_sim.pretraining.evaluation import Answers
 from theory_sim.pretraining.labelling import Labelling, labelling, load_labelling, save_labelling
+from theory_sim.pretraining.loading.images import View
 from theory_sim.pretraining.origin import Sources, pipeline_version, sources_of
-from theory_sim.runtime.errors import DivergedError, InputError
+from theory_sim.runtime.errors import DivergedError, InputError, is_out_of_memory
 from theory_sim.runtime.plain_yaml import yaml_text
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.provenance import environment
+from theory_sim.runtime.settings import repeated
 from theory_sim.runtime.storage import load_checkpoint, save_checkpoint, write_json, write_text
 from theory_sim.runtime.threads import torch_threads
 
@@ -105,6 +106,10 @@ def run_study(study: ImageStudy, out: str | Path = "results", on_progress: OnPro
     if Path(out).exists() and not Path(out).is_dir():
         raise InputError(f"{out} is a file, not a folder for results")
     sources = sources_of(study)
+    n_processes = processes().num_processes
+    for key, recipe in study.recipes.items():
+        with _named(key):
+            recipe.check_parts(n_processes)
     alone = same_everywhere(uuid.uuid4().hex) if sources.unreadable else ""
     main = processes().is_main_process
     if main:
@@ -112,6 +117,7 @@ def run_study(study: ImageStudy, out: str | Path = "results", on_progress: OnPro
         loaded = _load(study, place, on_progress)
     processes().wait_for_everyone()  # the other processes then find indexes and streamed images
     data, target = loaded if main else _load(study, place, lambda progress: None)
+    _check_views(study, data, target)
     # The small network's operations are too small to be shared among cores.
     small = study.model.name == "convnet" and processes().device.type == "cpu"
     with torch_threads(1 if small else None), _cache(place, alone) as cache:
@@ -122,6 +128,26 @@ def run_study(study: ImageStudy, out: str | Path = "results", on_progress: OnPro
     if main:
         _write_folder(outcome)
     return outcome
+
+
+@contextmanager
+def _named(key: str) -> Iterator[None]:
+    """Put the key of a section before an error."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{key}.{error}") from None
+
+
+def _check_views(study: ImageStudy, data: ImageData, target: ImageData) -> None:
+    """Read one image as each recipe does, before any network is trained: sources may not serve every size or crop."""
+    for key, recipe in study.recipes.items():
+        # Baselines train on the target by the recipe of pretraining.
+        for images in (data, target) if key == "pretraining" else (target,):
+            try:
+                images.images.batch([int(images.train[0])], View(study.model.image_size, recipe.crop), [(study.seed, 0)])
+            except InputError as error:
+                raise InputError(f"{key}.{error}" if str(error).startswith("crop") else str(error)) from None
 
 
 @contextmanager
@@ -173,7 +199,13 @@ def _labellings(
             if not path.exists():
                 save_labelling(path, labelling(text, data, study.labels, embedding, study.target is None))
     processes().wait_for_everyone()
-    return {text: (keys[text], load_labelling(path)) for text, path in paths.items()}
+    found = {text: (keys[text], load_labelling(path)) for text, path in paths.items()}
+    for text, (_, labels) in found.items():
+        with _named(f"labels.functions: {text}: pretraining"):
+            study.pretraining.check_targets(labels.targets.ndim == 2)
+    if twice := repeated([labels.name for _, labels in found.values()]):
+        raise InputError(f"labels.functions: '{twice[0]}' is given twice")
+    return found
 
 
 class _Embedding:
@@ -243,9 +275,9 @@ class _MissingError(Exception):
     """The pretraining that a transfer starts from has failed."""
 
 
-_FAILURES = (DivergedError, MemoryError, torch.OutOfMemoryError, _MissingError)
-"""What ends one cell and not the study. Wrong input, a full disk and an interrupt end it: the other cells would meet them
-too; and so does a mistake in the program."""
+_FAILURES = (DivergedError, _MissingError)
+"""What ends one cell and not the study, as a lack of memory does. Wrong input, a full disk and an interrupt end the study: the
+other cells would meet them too; and so does a mistake in the program."""
 
 
 class _Overall:
@@ -268,7 +300,9 @@ class _Overall:
         """Compute a cell; its failure is noted in `failures`."""
         try:
             yield
-        except _FAILURES as error:
+        except Exception as error:
+            if not (isinstance(error, _FAILURES) or is_out_of_memory(error)):
+                raise
             failures[what] = (str(error).splitlines() or [""])[0] or type(error).__name__
         finally:
             self.before += steps

@@ -18,6 +18,7 @@ from theory_sim.runtime.progress import OnProgress, ignore
 from theory_sim.runtime.storage import is_being_written, load_checkpoint, write_atomically
 from theory_sim.runtime.threads import cores_share_blocks
 from theory_sim.training.evaluation import evaluate
+from theory_sim.training.readouts import check_readouts
 from theory_sim.training.records import SCHEMA, with_long_names
 from theory_sim.training.trainer import Training
 
@@ -52,6 +53,7 @@ def evaluate_on(results: Results, config: Config, device: str = "auto", on_progr
         with torch.no_grad(), cores_share_blocks():
             training = Training(config, chosen)
             training.restore_networks(tensors)
+            check_readouts(training)
             kinds = list(training.kinds)
             found = evaluate(training, testing(on_progress, len(kinds) * config.test.samples))
             correct = torch.stack(list(found.values())).numpy()

@@ -21,6 +21,7 @@ from theory_sim.runtime.progress import OnProgress, Progress, ignore
 from theory_sim.runtime.provenance import environment
 from theory_sim.runtime.storage import digest, load_checkpoint, save_checkpoint, write_atomically, write_json, write_text
 from theory_sim.runtime.threads import cores_share_blocks
+from theory_sim.training.readouts import check_readouts
 from theory_sim.training.recording import Record, Recorder, check_record
 from theory_sim.training.trainer import Training
 
@@ -69,6 +70,7 @@ def write_dataset(dataset: xr.Dataset, path: Path) -> None:
 
 def _run(config: Config, folder: Path, device: torch.device, on_progress: OnProgress, record: Mapping[str, Record]) -> None:
     training = Training(config, device)
+    check_readouts(training)
     recorder = Recorder(training, record)
     checkpoint = folder / "checkpoint.safetensors"
     log: list[dict[str, Any]] = []

@@ -27,7 +27,23 @@ def _ordered(bounds: list[float]) -> list[float]:
 Range = Annotated[list[NonNegative], Field(min_length=2, max_length=2), AfterValidator(_ordered)]
 
 
+def _distinct(values: list[Any]) -> list[Any]:
+    """Refuse a value that is given twice."""
+    if twice := repeated(values):
+        raise ValueError(f"{twice[0]!r} is given twice")
+    return values
+
+
+Distinct = AfterValidator(_distinct)
+"""Marks a list of settings whose values name parts of the results: each must be given once."""
+
+
 Settings = TypeVar("Settings", bound="Section")
+
+
+def repeated(values: Sequence[Any]) -> list[Any]:
+    """The values that are equal to an earlier one."""
+    return [value for place, value in enumerate(values) if value in values[:place]]
 
 
 class Section(BaseModel):

@@ -29,7 +29,7 @@ from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.plain_yaml import read_yaml
 from theory_sim.runtime.plugins import with_plugins
 from theory_sim.runtime.progress import Progress
-from theory_sim.runtime.settings import Positive, Section, checked
+from theory_sim.runtime.settings import Positive, Section, checked, repeated
 from theory_sim.runtime.storage import write_json
 from theory_sim.stats import Estimate, holm, paired_gain, undefined
 from theory_sim.studies.sensitivity import Sensitivity, sensitivities
@@ -118,6 +118,8 @@ class Study(Section):
     def _asks_one_thing(self) -> "Study":
         if bool(self.comparisons) == self.one_at_a_time:
             raise ValueError("a study has comparisons, or one_at_a_time: true")
+        if twice := repeated([comparison.name for comparison in self.comparisons]):
+            raise ValueError(f"two comparisons have the name '{twice[0]}'")
         return self
 
     def configuration(self, smoke: bool = False) -> Config:
@@ -368,6 +370,8 @@ def _pairs(comparison: Comparison, cells: "Mapping[Key, Cell]") -> Iterator[Pair
         if value is not None and value not in values:  # None: a cell of grids that vary another key
             values.append(value)
             yield Pair(comparison, value, _only(cells, before | {key: value}), _only(cells, after | {key: value}))
+    if not values:
+        raise InputError(f"comparison '{comparison.name}': for_each: the grids have no values for {key}")
 
 
 def _only(cells: "Mapping[Key, Cell]", where: Mapping[str, Any]) -> Key:

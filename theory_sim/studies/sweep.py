@@ -34,7 +34,7 @@ from theory_sim.runtime.errors import DivergedError, InputError, NotCachedWarnin
 from theory_sim.runtime.plain_yaml import parse_values
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.provenance import files_digest
-from theory_sim.runtime.settings import value_at
+from theory_sim.runtime.settings import repeated, value_at
 from theory_sim.runtime.storage import write_json
 from theory_sim.runtime.threads import torch_threads
 from theory_sim.studies import tables
@@ -262,5 +262,7 @@ def _size(grid: Grid) -> int:
     for key, values in grid.items():
         if not values:
             raise InputError(f"{key}: the grid has no values for it")
+        if twice := repeated(values):
+            raise InputError(f"{key}: the grid has the value {twice[0]} twice")
         size *= len(values)
     return size

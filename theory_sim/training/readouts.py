@@ -24,7 +24,7 @@ from torch.nn.functional import one_hot
 
 from theory_sim.data.sampler import Batch
 from theory_sim.runtime.contracts import READOUTS
-from theory_sim.runtime.errors import expect
+from theory_sim.runtime.errors import InputError, expect
 from theory_sim.training.engines.base import HeadGroups
 from theory_sim.training.trainer import Model, Training
 
@@ -45,12 +45,14 @@ class Readout:
         fit: from a trained network to its answers.
         quick: whether nothing is fitted, so that it is evaluated during training too.
         description: what it answers, in a line.
+        check: refuses before the first step, by an `InputError`, what `fit` could not use after the last.
     """
 
     name: str
     fit: Fit
     quick: bool = False
     description: str = ""
+    check: Callable[[Training], None] = lambda training: None
 
 
 def register_readout(name: str) -> Callable[[OfHeads], OfHeads]:
@@ -68,16 +70,17 @@ def register_readout(name: str) -> Callable[[OfHeads], OfHeads]:
     return register
 
 
-def register_fitted_readout(name: str) -> Callable[[Fit], Fit]:
+def register_fitted_readout(name: str, check: Callable[[Training], None] = lambda training: None) -> Callable[[Fit], Fit]:
     """Register a readout that is fitted: a function ``(training, network) → answer``.
 
     Args:
         name: what ``transfer.readouts`` takes.
+        check: see `Readout`.
     """
     expect("register_fitted_readout: name", name, str)
 
     def register(fit: Fit) -> Fit:
-        READOUTS.add(name, Readout(name, fit, description=_first_line(fit)), fit)
+        READOUTS.add(name, Readout(name, fit, description=_first_line(fit), check=check), fit)
         return fit
 
     return register
@@ -107,6 +110,16 @@ def choose(values: Float[Tensor, "*n option"]) -> Float[Tensor, "*n option"]:
 def readouts(training: Training, model: Model) -> dict[str, Answer]:
     """The configured readouts of a trained network; the learning ones are fitted here."""
     return {name: READOUTS[name].fit(training, model) for name in training.config.transfer.readouts}
+
+
+def check_readouts(training: Training) -> None:
+    """Check before the first step that the configured readouts can be fitted after the last.
+
+    Raises:
+        InputError: one cannot.
+    """
+    for name in training.config.transfer.readouts:
+        READOUTS[name].check(training)
 
 
 def quick_names(training: Training) -> tuple[str, ...]:
@@ -147,7 +160,23 @@ QUICK_READOUTS = ("sum_logits", "sum_probabilities", "argmax_parent")
 """The package's readouts that need no fitting."""
 
 
-@register_fitted_readout("linear_probe")
+def _probe_samples(training: Training) -> Batch:
+    """The samples that every network's probe is fitted on."""
+    return training.draw_target(training.streams("probe"), training.config.transfer.samples)
+
+
+def _check_probe(training: Training) -> None:
+    """Each replica's samples must have two classes."""
+    labels = training.target.assign(_probe_samples(training))
+    alone = (labels == labels[:, :1]).all(1).nonzero()
+    if len(alone):
+        raise InputError(
+            f"transfer.samples: the {training.config.transfer.samples} samples of the linear probe are of one class in replica"
+            f" {int(alone[0])}; a probe needs two, so take more samples"
+        )
+
+
+@register_fitted_readout("linear_probe", _check_probe)
 def _linear_probe(training: Training, model: Model) -> Answer:
     """Logistic regression (scikit-learn, ℓ2 with C = 1), one per replica.
 
@@ -156,7 +185,7 @@ def _linear_probe(training: Training, model: Model) -> Answer:
     """
     from sklearn.linear_model import LogisticRegression
 
-    data = training.draw_target(training.streams("probe"), training.config.transfer.samples)
+    data = _probe_samples(training)
     features = model.engine.activity(data).flatten(2).cpu().numpy()
     scale = np.sqrt(np.mean(np.square(features), (1, 2), keepdims=True)) + np.finfo(features.dtype).tiny
     labels = training.target.assign(data).cpu().numpy()
