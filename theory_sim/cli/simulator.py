@@ -47,8 +47,9 @@ def verify(
     from theory_sim.theories.summary import certificates, summary
     from theory_sim.theories.theory import check_regime, evaluate_claims
 
+    lines = check_regime(checked)  # first: a theory of a user's may give something else, which is seen before the run
     results = run_shown(checked, out, device)
-    decided, lines = evaluate_claims(results), check_regime(checked)
+    decided = evaluate_claims(results)
     if json is not None:
         write_json(json, summary(results, decided, lines))
     console = new_console()

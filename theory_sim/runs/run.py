@@ -23,6 +23,7 @@ from theory_sim.runtime.storage import digest, load_checkpoint, save_checkpoint,
 from theory_sim.runtime.threads import cores_share_blocks
 from theory_sim.training.recording import Record, Recorder, check_record
 from theory_sim.training.trainer import Training
+from theory_sim.training.trials import try_out
 
 
 def run(
@@ -78,6 +79,7 @@ def _run(config: Config, folder: Path, device: torch.device, on_progress: OnProg
         training.restore(tensors)
         recorder.restore(tensors)
     else:
+        try_out(training)
         _note(log, recorder)
     write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
     sources = user_sources(config, record)
