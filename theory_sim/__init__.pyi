@@ -43,6 +43,7 @@ from .runs.run import run as run
 from .runtime.contracts import ENGINES as ENGINES
 from .runtime.contracts import READOUTS as READOUTS
 from .runtime.contracts import SETUPS as SETUPS
+from .runtime.data_files import DataFile as DataFile
 from .runtime.errors import DivergedError as DivergedError
 from .runtime.errors import InputError as InputError
 from .runtime.errors import NotCachedWarning as NotCachedWarning
@@ -100,6 +101,7 @@ __all__ = [
     "ClaimResult",
     "Config",
     "Coordinates",
+    "DataFile",
     "Dictionary",
     "Distribution",
     "DivergedError",

@@ -43,8 +43,14 @@ def labels(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("beyond", r"labels\.fine: 'beyond' gave the label [23]; it has 2 classes, from 0"),
-        ("halved", r"labels\.fine: 'halved' should give int64 of the shape \(1, \d+\), gave torch\.float32"),
+        (
+            "beyond",
+            r"labels\.fine: label function 'beyond' \(beyond in .*, line \d+\) gave the label [23]; it has 2 classes, from 0",
+        ),
+        (
+            "halved",
+            r"labels\.fine: label function 'halved' \(.*\): expected torch\.int64 of the shape \(1, \d+\); got torch\.float32",
+        ),
     ],
 )
 def test_labels_that_are_none_are_refused_before_training(labels: Path, tmp_path: Path, name: str, message: str) -> None:

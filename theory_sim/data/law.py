@@ -25,6 +25,7 @@ from torch import Tensor
 
 from theory_sim.labels.tree import LabelTree
 from theory_sim.runtime.errors import InputError, expect
+from theory_sim.runtime.returned import expect_function, expect_number, place, shown
 
 if TYPE_CHECKING:
     from theory_sim.data.dictionary import Dictionary
@@ -153,10 +154,13 @@ class Coordinates:
 
     def __post_init__(self) -> None:
         _check_norm("Coordinates", self.norm)
-        if not math.isfinite(self.law.std()):
+        spread = _check_distribution("Coordinates: law", self.law)
+        if not math.isfinite(spread):
             raise InputError("Coordinates: the law has no finite variance, so that no norm can be given to it")
-        middle = float(self.law.mean()) if hasattr(self.law, "mean") else 0.0
-        if not abs(middle) <= 1e-9 * float(self.law.std()):
+        if spread <= 0:
+            raise InputError(f"Coordinates: the law has the standard deviation {spread:g}; noise without one is Gaussian(0)")
+        middle = expect_number("Coordinates: law: mean", self.law.mean()) if hasattr(self.law, "mean") else 0.0
+        if not abs(middle) <= 1e-9 * spread:
             raise InputError(f"Coordinates: the law has the mean {middle:g}; noise needs a law of mean 0")
 
     def of_normal(self, z: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
@@ -203,8 +207,10 @@ class Group:
         expect("Group: patches", self.patches, int, np.integer)
         if self.sign not in get_args(Sign):
             raise InputError(f"Group: the sign is one of {', '.join(get_args(Sign))}, got {self.sign!r}")
-        if not hasattr(self.strength, "ppf"):
-            raise InputError(f"Group: strength: expected Uniform or a law as SciPy's, got {type(self.strength).__name__}")
+        if not isinstance(self.strength, Uniform):
+            if isinstance(self.strength, type) or not hasattr(self.strength, "ppf"):
+                raise InputError(f"Group: strength: expected Uniform or a law as SciPy's, got {type(self.strength).__name__}")
+            _check_distribution("Group: strength", self.strength)
         if self.patches < 0:
             raise InputError(f"a group of {self.patches} patches: there cannot be fewer than 0")
         if self.noise is not None and not isinstance(self.holds, Nothing):
@@ -220,11 +226,12 @@ class _Features:
     features: Sequence[str]
     kinds: Any
     training: Mapping[str, float]
+    node_features: bool
 
     @property
     def n_node_features(self) -> int:
         """Features of the tree's nodes, which come first."""
-        return self.tree.n_nodes
+        return self.tree.n_nodes if self.node_features else 0
 
     @property
     def n_features(self) -> int:
@@ -256,6 +263,10 @@ class PatchLaw(_Features):
             sample has exactly so many patches of each, in random places.
         features: names of features that belong to no class.
         label_noise: probability that a sample is labelled as a leaf drawn at random.
+        node_features: whether the tree's nodes have features. Without them patches hold features of no class alone, such as
+            one whose sign is the class: ``Group(Extra("signal"), 1, sign="class")``.
+
+    A law without subclasses has a tree of coarse classes alone, ``LabelTree.of(2, 0)``.
 
     Raises:
         InputError: a kind's groups need more patches than there are, or name what is not there.
@@ -269,6 +280,7 @@ class PatchLaw(_Features):
     independent: bool = False
     features: Sequence[str] = ()
     label_noise: float = 0.0
+    node_features: bool = True
 
     def __post_init__(self) -> None:
         expect("PatchLaw: patches", self.patches, int, np.integer)
@@ -276,7 +288,10 @@ class PatchLaw(_Features):
             raise InputError(f"PatchLaw: patches: should be 1 or more, got {self.patches}")
         expect("PatchLaw: noise", self.noise, Gaussian, Coordinates)
         expect("PatchLaw: kinds", self.kinds, Mapping)
-        _check_kinds("PatchLaw", self.tree, tuple(self.kinds), self.training)
+        expect("PatchLaw: independent", self.independent, bool)
+        if not 0 <= expect_number("PatchLaw: label_noise", self.label_noise) <= 1:
+            raise InputError(f"PatchLaw: label_noise: should be a probability, got {self.label_noise}")
+        _check_kinds("PatchLaw", self, tuple(self.kinds))
         for kind, groups in self.kinds.items():
             expect(f"PatchLaw: kinds: {kind}", groups, list, tuple)
             for group in groups:
@@ -290,6 +305,8 @@ class PatchLaw(_Features):
             for group in groups:
                 if isinstance(group.holds, Extra) and group.holds.name not in self.features:
                     raise InputError(f"{kind} samples: there is no feature '{group.holds.name}' among {list(self.features)}")
+                if isinstance(group.holds, Node | OtherClass) and not self.node_features:
+                    raise InputError(f"{kind} samples: {_words(group.holds)} is none without node_features")
                 if isinstance(group.holds, Node) and not 1 <= group.holds.level <= self.tree.depth:
                     raise InputError(f"{kind} samples: level {group.holds.level} of a tree of {self.tree.depth} levels")
                 if group.sign in ("class", "-class") and self.tree.n_coarse != 2:
@@ -303,7 +320,7 @@ class PatchLaw(_Features):
 
     def feature_of(self, holds: Extra) -> int:
         """Number of a feature that belongs to no class."""
-        return self.tree.n_nodes + list(self.features).index(holds.name)
+        return self.n_node_features + list(self.features).index(holds.name)
 
 
 @dataclass(frozen=True)
@@ -329,14 +346,8 @@ class SampledLaw(_Features):
 
     def __post_init__(self) -> None:
         expect("SampledLaw: kinds", self.kinds, list, tuple)
-        if not callable(self.sample):
-            raise InputError(f"SampledLaw: sample: expected a function, got {type(self.sample).__name__}")
-        _check_kinds("SampledLaw", self.tree, tuple(self.kinds), self.training)
-
-    @property
-    def n_node_features(self) -> int:
-        """Features of the tree's nodes, which come first."""
-        return self.tree.n_nodes if self.node_features else 0
+        expect_function("SampledLaw: sample", self.sample, "streams", "samples", "shares", "dictionary")
+        _check_kinds("SampledLaw", self, tuple(self.kinds))
 
 
 Law = PatchLaw | SampledLaw
@@ -385,13 +396,38 @@ def gaussian_norm(noise: Noise, what: str) -> float:
     raise InputError(f"{what} covers Gaussian noise only, not {noise.law}")
 
 
-def _check_kinds(law: str, tree: LabelTree, kinds: Sequence[str], training: Mapping[str, float]) -> None:
-    expect(f"{law}: tree", tree, LabelTree)
-    expect(f"{law}: training", training, Mapping)
+def _check_kinds(law: str, of: _Features, kinds: Sequence[str]) -> None:
+    """The tree, and names of kinds and features: results are stored by them, so that each is a text of its own."""
+    expect(f"{law}: tree", of.tree, LabelTree)
+    expect(f"{law}: training", of.training, Mapping)
+    expect(f"{law}: node_features", of.node_features, bool)
+    expect(f"{law}: features", of.features, list, tuple)
     if not kinds:
         raise InputError("a law needs at least one kind of sample")
-    if unknown := [kind for kind in training if kind not in kinds]:
+    for what, own, names in (("kinds", kinds, kinds), ("features", of.features, of.feature_names)):
+        for name in own:
+            expect(f"{law}: {what}: a name", name, str)
+        if len(set(names)) < len(names):
+            twice = next(name for name in own if names.count(name) > 1)
+            raise InputError(f"{law}: {what}: '{twice}' is there twice")
+    if unknown := [kind for kind in of.training if kind not in kinds]:
         raise InputError(f"training samples of kind '{unknown[0]}': the law has {', '.join(kinds)}")
+    for kind, share in of.training.items():
+        expect_number(f"{law}: training: {kind}", share)
+
+
+def _check_distribution(what: str, law: Any) -> float:
+    """Refuse a law of numbers whose functions do not give numbers, one for each that they get; returns its standard deviation."""
+    if missing := [name for name in ("ppf", "cdf", "std") if not callable(getattr(law, name, None))]:
+        raise InputError(f"{what}: expected a law as SciPy's, with ppf, cdf and std; {place(law)} has no {missing[0]}")
+    for name in ("ppf", "cdf"):
+        asked = np.array([0.25, 0.5, 0.75])
+        given = getattr(law, name)(asked)
+        found = np.asarray(given)
+        if found.shape != asked.shape or found.dtype.kind not in "fiu" or not np.isfinite(found).all():
+            values = f" with the values {found}" if found.shape == asked.shape and found.dtype.kind in "fiu" else ""
+            raise InputError(f"{what}: {name} ({place(law)}): expected a number for each of 3, got {shown(given)}{values}")
+    return expect_number(f"{what}: std ({place(law)})", law.std())
 
 
 def _check_norm(noise: str, norm: float) -> None:

@@ -24,6 +24,7 @@ from theory_sim.runtime.threads import cores_share_blocks
 from theory_sim.training.readouts import check_readouts
 from theory_sim.training.recording import Record, Recorder, check_record
 from theory_sim.training.trainer import Training
+from theory_sim.training.trials import try_out
 
 
 def run(
@@ -80,6 +81,7 @@ def _run(config: Config, folder: Path, device: torch.device, on_progress: OnProg
         training.restore(tensors)
         recorder.restore(tensors)
     else:
+        try_out(training)
         _note(log, recorder)
     write_text(folder / "config.yaml", yaml_text(config.model_dump(mode="json")))
     sources = user_sources(config, record)

@@ -25,6 +25,7 @@ from torch.nn.functional import one_hot
 from theory_sim.data.sampler import Batch
 from theory_sim.runtime.contracts import READOUTS
 from theory_sim.runtime.errors import InputError, expect
+from theory_sim.runtime.returned import expect_function, expect_tensor
 from theory_sim.training.engines.base import HeadGroups
 from theory_sim.training.trainer import Model, Training
 
@@ -34,6 +35,8 @@ OfHeads = Callable[[Float[Tensor, "R B head"], HeadGroups], Float[Tensor, "R B c
 """From the heads and the coarse class of each to the same."""
 Fit = Callable[[Training, Model], Answer]
 """From a trained network to its answers."""
+_SLACK = 1e-3
+"""How far a user's probabilities may sum to something else than 1."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ def register_readout(name: str) -> Callable[[OfHeads], OfHeads]:
     expect("register_readout: name", name, str)
 
     def register(of_heads: OfHeads) -> OfHeads:
+        expect_function(f"readout '{name}'", of_heads, "heads", "parents")
         READOUTS.add(name, Readout(name, _Quick(of_heads), quick=True, description=_first_line(of_heads)), of_heads)
         return of_heads
 
@@ -80,6 +84,7 @@ def register_fitted_readout(name: str, check: Callable[[Training], None] = lambd
     expect("register_fitted_readout: name", name, str)
 
     def register(fit: Fit) -> Fit:
+        expect_function(f"readout '{name}'", fit, "training", "network")
         READOUTS.add(name, Readout(name, fit, description=_first_line(fit), check=check), fit)
         return fit
 
@@ -109,7 +114,34 @@ def choose(values: Float[Tensor, "*n option"]) -> Float[Tensor, "*n option"]:
 
 def readouts(training: Training, model: Model) -> dict[str, Answer]:
     """The configured readouts of a trained network; the learning ones are fitted here."""
-    return {name: READOUTS[name].fit(training, model) for name in training.config.transfer.readouts}
+    return {name: fitted(name, training, model) for name in training.config.transfer.readouts}
+
+
+def fitted(name: str, training: Training, model: Model) -> Answer:
+    """A readout of a network. The answers of a user's are checked at every call, those of the package's own are not.
+
+    Raises:
+        InputError: what fits it gives no function.
+    """
+    entry = READOUTS.entry(name)
+    answer: Answer = entry.value.fit(training, model)
+    if entry.is_core:
+        return answer
+    what = READOUTS.named(name)
+    if not isinstance(entry.value.fit, _Quick):
+        expect_function(f"{what}, what it gives", answer, "batch", "heads")
+
+    def checked(batch: Batch, heads: Tensor) -> Tensor:
+        given = answer(batch, heads)
+        shape = (*heads.shape[:2], training.target.n_classes)
+        expect_tensor(what, given, shape, device=heads.device, meaning="the probability of each coarse class")
+        total = given.sum(-1)
+        if not bool(((given >= 0).all(-1) & ((total - 1).abs() < _SLACK)).all()):  # NaN is neither
+            wrong = given[~((given >= 0).all(-1) & ((total - 1).abs() < _SLACK))][0].tolist()
+            raise InputError(f"{what}: expected probabilities that sum to 1, got {wrong} for a sample")
+        return given
+
+    return checked
 
 
 def check_readouts(training: Training) -> None:
@@ -130,7 +162,7 @@ def quick_names(training: Training) -> tuple[str, ...]:
 
 def quick_readouts(training: Training, model: Model) -> dict[str, Answer]:
     """The readouts that need no fitting, to be looked at during training."""
-    return {name: READOUTS[name].fit(training, model) for name in quick_names(training)}
+    return {name: fitted(name, training, model) for name in quick_names(training)}
 
 
 def correctness(answer: Float[Tensor, "R B coarse"], coarse: Int[Tensor, "R B"]) -> Float[Tensor, "R B"]:

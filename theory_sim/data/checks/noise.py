@@ -93,7 +93,10 @@ def _standard(zeta: Tensor, noise: Noise) -> Tensor:
 
 
 def _directions(dictionary: Dictionary, batch: Batch) -> Tensor:
-    """The feature of each patch, or of the sample's coarse class where it holds none."""
-    index = torch.where(batch.content >= 0, batch.content, batch.coarse[..., None])
+    """The feature of each patch, or one of those that there are where it holds none: its coarse class's if there is one."""
+    vectors = dictionary.vectors
+    if not vectors.shape[1]:  # a law of noise alone: any direction
+        vectors = torch.eye(1, vectors.shape[-1]).to(vectors).expand(len(vectors), -1, -1)
+    index = torch.where(batch.content >= 0, batch.content, batch.coarse[..., None] % vectors.shape[1])
     replica = torch.arange(len(index), device=index.device)[:, None, None]
-    return dictionary.vectors[replica, index]
+    return vectors[replica, index]

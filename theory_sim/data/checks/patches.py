@@ -46,13 +46,14 @@ def _roles(law: PatchLaw, batch: Batch, kind: str) -> list[_Role]:
     """Everything that patches can hold, whether samples of the kind should or not."""
     content, tree = batch.content, law.tree
     path = tree.paths.to(batch.leaf.device)[batch.leaf]
+    of_nodes = (content >= 0) & (content < law.n_node_features)
     found: list[tuple[str, Holds, Tensor]] = [
-        (f"the level-{level} feature", Node(level), (content == path[..., level - 1, None]) & (content >= 0))
+        (f"the level-{level} feature", Node(level), (content == path[..., level - 1, None]) & of_nodes)
         for level in range(1, tree.depth + 1)
     ]
     own = torch.stack([where for _, _, where in found]).any(0)
-    found.append(("another class's feature", OtherClass(), (content >= 0) & (content < tree.n_coarse) & ~own))
-    found += [(f"feature '{name}'", Extra(name), content == tree.n_nodes + i) for i, name in enumerate(law.features)]
+    found.append(("another class's feature", OtherClass(), of_nodes & (content < tree.n_coarse) & ~own))
+    found += [(f"feature '{name}'", Extra(name), content == law.n_node_features + i) for i, name in enumerate(law.features)]
     groups = law.kinds[kind]
     roles = [_Role(name, [g for g in groups if g.holds == holds and g.patches], where) for name, holds, where in found]
     for number, noise in enumerate(law.own_noises):

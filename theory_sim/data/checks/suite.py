@@ -86,6 +86,7 @@ def check_batches(
 
 def _orthonormal(dictionary: Dictionary) -> Check:
     v = dictionary.vectors.double()
-    worst = float((v @ v.mT - torch.eye(v.shape[1], device=v.device, dtype=v.dtype)).abs().max())
+    off = v @ v.mT - torch.eye(v.shape[1], device=v.device, dtype=v.dtype)
+    worst = float(off.abs().max()) if off.numel() else 0.0
     tolerance = 1e3 * torch.finfo(dictionary.vectors.dtype).eps
     return Check("orthonormal dictionary", f"max |VVᵀ − I| = {worst:.1e}", worst <= tolerance)
