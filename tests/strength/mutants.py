@@ -1,0 +1,347 @@
+"""Mutation testing: change the package in one place, run the tests that belong to it, and see whether one of them fails.
+
+``python tests/strength/mutants.py`` (or ``make mutants``) draws a sample of mutants, at least some of each module, tests each
+in a process of its own, and prints the share that was caught and the survivors; `mutants.md` beside it holds the last figures.
+The changes are those of Cosmic Ray's operators. Cosmic Ray's own runner has one test command for all modules and starts the
+interpreter for each mutant, which takes longer than most tests here; mutmut changes no decorated function (so nothing that
+Numba compiles) and no constant of a module. Hence the small runner below.
+
+Nothing that an earlier mutant left may hide a later one: mutants are made in a copy of the tree, no byte code is written, and
+each has its own copy of Numba's cache, which is filled from the unchanged tree; Numba compiles a file again when the time or
+size of it has changed.
+"""
+
+import argparse
+import ast
+import json
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cosmic_ray.ast import Visitor, get_ast
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator, operator_names
+from tests_of import FIRST, REST  # which tests belong to which module
+
+ROOT = Path(__file__).resolve().parents[2]
+COPIED = ("theory_sim", "figures", "configs", "tests", "pyproject.toml", "README.md", "Makefile", "constraints.txt")
+MEMORY = 8 * 2**30
+"""Bytes that a test process may hold: a mutant may ask for more than there is."""
+
+_ARITHMETIC, _BITS = {"Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow"}, {"BitAnd", "BitOr", "BitXor", "LShift", "RShift"}
+_COMPILES = ("_compiled", "_inlined", "njit", "no_type_check")
+"""Decorators without which the code gives the same numbers, only later."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change of one place.
+
+    Attributes:
+        module: path below the root.
+        line: where the change is.
+        operator: name of Cosmic Ray's operator.
+        occurrence: which of the places in the module that the operator can change, and how.
+    """
+
+    module: str
+    line: int
+    operator: str
+    occurrence: int
+
+    @cached_property
+    def source(self) -> str:
+        """The changed module."""
+        return str(mutate_code((ROOT / self.module).read_text(encoding="utf-8"), get_operator(self.operator)(), self.occurrence))
+
+    @cached_property
+    def change(self) -> tuple[str, str]:
+        """The line before and after."""
+        before = (ROOT / self.module).read_text(encoding="utf-8").splitlines()
+        after = self.source.splitlines()
+        changed = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), len(after) - 1)
+        return before[changed].strip(), after[changed].strip()
+
+
+def operators() -> list[str]:
+    """Those of Cosmic Ray's operators whose mutants say something.
+
+    Arithmetic is exchanged for arithmetic and bits for bits, since other exchanges raise a TypeError at once; and ``==`` is not
+    exchanged for ``is``, which is the same for small numbers, nor ``is None`` for ``== None``.
+    """
+
+    def tells(name: str) -> bool:
+        kind, _, pair = name.removeprefix("core/").partition("_")
+        before, _, after = pair.partition("_")
+        if kind == "ReplaceBinaryOperator":
+            return {before, after} <= _ARITHMETIC or {before, after} <= _BITS
+        if kind == "ReplaceComparisonOperator":
+            return (before in ("Is", "IsNot")) == (after in ("Is", "IsNot"))
+        return kind not in ("VariableReplacer", "VariableInserter")
+
+    return sorted(filter(tells, operator_names()))
+
+
+class _Places(Visitor):  # type: ignore[misc]
+    """Collects, for each place of a module, what the operators can make of it."""
+
+    def __init__(self, module: str, source: str) -> None:
+        self.module = module
+        self.found: dict[tuple[int, int], list[Mutant]] = {}
+        self._operators = {name: get_operator(name)() for name in operators()}
+        self._counts = dict.fromkeys(self._operators, 0)
+        self._ignored = list(_annotations(source))
+        self.walk(get_ast(source))
+
+    def visit(self, node: Any) -> Any:
+        for name, operator in self._operators.items():
+            for start, _ in operator.mutation_positions(node):
+                mutant = Mutant(self.module, start[0], name, self._counts[name])
+                self._counts[name] += 1
+                compiles = name.endswith("RemoveDecorator") and any(word in node.get_code() for word in _COMPILES)
+                if not compiles and not any(first <= start < last for first, last in self._ignored):
+                    self.found.setdefault(start, []).append(mutant)
+        return node
+
+
+def _annotations(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Where types stand, from and to: changed types are mypy's to find."""
+    for node in ast.walk(ast.parse(source)):
+        for name in ("annotation", "returns"):
+            part = getattr(node, name, None)
+            if isinstance(part, ast.expr) and not (isinstance(part, ast.Subscript) and ast.unparse(part.value) == "Annotated"):
+                yield (part.lineno, part.col_offset), (part.end_lineno or 0, part.end_col_offset or 0)
+
+
+def sample(size: int, seed: int, least: int = 4) -> list[Mutant]:
+    """Mutants of distinct places, the same for the same source, size and seed; a larger sample holds the smaller ones.
+
+    Each module has at least `least` of them, and beyond that a share by the number of its places; each place is as likely as
+    any other of its module, and each change of it.
+    """
+    places = {}
+    for module in FIRST:
+        found = _Places(module, (ROOT / module).read_text(encoding="utf-8")).found
+        places[module] = [found[key] for key in sorted(found)]
+    total = sum(map(len, places.values()))
+    free = max(0, size - least * len(places))
+    drawn = []
+    for module, choices in places.items():
+        generator = random.Random(f"{seed} {module}")  # noqa: S311
+        order = [generator.choice(choice) for choice in generator.sample(choices, len(choices))]
+        drawn += order[: least + round(free * len(choices) / total)]
+    return drawn
+
+
+class Trial:
+    """A copy of the tree in which modules are changed and tested.
+
+    Args:
+        folder: where the copy and the caches are made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.tree = folder, folder / "tree"
+        self._seconds: dict[tuple[str, ...], float] = {}
+        shutil.rmtree(self.tree, ignore_errors=True)
+        self.tree.mkdir(parents=True)
+        (folder / "numba").mkdir(exist_ok=True)
+        for name in COPIED:
+            source = ROOT / name
+            if source.is_dir():
+                ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+                shutil.copytree(source, self.tree / name, symlinks=True, ignore=ignored)
+            else:
+                shutil.copy2(source, self.tree / name)
+
+    def unchanged(self, tests: list[str]) -> float:
+        """Seconds of tests of the tree as it is, which must pass; fills the caches."""
+        if tuple(tests) not in self._seconds:
+            status, self._seconds[tuple(tests)] = self._run(tests, self.folder / "numba", limit=3600, writes=True)
+            if status:
+                sys.exit(f"{' '.join(tests)} fail without any change:\n{(self.folder / 'log').read_text()}")
+        return self._seconds[tuple(tests)]
+
+    def changed(self, mutant: Mutant, tests: list[str], limit: float) -> tuple[int | None, float, str]:
+        """Exit status (None: out of time), seconds and the failed test of the tests of a mutant."""
+        file = self.tree / mutant.module
+        original, times = file.read_bytes(), file.stat()
+        cache = self.folder / "numba of mutant"
+        shutil.copytree(self.folder / "numba", cache, dirs_exist_ok=True)
+        try:
+            file.write_text(mutant.source, encoding="utf-8")
+            status, seconds = self._run(tests, cache, limit, writes=False)
+        finally:
+            file.write_bytes(original)
+            os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+            shutil.rmtree(cache, ignore_errors=True)
+        failed = re.search(r"^(?:FAILED|ERROR) (\S+)", (self.folder / "log").read_text(errors="replace"), re.MULTILINE)
+        return (None if status == -signal.SIGKILL else status), seconds, failed[1] if failed else ""
+
+    def _run(self, tests: list[str], numba_cache: Path, limit: float, writes: bool) -> tuple[int, float]:
+        begin = time.monotonic()
+        child = os.fork()  # all libraries are imported already: a new interpreter would take longer than most tests
+        if child == 0:
+            self._test(tests, numba_cache, writes)
+        while True:
+            done, status = os.waitpid(child, os.WNOHANG)
+            seconds = time.monotonic() - begin
+            if done or seconds > limit:
+                break
+            time.sleep(0.05)
+        try:
+            os.killpg(child, signal.SIGKILL)  # and what a test has started and left
+        except ProcessLookupError:
+            pass
+        if not done:
+            _, status = os.waitpid(child, 0)
+        shutil.rmtree(self.folder / "pytest", ignore_errors=True)
+        return os.waitstatus_to_exitcode(status), seconds
+
+    def _test(self, tests: list[str], numba_cache: Path, writes: bool) -> None:
+        """In the child: run tests and end."""
+        status = 70
+        try:
+            os.setsid()
+            resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+            log = os.open(self.folder / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(log, 1), os.dup2(log, 2)
+            os.chdir(self.tree)
+            # Programs that tests start import the copy, not the installed package.
+            os.environ |= {"PYTHONPATH": str(self.tree), "NUMBA_CACHE_DIR": str(numba_cache)}
+            if not writes:
+                os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+                sys.dont_write_bytecode = True
+            import numba
+            import pytest
+
+            numba.config.CACHE_DIR = str(numba_cache)
+            temporary = f"--basetemp={self.folder / 'pytest'}"
+            options = ["-x", "-p", "no:cacheprovider", "-n", "0", "--tb=line", "-rfE", temporary]
+            options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of a library that is a plugin too, imported above
+            status = pytest.main([*options, *tests], plugins=[_Quick(self.tree)])
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os._exit(int(status))
+
+
+class _Quick:
+    """Plugin of pytest: a failing example is not made simpler, and what is tested is the copy."""
+
+    def __init__(self, tree: Path) -> None:
+        self.tree = tree
+
+    def pytest_collection(self) -> None:
+        """After the first conftest is read, before the tests are."""
+        from hypothesis import Phase, settings
+
+        settings.register_profile("mutants", settings.get_profile("theory_sim"), phases=(Phase.explicit, Phase.generate))
+        settings.load_profile("mutants")
+
+    def pytest_sessionfinish(self) -> None:
+        """The package is imported by now."""
+        assert str(sys.modules["theory_sim"].__file__).startswith(str(self.tree))
+
+
+def _import_libraries() -> None:
+    import jaxtyping  # noqa: F401
+    import matplotlib.pyplot
+    import netCDF4  # noqa: F401
+    import numba  # noqa: F401
+    import pandas  # noqa: F401
+    import PIL.Image
+    import pydantic  # noqa: F401
+    import pytest  # noqa: F401
+    import rich.console
+    import safetensors.torch
+    import scipy.stats
+    import sklearn.linear_model
+    import torch
+    import transformers
+    import typer  # noqa: F401
+    import xarray  # noqa: F401
+
+    torch.set_num_threads(1)
+
+
+def _table(results: list[dict[str, Any]]) -> str:
+    """Share caught of each module, and the survivors, as Markdown."""
+    lines = ["| module | mutants | caught |", "|---|---|---|"]
+    for module in FIRST:
+        own = [r for r in results if r["module"] == module]
+        if own:
+            lines.append(f"| {module} | {len(own)} | {sum(r['caught'] for r in own)} |")
+    caught = sum(r["caught"] for r in results)
+    lines.append(f"| **all** | {len(results)} | {caught} ({100 * caught / max(1, len(results)):.1f} %) |")
+    lines += ["", *(f"- `{r['module']}:{r['line']}`: `{r['before']}` → `{r['after']}`" for r in results if not r["caught"])]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Draw mutants, test them, print what was caught; a finished part is kept in the record and not tested again."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=300, help="mutants in all")
+    parser.add_argument("--seed", type=int, default=0, help="of the sample")
+    parser.add_argument("--only", default="", help="regular expression: only modules that it matches")
+    parser.add_argument("--record", type=Path, default=ROOT / "results" / "mutants.jsonl", help="outcomes, kept between calls")
+    parser.add_argument("--again", action="store_true", help="test the survivors in the record once more")
+    parser.add_argument("--list", action="store_true", help="print the sample and test nothing")
+    args = parser.parse_args()
+    mutants = [m for m in sample(args.size, args.seed) if re.search(args.only, m.module)]
+    if args.list:
+        for mutant in mutants:
+            print(f"{mutant.module}:{mutant.line} {mutant.operator}: {' → '.join(mutant.change)}")
+        return
+    args.record.parent.mkdir(parents=True, exist_ok=True)
+    known = {}
+    if args.record.exists():
+        for result in map(json.loads, args.record.read_text(encoding="utf-8").splitlines()):
+            known[_key(result)] = result
+    if args.again:
+        known = {key: result for key, result in known.items() if result["caught"]}
+    _import_libraries()
+    trial = Trial(args.record.with_suffix(""))
+    for tests_of, last in ((FIRST, False), (REST, True)):
+        for module in FIRST:
+            own = [m for m in mutants if m.module == module]
+            todo = [m for m in own if (r := known.get(_result_key(m))) is None or (last and not r["caught"] and not r["last"])]
+            if not todo or not tests_of[module]:
+                continue
+            seconds = trial.unchanged(tests_of[module])
+            print(f"{module}: {len(todo)} mutants, {seconds:.0f} s unchanged", flush=True)
+            for mutant in todo:
+                status, taken, by = trial.changed(mutant, tests_of[module], limit=30 + 4 * seconds)
+                before, after = mutant.change
+                result = {**asdict(mutant), "before": before, "after": after, "caught": status != 0, "status": status}
+                result |= {"by": by, "seconds": round(taken, 1), "last": last}
+                known[_result_key(mutant)] = result
+                with args.record.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(result, ensure_ascii=False) + "\n")
+                if not result["caught"]:
+                    print(f"  survived{' all' if last else ''}: {mutant.module}:{mutant.line} {before} → {after}", flush=True)
+    print(_table([known[_result_key(m)] for m in mutants]))
+
+
+def _key(result: dict[str, Any]) -> tuple[object, ...]:
+    return tuple(result[name] for name in ("module", "operator", "occurrence", "before", "after"))
+
+
+def _result_key(mutant: Mutant) -> tuple[object, ...]:
+    return mutant.module, mutant.operator, mutant.occurrence, *mutant.change
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Which tests belong to which module: those that are run on each of its mutants, and those for what survives them.
+
+A module and its tests stand here where it makes numbers or decides about them. Fast tests stand first: pytest stops at the
+first that fails.
+"""
+
+_LAW = ["tests/data/test_law.py", "tests/data/test_properties.py", "tests/data/test_planted_bugs.py"]
+_TRAINING = ["tests/training/test_reference.py", "tests/training/test_training.py", "tests/training/test_transfer.py"]
+_LUCKY = ["tests/training/test_lucky.py", "tests/training/test_lucky_law.py"]
+_LABELS = ["tests/labels"]
+_CLAIMS = ["tests/theories/test_claims_by_hand.py"]
+_RUNS = ["tests/runs/test_run.py", "tests/runs/test_record.py", "tests/runs/test_fit.py", "tests/training/test_evaluation.py"]
+_STUDIES = ["tests/studies"]
+_IMAGES = ["tests/pretraining/test_labelling.py", "tests/pretraining/training", "tests/pretraining/loading"]
+_IMAGE_STUDY = ["tests/pretraining/test_study.py", "tests/pretraining/test_report.py"]
+_CONFORMANCE = ["tests/testing"]
+
+FIRST = {
+    "theory_sim/stats.py": ["tests/test_stats.py"],
+    "theory_sim/runtime/settings.py": ["tests/runtime/test_settings.py", "tests/test_config.py"],
+    "theory_sim/runtime/storage.py": ["tests/runtime/test_storage.py"],
+    "theory_sim/theories/claims.py": _CLAIMS,
+    "theory_sim/theories/label_granularity/claims.py": _CLAIMS,
+    "theory_sim/runtime/streams.py": ["tests/runtime/test_streams.py", "tests/runtime/test_philox.py"],
+    "theory_sim/labels/tree.py": _LABELS,
+    "theory_sim/labels/functions.py": _LABELS,
+    "theory_sim/labels/by_leaf.py": _LABELS,
+    "theory_sim/labels/random.py": _LABELS,
+    "theory_sim/labels/clusters.py": _LABELS,
+    "theory_sim/labels/alignment.py": _LABELS,
+    "theory_sim/config.py": ["tests/test_config.py"],
+    "theory_sim/studies/tables.py": ["tests/studies/test_sweep.py"],
+    "theory_sim/studies/sensitivity.py": ["tests/studies/test_studies.py"],
+    "theory_sim/data/dictionary.py": _LAW,
+    "theory_sim/data/law.py": _LAW,
+    "theory_sim/data/latents.py": _LAW,
+    "theory_sim/data/sampler.py": _LAW,
+    "theory_sim/data/setup.py": [*_LAW, *_TRAINING],
+    "theory_sim/data/checks/base.py": _LAW,
+    "theory_sim/data/checks/noise.py": _LAW,
+    "theory_sim/data/checks/patches.py": _LAW,
+    "theory_sim/data/checks/suite.py": _LAW,
+    "theory_sim/training/network.py": _TRAINING,
+    "theory_sim/training/trainer.py": _TRAINING,
+    "theory_sim/training/readouts.py": [*_TRAINING, "tests/training/test_evaluation.py"],
+    "theory_sim/training/recording.py": ["tests/training/test_training.py", "tests/runs/test_record.py"],
+    "theory_sim/training/evaluation.py": ["tests/training/test_evaluation.py", *_TRAINING],
+    "theory_sim/training/engines/base.py": _TRAINING,
+    "theory_sim/training/engines/dense.py": _TRAINING,
+    "theory_sim/training/engines/firing.py": _TRAINING,
+    "theory_sim/training/engines/loss.py": _TRAINING,
+    "theory_sim/pretraining/training/objective.py": ["tests/pretraining/training/test_objective.py", "tests/pretraining/training"],
+    "theory_sim/pretraining/loading/randomness.py": ["tests/pretraining/loading"],
+    "theory_sim/pretraining/difficulty.py": _IMAGE_STUDY,
+    "theory_sim/pretraining/labelling.py": ["tests/pretraining/test_labelling.py"],
+    "theory_sim/training/engines/lucky/candidates.py": _LUCKY,
+    "theory_sim/training/engines/lucky/certificate.py": _LUCKY,
+    "theory_sim/training/engines/lucky/design.py": _LUCKY,
+    "theory_sim/training/engines/lucky/engine.py": _LUCKY,
+    "theory_sim/runtime/philox.py": ["tests/runtime/test_streams.py", "tests/runtime/test_philox.py"],
+}
+"""For each module, the tests of every mutant."""
+
+_BY_PACKAGE = {
+    "theory_sim/runtime": [*_TRAINING, *_RUNS],
+    "theory_sim/stats": ["tests/theories/test_claims.py", *_STUDIES],
+    "theory_sim/labels": [*_IMAGES, *_RUNS, *_IMAGE_STUDY],
+    "theory_sim/config": [*_LAW, *_TRAINING, *_RUNS, *_STUDIES],
+    "theory_sim/data": [*_TRAINING, *_LUCKY, *_RUNS, *_CONFORMANCE],
+    "theory_sim/training": [*_LAW, *_LUCKY, *_RUNS, "tests/theories"],
+    "theory_sim/theories": ["tests/theories/test_claims.py", *_RUNS],
+    "theory_sim/studies": [*_STUDIES, "tests/cli"],
+    "theory_sim/pretraining": [*_IMAGES, *_IMAGE_STUDY],
+}
+REST = {module: next(tests for package, tests in _BY_PACKAGE.items() if module.startswith(package)) for module in FIRST}
+"""For each module, the slower tests of what survives the first."""
