@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.settings import (
@@ -44,7 +44,7 @@ class Whole(Section):
     """A configuration."""
 
     part: Part = Part()
-    ends: Range = [0.0, 1.0]
+    ends: Range = Field(default=[0.0, 1.0])
     rate: NonNegative = 0.1
     name: str = "x"
     kind: int | bool | None = None

@@ -9,8 +9,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from theory_sim.runtime import storage
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.storage import (
     digest,
@@ -174,8 +176,6 @@ def test_the_digest_covers_names_types_shapes_and_values(tmp_path, changed):
     """With the digest of other tensors, a file is refused."""
     path, other = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     save_checkpoint(path, {"a": torch.ones(4), "b": torch.zeros(4)}, step=1)
-    from safetensors import safe_open
-
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
     save_file(changed, other, metadata)
@@ -199,3 +199,15 @@ def test_a_file_of_another_program_is_no_checkpoint(tmp_path, metadata):
     save_file({"a": torch.ones(2)}, tmp_path / "a.safetensors", metadata)
     with pytest.raises(InputError, match="damaged checkpoint"):
         load_checkpoint(tmp_path / "a.safetensors")
+
+
+def test_an_error_of_several_lines_is_told_by_its_first(checkpoint, monkeypatch):
+    def fail(*args):
+        raise SafetensorError("the reason\nwhat it was doing\n")
+
+    monkeypatch.setattr(storage, "safe_open", fail)
+    with pytest.raises(InputError, match=r"^damaged checkpoint .*: the reason; delete it to start again$"):
+        load_checkpoint(checkpoint)
+    monkeypatch.setattr(storage, "save_file", fail)
+    with pytest.raises(OSError, match=r"^cannot write .*state\.safetensors: the reason$"):
+        save_checkpoint(checkpoint, TENSORS)

@@ -13,6 +13,8 @@ size of it has changed.
 
 import argparse
 import ast
+import contextlib
+import importlib
 import json
 import os
 import random
@@ -138,7 +140,7 @@ def sample(size: int, seed: int, least: int = 4) -> list[Mutant]:
     free = max(0, size - least * len(places))
     drawn = []
     for module, choices in places.items():
-        generator = random.Random(f"{seed} {module}")  # noqa: S311
+        generator = random.Random(f"{seed} {module}")
         order = [generator.choice(choice) for choice in generator.sample(choices, len(choices))]
         drawn += order[: least + round(free * len(choices) / total)]
     return drawn
@@ -200,10 +202,8 @@ class Trial:
             if done or seconds > limit:
                 break
             time.sleep(0.05)
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)  # and what a test has started and left
-        except ProcessLookupError:
-            pass
         if not done:
             _, status = os.waitpid(child, 0)
         shutil.rmtree(self.folder / "pytest", ignore_errors=True)
@@ -256,25 +256,11 @@ class _Quick:
         assert str(sys.modules["theory_sim"].__file__).startswith(str(self.tree))
 
 
-def _import_libraries() -> None:
-    import jaxtyping  # noqa: F401
-    import matplotlib.pyplot
-    import netCDF4  # noqa: F401
-    import numba  # noqa: F401
-    import pandas  # noqa: F401
-    import PIL.Image
-    import pydantic  # noqa: F401
-    import pytest  # noqa: F401
-    import rich.console
-    import safetensors.torch
-    import scipy.stats
-    import sklearn.linear_model
-    import torch
-    import transformers
-    import typer  # noqa: F401
-    import xarray  # noqa: F401
-
-    torch.set_num_threads(1)
+_LIBRARIES = (
+    *("jaxtyping", "matplotlib.pyplot", "netCDF4", "numba", "pandas", "PIL.Image", "pydantic", "pytest", "rich.console"),
+    *("safetensors.torch", "scipy.stats", "sklearn.linear_model", "torch", "transformers", "typer", "xarray"),
+)
+"""What tests import, the package and its tests apart."""
 
 
 def _table(results: list[dict[str, Any]]) -> str:
@@ -312,7 +298,8 @@ def main() -> None:
             known[_key(result)] = result
     if args.again:
         known = {key: result for key, result in known.items() if result["caught"]}
-    _import_libraries()
+    for name in _LIBRARIES:
+        importlib.import_module(name)
     trial = Trial(args.record.with_suffix(""))
     for tests_of, last in ((FIRST, False), (REST, True)):
         for module in FIRST:

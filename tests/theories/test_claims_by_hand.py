@@ -5,10 +5,9 @@ import math
 
 import numpy as np
 import pytest
-import xarray as xr
+from made_up_results import CONFIG, LEAVES, PARENT, made_up, record
 from scipy import stats as scipy_stats
 
-from theory_sim.config import Config
 from theory_sim.runs.results import Results
 from theory_sim.runtime.errors import InputError
 from theory_sim.stats import Estimate
@@ -17,33 +16,10 @@ from theory_sim.theories.claims import SIDES, Claim, ClaimResult, register_claim
 from theory_sim.theories.label_granularity.claims import CLAIMS, growth_by_leaf
 from theory_sim.theories.theory import evaluate_claims
 
-CONFIG = Config().replace({"tree.coarse": 2, "tree.subclasses": [2, 3], "replicas": 3, "transfer.readouts": ["sum_logits"]})
-LEAVES, FEATURES = 5, 7
-PARENT = np.array([0, 0, 1, 1, 1])
-
-
-def record(labels: str, heads: int, config: Config = CONFIG, seed: int = 0) -> xr.Dataset:
-    """Made-up numbers of one network, in which every replica, head and feature differs; the common response grows."""
-    rng = np.random.default_rng(seed)
-    replicas = config.replicas
-    response = rng.uniform(0, 1, (replicas, 3, heads, FEATURES))
-    response[:, -1] += rng.uniform(1, 2, (replicas, heads, FEATURES))
-    correct = (rng.random((replicas, 2, 40, 2)) < 0.8).astype(float)
-    return xr.Dataset(
-        {
-            "response": (("replica", "step", "head", "feature"), response),
-            "final_loss": (("replica", "sample"), rng.uniform(0, 0.5, (replicas, 16))),
-            "test_correct": (("replica", "kind", "test_sample", "test_readout"), correct),
-            "test_error": (("replica", "kind", "test_readout"), 1 - correct.mean(2)),
-        },
-        coords={"kind": ["easy", "hard"], "test_readout": ["sum_logits", "argmax_parent"], "step": [0, 5, 9]},
-        attrs={"labels": labels},
-    )
-
 
 @pytest.fixture
 def results(tmp_path):
-    return Results(CONFIG, tmp_path, {"coarse": record("level(1)", 2), "fine": record("leaf", LEAVES, seed=1)})
+    return made_up(tmp_path)
 
 
 def t_interval(values, confidence=0.95):
@@ -114,7 +90,7 @@ def test_growth_is_undefined_where_one_replica_did_not_grow(results):
 
 def test_growth_of_one_replica_is_a_bootstrap_over_leaves(tmp_path):
     config = CONFIG.replace({"replicas": 1})
-    results = Results(config, tmp_path, {"fine": record("leaf", LEAVES, config)})
+    results = Results(config, tmp_path, {"fine": record("leaf", LEAVES, replicas=1)})
     rare, common = growth_by_leaf(results.fine, config)
     growth = next(claim for claim in CLAIMS if claim.id == "fine-rare-growth").estimate(results)
     assert growth.value == pytest.approx(rare.mean() / common.mean())
