@@ -1,4 +1,4 @@
-"""Label functions of finite sets of samples: clusters and sample numbers, on samples whose clusters are known; and their edges."""
+"""Label functions of finite sets: clusters and sample numbers, on samples whose clusters are known; and their edges."""
 
 from collections import Counter
 from types import SimpleNamespace

@@ -43,7 +43,7 @@ MEMORY = 8 * 2**30
 
 _ARITHMETIC, _BITS = {"Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow"}, {"BitAnd", "BitOr", "BitXor", "LShift", "RShift"}
 _COMPILES = ("_compiled", "_inlined", "njit", "no_type_check")
-"""Decorators without which the code gives the same numbers, only later."""
+"""Decorators that change how long the code takes, not what it gives."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class _Places(Visitor):  # type: ignore[misc]
         self.found: dict[tuple[int, int], list[Mutant]] = {}
         self._operators = {name: get_operator(name)() for name in operators()}
         self._counts = dict.fromkeys(self._operators, 0)
-        self._ignored = list(_annotations(source))
+        self._ignored = list(_ignored(source))
         self.walk(get_ast(source))
 
     def visit(self, node: Any) -> Any:
@@ -111,15 +111,19 @@ class _Places(Visitor):  # type: ignore[misc]
             for start, _ in operator.mutation_positions(node):
                 mutant = Mutant(self.module, start[0], name, self._counts[name])
                 self._counts[name] += 1
-                compiles = name.endswith("RemoveDecorator") and any(word in node.get_code() for word in _COMPILES)
-                if not compiles and not any(first <= start < last for first, last in self._ignored):
+                if not any(first <= start < last for first, last in self._ignored):
                     self.found.setdefault(start, []).append(mutant)
         return node
 
 
-def _annotations(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where types stand, from and to: changed types are mypy's to find."""
+def _ignored(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Where types stand, which are mypy's to check, and options of the compiler: from and to."""
     for node in ast.walk(ast.parse(source)):
+        for made in getattr(node, "decorator_list", []):
+            if ast.unparse(made).startswith(_COMPILES):
+                yield (made.lineno, made.col_offset - 1), (made.end_lineno, made.end_col_offset)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "njit":
+            yield (node.lineno, node.col_offset), (node.end_lineno or 0, node.end_col_offset or 0)
         for name in ("annotation", "returns"):
             part = getattr(node, name, None)
             if isinstance(part, ast.expr) and not (isinstance(part, ast.Subscript) and ast.unparse(part.value) == "Annotated"):
