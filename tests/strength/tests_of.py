@@ -5,6 +5,7 @@ first that fails.
 """
 
 _LAW = ["tests/data/test_law.py", "tests/data/test_properties.py", "tests/data/test_planted_bugs.py"]
+_CHECKS = ["tests/data/test_planted_bugs.py", "tests/data/test_checks_calibrated.py"]
 _TRAINING = ["tests/training/test_reference.py", "tests/training/test_training.py", "tests/training/test_transfer.py"]
 _LUCKY = ["tests/training/test_lucky.py", "tests/training/test_lucky_law.py"]
 _LABELS = ["tests/labels"]
@@ -36,10 +37,10 @@ FIRST = {
     "theory_sim/data/latents.py": _LAW,
     "theory_sim/data/sampler.py": _LAW,
     "theory_sim/data/setup.py": [*_LAW, *_TRAINING],
-    "theory_sim/data/checks/base.py": _LAW,
-    "theory_sim/data/checks/noise.py": _LAW,
-    "theory_sim/data/checks/patches.py": _LAW,
-    "theory_sim/data/checks/suite.py": _LAW,
+    "theory_sim/data/checks/base.py": _CHECKS,
+    "theory_sim/data/checks/noise.py": _CHECKS,
+    "theory_sim/data/checks/patches.py": _CHECKS,
+    "theory_sim/data/checks/suite.py": _CHECKS,
     "theory_sim/training/network.py": _TRAINING,
     "theory_sim/training/trainer.py": _TRAINING,
     "theory_sim/training/readouts.py": [*_TRAINING, "tests/training/test_evaluation.py"],
