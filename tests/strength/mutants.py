@@ -14,6 +14,7 @@ size of it has changed.
 import argparse
 import ast
 import contextlib
+import hashlib
 import importlib
 import json
 import os
@@ -130,24 +131,20 @@ def _ignored(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
                 yield (part.lineno, part.col_offset), (part.end_lineno or 0, part.end_col_offset or 0)
 
 
-def sample(size: int, seed: int, least: int = 4) -> list[Mutant]:
-    """Mutants of distinct places, the same for the same source, size and seed; a larger sample holds the smaller ones.
+def sample(each: int, seed: int) -> list[Mutant]:
+    """As many mutants of each module, of distinct places, first one of every module, then a second one, and so on.
 
-    Each module has at least `least` of them, and beyond that a share by the number of its places; each place is as likely as
-    any other of its module, and each change of it.
+    The same for the same source, number and seed; a larger sample begins with the smaller ones. Each place is as likely as any
+    other of its module, and each change of it.
     """
-    places = {}
+    drawn = []
     for module in FIRST:
         found = _Places(module, (ROOT / module).read_text(encoding="utf-8")).found
-        places[module] = [found[key] for key in sorted(found)]
-    total = sum(map(len, places.values()))
-    free = max(0, size - least * len(places))
-    drawn = []
-    for module, choices in places.items():
+        places = [found[key] for key in sorted(found)]
         generator = random.Random(f"{seed} {module}")
-        order = [generator.choice(choice) for choice in generator.sample(choices, len(choices))]
-        drawn += order[: least + round(free * len(choices) / total)]
-    return drawn
+        order = [generator.choice(choice) for choice in generator.sample(places, len(places))]
+        drawn += list(enumerate(order[:each]))
+    return [mutant for _, mutant in sorted(drawn, key=lambda ranked: ranked[0])]
 
 
 class Trial:
@@ -159,7 +156,6 @@ class Trial:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.tree = folder, folder / "tree"
-        self._seconds: dict[tuple[str, ...], float] = {}
         shutil.rmtree(self.tree, ignore_errors=True)
         self.tree.mkdir(parents=True)
         (folder / "numba").mkdir(exist_ok=True)
@@ -170,17 +166,25 @@ class Trial:
                 shutil.copytree(source, self.tree / name, symlinks=True, ignore=ignored)
             else:
                 shutil.copy2(source, self.tree / name)
+        state = hashlib.sha256()
+        for path in sorted(path for path in self.tree.rglob("*") if path.suffix in (".py", ".toml", ".yaml")):
+            state.update(path.read_bytes())
+        self._digest = state.hexdigest()[:16]
 
     def unchanged(self, tests: list[str]) -> float:
-        """Seconds of tests of the tree as it is, which must pass; fills the caches."""
-        if tuple(tests) not in self._seconds:
-            status, self._seconds[tuple(tests)] = self._run(tests, self.folder / "numba", limit=3600, writes=True)
+        """Seconds of tests of the tree as it is, which must pass; fills the caches. Kept while nothing has changed."""
+        key = " ".join([self._digest, *tests])
+        kept = self.folder / "unchanged.json"
+        seconds: dict[str, float] = json.loads(kept.read_text()) if kept.exists() else {}
+        if key not in seconds:
+            status, seconds[key] = self._run(tests, self.folder / "numba", limit=3600, writes=True)
             if status:
                 sys.exit(f"{' '.join(tests)} fail without any change:\n{(self.folder / 'log').read_text()}")
-        return self._seconds[tuple(tests)]
+            kept.write_text(json.dumps(seconds, indent=1))
+        return seconds[key]
 
-    def changed(self, mutant: Mutant, tests: list[str], limit: float) -> tuple[int | None, float, str]:
-        """Exit status (None: out of time), seconds and the failed test of the tests of a mutant."""
+    def changed(self, mutant: Mutant, tests: list[str], limit: float) -> dict[str, Any]:
+        """What came of the tests of a mutant: whether one failed, which, and the seconds; out of time counts as caught."""
         file = self.tree / mutant.module
         original, times = file.read_bytes(), file.stat()
         cache = self.folder / "numba of mutant"
@@ -193,7 +197,9 @@ class Trial:
             os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
             shutil.rmtree(cache, ignore_errors=True)
         failed = re.search(r"^(?:FAILED|ERROR) (\S+)", (self.folder / "log").read_text(errors="replace"), re.MULTILINE)
-        return (None if status == -signal.SIGKILL else status), seconds, failed[1] if failed else ""
+        before, after = mutant.change
+        by = failed[1] if failed else "time" if seconds > limit else ""
+        return {**asdict(mutant), "before": before, "after": after, "caught": status != 0, "by": by, "seconds": round(seconds, 1)}
 
     def _run(self, tests: list[str], numba_cache: Path, limit: float, writes: bool) -> tuple[int, float]:
         begin = time.monotonic()
@@ -283,14 +289,14 @@ def _table(results: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Draw mutants, test them, print what was caught; a finished part is kept in the record and not tested again."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=300, help="mutants in all")
+    parser.add_argument("--each", type=int, default=4, help="mutants of each module")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--only", default="", help="regular expression: only modules that it matches")
     parser.add_argument("--record", type=Path, default=ROOT / "results" / "mutants.jsonl", help="outcomes, kept between calls")
     parser.add_argument("--again", action="store_true", help="test the survivors in the record once more")
     parser.add_argument("--list", action="store_true", help="print the sample and test nothing")
     args = parser.parse_args()
-    mutants = [m for m in sample(args.size, args.seed) if re.search(args.only, m.module)]
+    mutants = [m for m in sample(args.each, args.seed) if re.search(args.only, m.module)]
     if args.list:
         for mutant in mutants:
             print(f"{mutant.module}:{mutant.line} {mutant.operator}: {' → '.join(mutant.change)}")
@@ -306,23 +312,17 @@ def main() -> None:
         importlib.import_module(name)
     trial = Trial(args.record.with_suffix(""))
     for tests_of, last in ((FIRST, False), (REST, True)):
-        for module in FIRST:
-            own = [m for m in mutants if m.module == module]
-            todo = [m for m in own if (r := known.get(_result_key(m))) is None or (last and not r["caught"] and not r["last"])]
-            if not todo or not tests_of[module]:
+        for mutant in mutants:
+            before = known.get(_result_key(mutant))
+            if before is not None and (before["caught"] or before["last"] or not last):
                 continue
-            seconds = trial.unchanged(tests_of[module])
-            print(f"{module}: {len(todo)} mutants, {seconds:.0f} s unchanged", flush=True)
-            for mutant in todo:
-                status, taken, by = trial.changed(mutant, tests_of[module], limit=30 + 4 * seconds)
-                before, after = mutant.change
-                result = {**asdict(mutant), "before": before, "after": after, "caught": status != 0, "status": status}
-                result |= {"by": by, "seconds": round(taken, 1), "last": last}
-                known[_result_key(mutant)] = result
-                with args.record.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(result, ensure_ascii=False) + "\n")
-                if not result["caught"]:
-                    print(f"  survived{' all' if last else ''}: {mutant.module}:{mutant.line} {before} → {after}", flush=True)
+            tests = tests_of[mutant.module]
+            result = trial.changed(mutant, tests, limit=30 + 4 * trial.unchanged(tests)) | {"last": last}
+            known[_result_key(mutant)] = result
+            with args.record.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(result, ensure_ascii=False) + "\n")
+            said = "caught" if result["caught"] else "SURVIVED" if last else "survived so far"
+            print(f"{said} ({result['seconds']:.0f} s): {mutant.module}:{mutant.line} {' → '.join(mutant.change)}", flush=True)
     print(_table([known[_result_key(m)] for m in mutants]))
 
 

@@ -6,8 +6,9 @@ first that fails.
 
 _LAW = ["tests/data/test_law.py", "tests/data/test_properties.py", "tests/data/test_planted_bugs.py"]
 _CHECKS = ["tests/data/test_planted_bugs.py", "tests/data/test_checks_calibrated.py"]
-_TRAINING = ["tests/training/test_reference.py", "tests/training/test_training.py", "tests/training/test_transfer.py"]
-_LUCKY = ["tests/training/test_lucky.py", "tests/training/test_lucky_law.py"]
+_TRAINING = ["tests/training/test_reference.py", "tests/training/test_training.py", "-k", "not pretended and not growth"]
+_TRANSFER = ["tests/training/test_transfer.py", "tests/training/test_evaluation.py"]
+_LUCKY = ["tests/training/test_lucky.py"]
 _LABELS = ["tests/labels"]
 _CLAIMS = ["tests/theories/test_claims_by_hand.py"]
 _RUNS = ["tests/runs/test_run.py", "tests/runs/test_record.py", "tests/runs/test_fit.py", "tests/training/test_evaluation.py"]
@@ -32,30 +33,30 @@ FIRST = {
     "theory_sim/config.py": ["tests/test_config.py"],
     "theory_sim/studies/tables.py": ["tests/studies/test_tables.py"],
     "theory_sim/studies/sensitivity.py": ["tests/studies/test_studies.py", "-k", "not size"],
-    "theory_sim/data/dictionary.py": _LAW,
+    "theory_sim/data/dictionary.py": ["tests/data/test_dictionary.py"],
     "theory_sim/data/law.py": _LAW,
     "theory_sim/data/latents.py": _LAW,
     "theory_sim/data/sampler.py": _LAW,
-    "theory_sim/data/setup.py": [*_LAW, *_TRAINING],
+    "theory_sim/data/setup.py": _LAW,
     "theory_sim/data/checks/base.py": _CHECKS,
     "theory_sim/data/checks/noise.py": _CHECKS,
     "theory_sim/data/checks/patches.py": _CHECKS,
     "theory_sim/data/checks/suite.py": _CHECKS,
     "theory_sim/training/network.py": _TRAINING,
     "theory_sim/training/trainer.py": _TRAINING,
-    "theory_sim/training/readouts.py": [*_TRAINING, "tests/training/test_evaluation.py"],
-    "theory_sim/training/recording.py": ["tests/training/test_training.py", "tests/runs/test_record.py"],
-    "theory_sim/training/evaluation.py": ["tests/training/test_evaluation.py", *_TRAINING],
+    "theory_sim/training/readouts.py": _TRANSFER,
+    "theory_sim/training/recording.py": ["tests/runs/test_record.py", "tests/theories/test_prediction.py"],
+    "theory_sim/training/evaluation.py": _TRANSFER,
     "theory_sim/training/engines/base.py": _TRAINING,
     "theory_sim/training/engines/dense.py": _TRAINING,
     "theory_sim/training/engines/firing.py": _TRAINING,
     "theory_sim/training/engines/loss.py": _TRAINING,
-    "theory_sim/pretraining/training/objective.py": [
-        "tests/pretraining/training/test_objective.py",
-        "tests/pretraining/training",
+    "theory_sim/pretraining/training/objective.py": ["tests/pretraining/training/test_objective.py"],
+    "theory_sim/pretraining/loading/randomness.py": [
+        "tests/pretraining/loading/test_crops.py",
+        "tests/pretraining/loading/test_batches.py",
     ],
-    "theory_sim/pretraining/loading/randomness.py": ["tests/pretraining/loading"],
-    "theory_sim/pretraining/difficulty.py": _IMAGE_STUDY,
+    "theory_sim/pretraining/difficulty.py": ["tests/pretraining/test_study.py", "-k", "hard_images or gains_within or frozen"],
     "theory_sim/pretraining/labelling.py": ["tests/pretraining/test_labelling.py"],
     "theory_sim/training/engines/lucky/candidates.py": _LUCKY,
     "theory_sim/training/engines/lucky/certificate.py": _LUCKY,
@@ -67,12 +68,12 @@ FIRST = {module: [*tests, "tests/test_values.py"] for module, tests in FIRST.ite
 """For each module, the tests of every mutant."""
 
 _BY_PACKAGE = {
-    "theory_sim/runtime": [*_TRAINING, *_RUNS],
+    "theory_sim/runtime": ["tests/training/test_training.py", *_RUNS],
     "theory_sim/stats": ["tests/theories/test_claims.py", *_STUDIES],
     "theory_sim/labels": [*_IMAGES, *_RUNS, *_IMAGE_STUDY],
-    "theory_sim/config": [*_LAW, *_TRAINING, *_RUNS, *_STUDIES],
-    "theory_sim/data": [*_TRAINING, *_LUCKY, *_RUNS, *_CONFORMANCE],
-    "theory_sim/training": [*_LAW, *_LUCKY, *_RUNS, "tests/theories"],
+    "theory_sim/config": [*_LAW, "tests/theories", *_RUNS],
+    "theory_sim/data": [*_LUCKY, *_RUNS, *_CONFORMANCE],
+    "theory_sim/training": ["tests/training", *_RUNS, "tests/theories"],
     "theory_sim/theories": ["tests/theories/test_claims.py", *_RUNS],
     "theory_sim/studies": [*_STUDIES, "tests/cli"],
     "theory_sim/pretraining": [*_IMAGES, *_IMAGE_STUDY],
