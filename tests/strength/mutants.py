@@ -8,7 +8,7 @@ Numba compiles) and no constant of a module. Hence the small runner below.
 
 Nothing that an earlier mutant left may hide a later one: mutants are made in a copy of the tree, no byte code is written, and
 each has its own copy of Numba's cache, which is filled from the unchanged tree; Numba compiles a file again when the time or
-size of it has changed.
+size of it has changed, and no compiled function here calls one of another file.
 """
 
 import argparse

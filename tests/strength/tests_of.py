@@ -4,7 +4,12 @@ A module and its tests stand here where it makes numbers or decides about them. 
 first that fails.
 """
 
-_LAW = ["tests/data/test_law.py", "tests/data/test_properties.py", "tests/data/test_planted_bugs.py"]
+_LAW = [
+    "tests/data/test_batches.py",
+    "tests/data/test_law.py",
+    "tests/data/test_properties.py",
+    "tests/data/test_planted_bugs.py",
+]
 _CHECKS = ["tests/data/test_planted_bugs.py", "tests/data/test_checks_calibrated.py"]
 _TRAINING = ["tests/training/test_reference.py", "tests/training/test_training.py", "-k", "not pretended and not growth"]
 _TRANSFER = ["tests/training/test_transfer.py", "tests/training/test_evaluation.py"]
