@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: verify test lint figures clean
+.PHONY: verify test lint figures mutants clean
 
 verify: $(VENV)/installed
 	$(BIN)/theory-sim verify
@@ -20,6 +20,10 @@ lint: $(VENV)/installed
 
 figures: $(VENV)/installed
 	$(BIN)/theory-sim figures
+
+mutants: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[strength]'
+	$(BIN)/python tests/strength/mutants.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
