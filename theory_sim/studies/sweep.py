@@ -27,18 +27,22 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from theory_sim.config import Config
+from theory_sim.labels.functions import LABEL_FUNCTIONS, kind_of
 from theory_sim.runs.folder import NOT_CACHED, configuration_hash, is_finished, results_folder, warn_not_cached
 from theory_sim.runs.run import run
+from theory_sim.runtime.contracts import ENGINES, READOUTS, SETUPS
 from theory_sim.runtime.devices import choose_device
 from theory_sim.runtime.errors import DivergedError, InputError, NotCachedWarning, is_out_of_memory, shortened
 from theory_sim.runtime.plain_yaml import parse_values
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.provenance import files_digest
+from theory_sim.runtime.registry import Registry
 from theory_sim.runtime.settings import repeated, value_at
 from theory_sim.runtime.storage import write_json
 from theory_sim.runtime.threads import torch_threads
 from theory_sim.studies import tables
 from theory_sim.studies.backends import cores, locally, on_dask
+from theory_sim.theories.claims import CLAIMS
 from theory_sim.theories.theory import claims_of
 
 if TYPE_CHECKING:
@@ -160,7 +164,7 @@ def sweep(
 
     Raises:
         InputError: as `make_cells`; or the device, the number of jobs or the scheduler is not available; or `out` is not a
-            folder for results.
+            folder for results; or worker processes do not know an object that a cell uses.
     """
     out = Path(out)
     cells = make_cells(config, grids)
@@ -178,6 +182,9 @@ def sweep(
 
     parts = {id_: (folder / "rows" / f"{id_}.json").resolve() for id_ in ids}
     tasks = [(id_, cell.config, parts[id_]) for id_, cell in ids.items() if not _stored(cell, id_, out, parts)]
+    if tasks and (scheduler or jobs):
+        for _, cell, _ in tasks:
+            _check_known_to_workers(cell)
     work = partial(_run, out=out.resolve(), device=str(chosen), threads=max(1, cores() // max(1, jobs)))
     if scheduler:
         finished = on_dask(tasks, work, scheduler)
@@ -225,6 +232,26 @@ def _place(
         "cells": {id_: cell.values for id_, cell in ids.items()},
     }
     return out / f"{config.name}-sweep" / configuration_hash(config, description), ids, description
+
+
+def _check_known_to_workers(config: Config) -> None:
+    """Refuse objects that only this process knows: workers import plugins, and nothing else of a user's.
+
+    Raises:
+        InputError: the session, or a module that is no plugin of the configuration, has registered an object that a cell uses.
+    """
+    used: list[tuple[Registry[Any], str]] = [(LABEL_FUNCTIONS, kind_of(text)) for text in config.labels.values()]
+    used += [(READOUTS, name) for name in config.transfer.readouts]
+    used += [(ENGINES, config.training.engine), (SETUPS, config.theory)]
+    used += [(CLAIMS, name) for name in CLAIMS if CLAIMS[name].theory == config.theory]
+    for registry, name in used:
+        entry = registry.entry(name)
+        imported = any(f"{entry.module}.".startswith(f"{plugin}.") for plugin in config.plugins)
+        if not entry.is_core and entry.plugin is None and not imported:
+            raise InputError(
+                f"{registry.named(name)}: worker processes do not know what a session registers; put it into a file"
+                " and name that under plugins, or run the cells in this process, with jobs=0"
+            )
 
 
 def _run(task: tuple[str, Config, Path], out: Path, device: str, threads: int) -> str | None:
