@@ -21,9 +21,9 @@ def shell(script: str, cwd: Path, **environment: str) -> subprocess.CompletedPro
     ("redirection", "code", "out"),
     [
         ("list configs >&-", 0, b""),
-        ("list configs 2>&- | grep -c default", 0, b"1\n"),
+        ("list configs 2>&- | grep -c '^│ default '", 0, b"1\n"),
         ("list configs >&- 2>&-", 0, b""),
-        ("list configs <&-  | grep -c default", 0, b"1\n"),
+        ("list configs <&-  | grep -c '^│ default '", 0, b"1\n"),
         ("list configs | true", 0, b""),
         ("list nothing 2>&-", 2, b""),
         ("list nothing 2>/dev/full", 2, b""),

@@ -1,6 +1,7 @@
 """Settings as YAML files say them: checked sections, overrides by ``section.key=value``, and errors of one line."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -123,10 +124,8 @@ def checked(model: type[Settings], tree: dict[str, Any], where: str = "") -> Set
     Raises:
         InputError: as `load_settings`.
     """
-    try:
+    with _one_line_errors(model, where):
         return model.model_validate(tree)
-    except ValidationError as error:
-        raise InputError(where + _first_line(error, model)) from None
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,10 +147,8 @@ def checked_at(key: str, section: type[Section], given: Any) -> dict[str, Any]:
     """
     if given is not None and not isinstance(given, Mapping):
         raise InputError(f"{key}: should be a section of keys, got {_shown(given)}")
-    try:
+    with _one_line_errors(section, "", [key]):
         return section.model_validate(dict(given or {})).model_dump()
-    except ValidationError as error:
-        raise InputError(_first_line(error, section, [key])) from None
 
 
 def same_keys(section: str, given: Mapping[str, Any], known: Iterable[str], what: str) -> None:
@@ -189,6 +186,17 @@ def _place(tree: dict[str, Any], key: str, value: Any, where: str) -> None:
             raise InputError(f"{where}: {shortened(section)} is a value, not a section")
         tree = inner
     tree[last] = value
+
+
+@contextmanager
+def _one_line_errors(model: type[BaseModel], where: str, above: Sequence[str] = ()) -> Iterator[None]:
+    try:
+        try:
+            yield
+        except ValidationError as error:
+            raise InputError(where + _first_line(error, model, above)) from None
+    except UnicodeEncodeError as error:  # pydantic's, also where it describes another error
+        raise InputError(f"{where}a text holds bytes that are not UTF-8: {shortened(ascii(error.object))}") from None
 
 
 def _first_line(error: ValidationError, model: type[BaseModel], above: Sequence[str] = ()) -> str:
