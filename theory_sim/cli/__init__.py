@@ -9,7 +9,7 @@ import typer
 from theory_sim.cli import simulator, figures, sweeps, images, bench, listing
 from theory_sim.cli.program import app
 from theory_sim.runtime.plugins import blamed
-from theory_sim.runtime.errors import DivergedError, InputError, NotCachedWarning, PluginWarning, is_out_of_memory
+from theory_sim.runtime.errors import DivergedError, InputError, OneLineWarning, is_out_of_memory
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ _show = warnings.showwarning
 
 def _print_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
     """The package's own warnings are one line; others are Python's."""
-    if issubclass(category, NotCachedWarning | PluginWarning):
+    if issubclass(category, OneLineWarning):
         print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
     else:
         _show(message, category, *where, **more)

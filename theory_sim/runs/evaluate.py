@@ -14,6 +14,7 @@ from theory_sim.runs.results import Results
 from theory_sim.runs.run import testing, write_dataset
 from theory_sim.runtime.devices import choose_device
 from theory_sim.runtime.errors import InputError, expect
+from theory_sim.runtime.locks import locked
 from theory_sim.runtime.progress import OnProgress, ignore
 from theory_sim.runtime.storage import load_checkpoint, write_atomically
 from theory_sim.runtime.threads import cores_share_blocks
@@ -45,36 +46,44 @@ def evaluate_on(results: Results, config: Config, device: str = "auto", on_progr
     if (of := _shape(config)) != (have := _shape(results.config)):
         key = next(key for key in of if of[key] != have[key])
         raise InputError(f"networks trained with {key} = {have[key]} cannot be tested with {key} = {of[key]}")
+    if None in user_sources(config).values():  # an object whose source cannot be read: it may have changed since
+        return _evaluate(results, config, device, on_progress)
     path = evaluation_path(results.folder, config)
-    if not path.exists() or None in user_sources(config).values():
-        chosen = choose_device(device)
-        tensors, _ = load_checkpoint(results.folder / "checkpoint.safetensors")
-        with torch.no_grad(), cores_share_blocks():
-            training = Training(config, chosen)
-            training.restore_networks(tensors)
-            kinds = list(training.kinds)
-            found = evaluate(training, testing(on_progress, len(kinds) * config.test.samples))
-            correct = torch.stack(list(found.values())).numpy()
-        dims = ("model", "replica", "kind", "test_sample", "test_readout")
-        named = {key: {"long_name": SCHEMA[key][1], "units": SCHEMA[key][2]} for key in ("test_correct", "test_error")}
-        dataset = xr.Dataset(
-            {
-                "test_correct": (dims, correct, named["test_correct"]),
-                "test_error": ((*dims[:3], dims[4]), 1 - correct.mean(3), named["test_error"]),
-            },
-            coords={
-                "model": ("model", list(config.networks), {"long_name": "network"}),
-                "replica": np.arange(config.replicas),
-                "kind": kinds,
-                "test_readout": list(config.transfer.readouts),
-            },
-            attrs={"config": json.dumps(config.model_dump(mode="json"))},
-        )
-        write_atomically(path, partial(write_dataset, with_long_names(dataset)))
+    if not path.exists():
+        with locked(path.parent):
+            if not path.exists():  # made by the process that this one waited for
+                write_atomically(path, partial(write_dataset, _evaluate(results, config, device, on_progress)))
     try:
         return xr.load_dataset(path, engine="netcdf4")
     except (OSError, ValueError, KeyError):
         raise InputError(f"{path} is damaged; delete it to test again") from None
+
+
+def _evaluate(results: Results, config: Config, device: str, on_progress: OnProgress) -> xr.Dataset:
+    chosen = choose_device(device)
+    tensors, _ = load_checkpoint(results.folder / "checkpoint.safetensors")
+    with torch.no_grad(), cores_share_blocks():
+        training = Training(config, chosen)
+        training.restore_networks(tensors)
+        kinds = list(training.kinds)
+        found = evaluate(training, testing(on_progress, len(kinds) * config.test.samples))
+        correct = torch.stack(list(found.values())).numpy()
+    dims = ("model", "replica", "kind", "test_sample", "test_readout")
+    named = {key: {"long_name": SCHEMA[key][1], "units": SCHEMA[key][2]} for key in ("test_correct", "test_error")}
+    dataset = xr.Dataset(
+        {
+            "test_correct": (dims, correct, named["test_correct"]),
+            "test_error": ((*dims[:3], dims[4]), 1 - correct.mean(3), named["test_error"]),
+        },
+        coords={
+            "model": ("model", list(config.networks), {"long_name": "network"}),
+            "replica": np.arange(config.replicas),
+            "kind": kinds,
+            "test_readout": list(config.transfer.readouts),
+        },
+        attrs={"config": json.dumps(config.model_dump(mode="json"))},
+    )
+    return with_long_names(dataset)
 
 
 def _shape(config: Config) -> dict[str, Any]:

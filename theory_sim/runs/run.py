@@ -1,7 +1,6 @@
 """One run: a configuration becomes a results folder, resumed if it was interrupted, not run again if finished."""
 
 import json
-import shutil
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -12,11 +11,12 @@ import xarray as xr
 import yaml
 
 from theory_sim.config import Config
-from theory_sim.runs.folder import NOT_CACHED, is_finished, results_folder, user_sources, warn_not_cached
+from theory_sim.runs.folder import NOT_CACHED, is_finished, own_folder, results_folder, user_sources, warn_not_cached
 from theory_sim.runs.results import Results, load_results
 from theory_sim.runtime import plugins
 from theory_sim.runtime.devices import choose_device
 from theory_sim.runtime.errors import expect
+from theory_sim.runtime.locks import locked
 from theory_sim.runtime.progress import OnProgress, Progress, ignore
 from theory_sim.runtime.provenance import environment
 from theory_sim.runtime.storage import digest, load_checkpoint, save_checkpoint, write_atomically, write_json, write_text
@@ -31,8 +31,11 @@ def run(
     device: str = "auto",
     on_progress: OnProgress = ignore,
     record: Mapping[str, Record] | None = None,
+    wait: bool = True,
 ) -> Results:
     """Run an experiment, or take up an interrupted one, or load a finished one.
+
+    While another process runs the same configuration, this one waits, and then loads its results.
 
     Args:
         config: the configuration.
@@ -41,8 +44,10 @@ def run(
         on_progress: called after every step and every chunk of test samples.
         record: further quantities to record, by name: functions of the `Training` between two steps that return a number, an
             array whose first axis is the replicas, or a mapping of these by network. Their source is part of the hash.
+        wait: whether to wait for another process that runs the same configuration.
 
     Raises:
+        BusyError: another process runs the same configuration, and `wait` is false.
         InputError: the device is absent, a name in `record` is taken, or what lies in the results folder is damaged or of
             another configuration.
         DivergedError: training met a NaN or an infinity.
@@ -52,13 +57,14 @@ def run(
     check_record(record or {})
     chosen = choose_device(device)
     folder = results_folder(config, out, chosen, record)
-    if is_finished(folder):
-        return load_results(folder, config)
     if folder.name.endswith(NOT_CACHED):
         warn_not_cached(config, record, stacklevel=2)
-        shutil.rmtree(folder, ignore_errors=True)
-    with torch.no_grad(), cores_share_blocks():
-        _run(config, folder, chosen, on_progress, record or {})
+        folder = own_folder(folder)
+    finished = partial(is_finished, folder)
+    if not finished():
+        with locked(folder, finished, wait), torch.no_grad(), cores_share_blocks():
+            if not finished():  # by the process that this one waited for
+                _run(config, folder, chosen, on_progress, record or {})
     return load_results(folder, config)
 
 
@@ -99,8 +105,6 @@ def _run(config: Config, folder: Path, device: torch.device, on_progress: OnProg
     judged = testing(on_progress, len(training.kinds) * config.test.samples)
     for name, dataset in recorder.finish(judged).items():
         write_atomically(folder / f"{name}.nc", partial(write_dataset, dataset))
-    for left_behind in folder.glob(".*"):  # half-written files of runs that were killed
-        left_behind.unlink(missing_ok=True)
     files = ["config.yaml", "environment.json", "log.jsonl", "checkpoint.safetensors", *(f"{n}.nc" for n in config.networks)]
     write_json(folder / "manifest.json", {"files": {name: digest(folder / name) for name in files}})
 
