@@ -34,6 +34,7 @@ from theory_sim.runtime.settings import (
     checked,
     differences,
     load_settings,
+    read_yaml,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ Subclasses = TypeAliasType("Subclasses", "Annotated[int, Field(ge=0, le=10**5)] 
 
 LABEL_GRANULARITY = "label-granularity"
 """The theory whose defaults are those below."""
+_STORED = "stored"
+"""Context of a configuration that was complete and checked when a run stored it."""
 _NETWORKS = {"coarse": "level(1)", "fine": "leaf"}
 _STEP_SIZES = {"coarse": 0.02, "fine": 0.1}
 
@@ -235,9 +238,10 @@ class Config(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_defaults(cls, given: Any) -> Any:
+    # `info` is a `pydantic.ValidationInfo`, a protocol whose instances cannot be checked.
+    def _with_defaults(cls, given: Any, info: Any) -> Any:
         """The theory's defaults below what is given; a mapping of networks may be given in part."""
-        if not isinstance(given, Mapping):
+        if not isinstance(given, Mapping) or info.context == _STORED:
             return given
         if isinstance(named := given.get("plugins"), list | tuple) and all(isinstance(plugin, str) for plugin in named):
             load_plugins(named)
@@ -267,7 +271,9 @@ class Config(Section):
         return merged
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "Config":
+    def _fits_together(self, info: Any) -> "Config":
+        if info.context == _STORED:
+            return self
         if isinstance(self.tree.subclasses, int) and self.tree.subclasses > self.data.dim and self._has_this_tree:
             raise ValueError(f"tree.subclasses: {self.tree.subclasses} do not fit into data.dim = {self.data.dim} dimensions")
         from theory_sim.labels.functions import label_function
@@ -378,6 +384,15 @@ class Config(Section):
         """The seed of one part: its own, or `seed`."""
         own = getattr(self.seeds, part)
         return self.seed if own is None else own
+
+
+def stored_config(path: Path) -> Config:
+    """A configuration that a run has stored: its values are complete and fit together, so that no plugin is needed.
+
+    Raises:
+        InputError: the file is absent or damaged.
+    """
+    return checked(Config, read_yaml(path), f"{path}: ", _STORED)
 
 
 def load_config(

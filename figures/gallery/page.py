@@ -10,8 +10,10 @@ from theory_sim.config import Config
 from theory_sim.figures.common.figure import FIGURES, Figure
 from theory_sim.figures.gallery.source import Source
 from theory_sim.figures.gallery.studies import image_command, study_cells, study_command
+from theory_sim.runtime.outputs import write_text
 from theory_sim.runtime.settings import differences, value_at
-from theory_sim.runtime.storage import write_text
+
+PAGE = "README.md"
 
 
 def write_page(figures: Iterable[Figure], source: Source, command: str, folder: Path) -> None:
@@ -23,7 +25,7 @@ def write_page(figures: Iterable[Figure], source: Source, command: str, folder: 
         command: the command that drew them, without their names.
         folder: of the pictures and the page.
     """
-    path = folder / "README.md"
+    path = folder / PAGE
     entries = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", path.read_text() if path.exists() else "", re.M | re.S))
     for figure in figures:
         entries[figure.name] = _entry(figure, source, command)

@@ -13,11 +13,18 @@ from theory_sim.runs.folder import results_folder
 
 
 @pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("command", ["simulate", "figures"])
 def test_the_command_line_says_in_one_line_that_it_waits(
-    call: Call, config_file: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: Call, config_file: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    folder = results_folder(ts.load_config(config_file), "other")
-    holder = Holder(tmp_path / folder, finished)
+    folder = Path("pictures")
+    arguments: list[object] = ["figures", "data_model", "--smoke", "--out", folder]
+    if command == "simulate":
+        folder = results_folder(ts.load_config(config_file), "other")
+        arguments = ["simulate", config_file, "--out", "other"]
+    else:
+        pytest.importorskip("matplotlib")
+    holder = Holder(tmp_path / folder, finished if command == "simulate" else None)
     printed = cli._print_warning
 
     def show(*arguments: object) -> None:
@@ -25,9 +32,11 @@ def test_the_command_line_says_in_one_line_that_it_waits(
         holder.end()
 
     monkeypatch.setattr("theory_sim.cli._print_warning", show)
-    done = call("simulate", config_file, "--out", "other", "--device=cpu")
+    done = call(*arguments, "--device=cpu")
+    holder.kill()
     assert done.code == 0
-    assert done.err == f"warning: another process works in {folder}: waiting for it to end\n"
+    assert done.err.splitlines()[0] == f"warning: another process works in {folder}: waiting for it to end"
+    assert done.err.count("waiting for it") == 1
 
 
 @pytest.mark.parametrize("error", [errno.EROFS, errno.EACCES])

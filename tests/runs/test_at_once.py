@@ -57,7 +57,7 @@ def test_two_processes_that_begin_together(config: ts.Config, finished: Path, tm
 def test_a_killed_process_leaves_no_lock_and_no_parts(config: ts.Config, finished: Path, tmp_path: Path) -> None:
     folder = results_folder(config, tmp_path / "other")
     holder = Holder(folder)
-    (folder / ".fine.nc.1234.part").write_bytes(b"half")
+    (folder / ".fine.nc.0123abcd.part").write_bytes(b"half")
     holder.kill()
     results = ts.run(config, tmp_path / "other", "cpu")
     assert {path.name for path in results.folder.iterdir()} == {path.name for path in finished.iterdir()}
@@ -66,13 +66,13 @@ def test_a_killed_process_leaves_no_lock_and_no_parts(config: ts.Config, finishe
 
 def test_parts_of_a_living_process_are_kept(tmp_path: Path) -> None:
     with held(tmp_path) as seen:
-        (tmp_path / ".fine.nc.1234.part").write_bytes(b"half")
+        (tmp_path / ".fine.nc.0123abcd.part").write_bytes(b"half")
         with pytest.raises(ts.BusyError), locked(tmp_path, wait=False):
             pass
-        assert (tmp_path / ".fine.nc.1234.part").exists()
+        assert (tmp_path / ".fine.nc.0123abcd.part").exists()
         with locked(tmp_path):
             assert len(seen) == 1
-            assert not (tmp_path / ".fine.nc.1234.part").exists()
+            assert not (tmp_path / ".fine.nc.0123abcd.part").exists()
 
 
 def test_a_finished_run_is_loaded_without_writing(config: ts.Config, finished: Path, tmp_path: Path) -> None:
@@ -92,11 +92,11 @@ def test_where_the_file_system_has_no_locks(config: ts.Config, tmp_path: Path, m
     monkeypatch.setattr(fcntl, "flock", flock)
     folder = results_folder(config, tmp_path)
     folder.mkdir(parents=True)
-    (folder / ".fine.nc.1234.part").write_bytes(b"half")
+    (folder / ".fine.nc.0123abcd.part").write_bytes(b"half")
     with pytest.warns(ts.WaitingWarning, match="has no locks: run the same configuration in one process at a time"):
         results = ts.run(config, tmp_path, "cpu")
     assert results.folder == folder
-    assert (folder / ".fine.nc.1234.part").exists()  # its process may be alive
+    assert (folder / ".fine.nc.0123abcd.part").exists()  # its process may be alive
 
 
 # Sweeps.

@@ -42,7 +42,7 @@ def _bench_simulator(sizes: str | None, device: str, scaling: bool, rounds: int,
     from theory_sim.bench import scaling as scaling_module
     from theory_sim.bench import simulator as bench_module
     from theory_sim.runtime.devices import choose_device
-    from theory_sim.runtime.storage import write_json
+    from theory_sim.runtime.outputs import write_json
     from theory_sim.runtime.threads import torch_threads
 
     chosen, console = choose_device(device), new_console()
@@ -89,7 +89,7 @@ def _bench_pretrain(images: int, workers: int, rounds: int, json: Path | None) -
 
     need_extra()
     from theory_sim.bench.images import bench as measure
-    from theory_sim.runtime.storage import write_json
+    from theory_sim.runtime.outputs import write_json
 
     with Console(stderr=True).status("measuring") as status:
         ratios = measure(images, workers=workers, rounds=rounds, on_progress=status.update)

@@ -58,7 +58,7 @@ def hierarchy(
 ) -> int:
     """Show the levels of a label set: classes, and samples per class where there is a folder of images."""
     from theory_sim.pretraining import summary
-    from theory_sim.runtime.storage import write_json
+    from theory_sim.runtime.outputs import write_json
 
     writable(json)
     levels = summary.summarise(source, path)

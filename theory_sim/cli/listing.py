@@ -135,7 +135,7 @@ def list_(
     plugins.load([plugins.resolved(each, Path.cwd()) for each in plugin or ()])
     found = list(KINDS[kind]())
     if json is not None:
-        from theory_sim.runtime.storage import write_json
+        from theory_sim.runtime.outputs import write_json
 
         write_json(json, [asdict(each) for each in found])
     table = Table("name", "description", "defined in")

@@ -74,7 +74,11 @@ def writable(path: Path | None) -> None:
     """Check before a command starts its work that its outcome can be written.
 
     Raises:
-        InputError: the path is a folder, or its folder does not exist.
+        InputError: the path is a folder, or its folder does not exist, or theory_sim did not write the file that is there.
     """
     if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
         raise InputError(f"cannot write {path}: {'it is a folder' if path.is_dir() else 'its folder does not exist'}")
+    if path is not None and path.is_file():
+        from theory_sim.runtime.outputs import check_ours
+
+        check_ours([path])

@@ -42,7 +42,7 @@ def verify(
     checked = read_config(config, set_, plugin, replicas, seed)
     writable(json)
     # Only now: wrong input is answered without importing the numerical packages.
-    from theory_sim.runtime.storage import write_json
+    from theory_sim.runtime.outputs import write_json
     from theory_sim.theories.regime import outside
     from theory_sim.theories.summary import certificates, summary
     from theory_sim.theories.theory import check_regime, evaluate_claims
@@ -92,7 +92,7 @@ def regime(config: ConfigFile, set_: Set = None, plugin: Plugin = None, json: Js
     """Compare a configuration with the theory's assumptions."""
     checked = read_config(config, set_, plugin)
     writable(json)
-    from theory_sim.runtime.storage import write_json
+    from theory_sim.runtime.outputs import write_json
     from theory_sim.theories.summary import as_dict
     from theory_sim.theories.theory import check_regime
 
@@ -124,7 +124,7 @@ def check_data(
     writable(json)
     from theory_sim.data.checks.suite import check_data as checks_of
     from theory_sim.runtime.devices import choose_device
-    from theory_sim.runtime.storage import write_json
+    from theory_sim.runtime.outputs import write_json
 
     with Console(stderr=True).status("drawing and testing samples"):
         checks = checks_of(checked, samples, device=choose_device(device))

@@ -1,11 +1,21 @@
 """One process or many, by `accelerate`: what they share, and batch normalisation over all of them."""
 
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from theory_sim.runtime.errors import BusyError, WaitingWarning
+from theory_sim.runtime.locks import locked
+
+_POLL_SECONDS = 0.5
 
 
 @cache
@@ -22,6 +32,30 @@ def same_everywhere(value: str) -> str:
 
     (shared,) = broadcast_object_list([value])
     return str(shared)
+
+
+@contextmanager
+def locked_everywhere(folder: Path, finished: Callable[[], bool]) -> Iterator[None]:
+    """The lock of a folder, which the main process holds for all; see `theory_sim.runtime.locks.locked`.
+
+    While it waits the others are told so again and again: a collective operation that lasts too long would be an error.
+    """
+    with ExitStack() as held:
+        said = False
+        while True:
+            free = ""
+            if processes().is_main_process:
+                try:
+                    held.enter_context(locked(folder, finished, wait=False))
+                    free = "free"
+                except BusyError as error:
+                    if not said:
+                        warnings.warn(f"{error}: waiting for it to end", WaitingWarning, stacklevel=3)
+                    said = True
+                    time.sleep(_POLL_SECONDS)
+            if same_everywhere(free):
+                break
+        yield
 
 
 class GlobalBatchNorm(nn.BatchNorm2d):

@@ -10,7 +10,7 @@ import xarray as xr
 
 from theory_sim.config import Config
 from theory_sim.runs.folder import evaluation_path, user_sources
-from theory_sim.runs.results import Results
+from theory_sim.runs.results import Results, warn_changed
 from theory_sim.runs.run import testing, write_dataset
 from theory_sim.runtime.devices import choose_device
 from theory_sim.runtime.errors import InputError, expect
@@ -38,14 +38,18 @@ def evaluate_on(results: Results, config: Config, device: str = "auto", on_progr
         ``test_correct`` (model, replica, kind, test_sample, test_readout) and ``test_error``, as in
         `theory_sim.training.recording`.
 
+    Warns:
+        PluginWarning: a plugin has changed since the run was made.
+
     Raises:
-        InputError: the networks do not fit the configuration, or what lies on disk is damaged.
+        InputError: a plugin of the run is gone; the networks do not fit the configuration, or what lies on disk is damaged.
     """
     expect("evaluate_on", results, Results)
     expect("evaluate_on", config, Config)
     if (of := _shape(config)) != (have := _shape(results.config)):
         key = next(key for key in of if of[key] != have[key])
         raise InputError(f"networks trained with {key} = {have[key]} cannot be tested with {key} = {of[key]}")
+    warn_changed(results, stacklevel=2)
     if None in user_sources(config).values():  # an object whose source cannot be read: it may have changed since
         return _evaluate(results, config, device, on_progress)
     path = evaluation_path(results.folder, config)

@@ -74,6 +74,8 @@ def results_folder(
     folder = out / config.name / (name + NOT_CACHED * unreadable)
     if (folder / "config.yaml").exists():
         check_same(config, folder)
+    elif folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
+        raise InputError(f"{folder} holds files, and not the config.yaml of a run: move them, or choose another --out")
     return folder
 
 

@@ -1,6 +1,7 @@
 """One run: a configuration becomes a results folder, resumed if it was interrupted, not run again if finished."""
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,9 @@ from theory_sim.runtime.storage import digest, load_checkpoint, save_checkpoint,
 from theory_sim.runtime.threads import cores_share_blocks
 from theory_sim.training.recording import Record, Recorder, check_record
 from theory_sim.training.trainer import Training
+
+_LITTLE_ROOM = 1 << 20
+"""HDF5 asks for less at once, bytes."""
 
 
 def run(
@@ -69,8 +73,16 @@ def run(
 
 
 def write_dataset(dataset: xr.Dataset, path: Path) -> None:
-    """Write a dataset as compressed NetCDF."""
-    dataset.to_netcdf(path, engine="netcdf4", encoding={v: {"zlib": True, "complevel": 1} for v in dataset.data_vars})
+    """Write a dataset as compressed NetCDF.
+
+    Raises:
+        OSError: it cannot be written, as when no room is left.
+    """
+    try:
+        dataset.to_netcdf(path, engine="netcdf4", encoding={v: {"zlib": True, "complevel": 1} for v in dataset.data_vars})
+    except RuntimeError as error:  # HDF5 hides the reason
+        full = shutil.disk_usage(path.parent).free < _LITTLE_ROOM
+        raise OSError(f"cannot write {path}: {'No space left on device' if full else error}") from None
 
 
 def _run(config: Config, folder: Path, device: torch.device, on_progress: OnProgress, record: Mapping[str, Record]) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from theory_sim.runtime.errors import BusyError, WaitingWarning
+from theory_sim.runtime.storage import is_part
 
-LOCK = ".lock"
+LOCK = ".theory-sim.lock"
 """The file that is locked, in the folder that it stands for."""
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 _POLL_SECONDS = 0.1
@@ -49,7 +50,7 @@ def locked(folder: Path, finished: Callable[[], bool] = _never, wait: bool = Tru
     held = _acquire(lock, folder, wait)
     try:
         if held:
-            for part in folder.glob(".*.part"):  # their writers held the lock, so that they have ended
+            for part in filter(is_part, folder.glob(".*.part")):  # their writers held the lock, so that they have ended
                 part.unlink(missing_ok=True)
         yield
     finally:
@@ -77,4 +78,3 @@ def _acquire(lock: FileLock, folder: Path, wait: bool) -> bool:
         warnings.warn(message, WaitingWarning, stacklevel=4)
         return False
     return True
-

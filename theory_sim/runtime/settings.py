@@ -103,14 +103,14 @@ def value_at(settings: Section, key: str) -> Any:
     return value
 
 
-def checked(model: type[Settings], tree: dict[str, Any], where: str = "") -> Settings:
-    """Settings from nested values; `where` is put before an error.
+def checked(model: type[Settings], tree: dict[str, Any], where: str = "", context: Any = None) -> Settings:
+    """Settings from nested values; `where` is put before an error, and validators get the `context`.
 
     Raises:
         InputError: as `load_settings`.
     """
     try:
-        return model.model_validate(tree)
+        return model.model_validate(tree, context=context)
     except ValidationError as error:
         raise InputError(where + _first_line(error, model)) from None
 

@@ -32,6 +32,7 @@ import torch
 from theory_sim.config import Config
 from theory_sim.runs.folder import NOT_CACHED, configuration_hash, is_finished, results_folder, warn_not_cached
 from theory_sim.runs.run import run
+from theory_sim.runtime import outputs
 from theory_sim.runtime.devices import choose_device
 from theory_sim.runtime.errors import BusyError, DivergedError, InputError, NotCachedWarning, WaitingWarning, is_out_of_memory
 from theory_sim.runtime.locks import locked
@@ -54,6 +55,9 @@ _Task = tuple[str, Config, Path]
 _Do = Callable[[Sequence[_Task], Callable[[_Task], str | None]], Iterator[tuple[_Task, str | None]]]
 """Does tasks, and yields each with the reason if it failed."""
 MOST_CELLS = 100_000
+DESCRIPTION = "sweep.json"
+VERDICT = "verdict.json"
+"""Of a study: its answer, beside the tables of its sweep."""
 _BUSY = "another process runs it"
 """The reason of a cell that is put off."""
 _one_at_a_time = threading.Lock()
@@ -184,7 +188,8 @@ def sweep(
     folder, ids, description = _place(config, cells, out, chosen)
     if hidden := [cell for id_, cell in ids.items() if id_.endswith(NOT_CACHED)]:
         warn_not_cached(hidden[0].config, stacklevel=2)
-    write_json(folder / "sweep.json", description)
+    outputs.check_ours(folder / name for name in (DESCRIPTION, VERDICT, *(f"{table}.parquet" for table in tables.SCHEMAS)))
+    outputs.write_json(folder / DESCRIPTION, description)
 
     parts = {id_: (folder / "rows" / f"{id_}.json").resolve() for id_ in ids}
     tasks = [(id_, cell.config, parts[id_]) for id_, cell in ids.items() if not _stored(cell, id_, out, parts)]

@@ -34,7 +34,7 @@ import numpy as np
 
 from theory_sim.runs.results import Results
 from theory_sim.runtime.errors import InputError
-from theory_sim.runtime.storage import write_atomically
+from theory_sim.runtime.outputs import write_output
 from theory_sim.theories.label_granularity.claims import growth_by_leaf
 from theory_sim.theories.theory import evaluate_claims
 
@@ -136,7 +136,7 @@ def write(path: Path, table: str, keys: Mapping[str, Sequence[Any]], parts: Iter
                     waiting.clear()
             writer.write_table(pa.Table.from_pylist(waiting, schema))
 
-    write_atomically(path, fill)
+    write_output(path, fill)
 
 
 def _type(values: Sequence[Any]) -> Any:
