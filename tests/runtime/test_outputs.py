@@ -82,4 +82,4 @@ def test_the_gallery_of_this_package_can_be_drawn_again() -> None:
     folder = ROOT / "paper_figs"
     noted = outputs._read(folder)
     assert {name for name, digests in noted.items() if digest(folder / name) not in digests} == set()
-    assert {path.name for path in folder.iterdir()} - noted.keys() == {"FINDINGS.md", LEDGER}
+    assert {path.name for path in folder.iterdir()} - noted.keys() == {"FINDINGS.md", "README.md", LEDGER}

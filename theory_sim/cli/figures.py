@@ -1,7 +1,6 @@
 """The command that draws the figures."""
 
 from contextlib import nullcontext
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,7 +58,8 @@ def figures(
     waiting = {} if names else {figure.name: why for figure in wanted if (why := needed.waiting(figure, source)) is not None}
     wanted = [figure for figure in wanted if figure.name not in waiting]
     if not check:
-        check_ours([folder / page.PAGE, *chain.from_iterable(drawing.files(figure, folder) for figure in wanted)])
+        page.check_page(folder)
+        check_ours(file for figure in wanted for file in drawing.files(figure, folder))
     with nullcontext() if check else locked(folder), progress_bar() as on_progress:
         made = making.tables(wanted, source, on_progress)
         if check:
