@@ -44,9 +44,12 @@ from .runtime.contracts import ENGINES as ENGINES
 from .runtime.contracts import READOUTS as READOUTS
 from .runtime.contracts import SETUPS as SETUPS
 from .runtime.data_files import DataFile as DataFile
+from .runtime.errors import BusyError as BusyError
 from .runtime.errors import DivergedError as DivergedError
 from .runtime.errors import InputError as InputError
 from .runtime.errors import NotCachedWarning as NotCachedWarning
+from .runtime.errors import PluginWarning as PluginWarning
+from .runtime.errors import WaitingWarning as WaitingWarning
 from .runtime.progress import Progress as Progress
 from .runtime.progress import progress_bar as progress_bar
 from .runtime.provenance import package_version as package_version
@@ -95,6 +98,7 @@ __all__ = [
     "Alignment",
     "Assumption",
     "Batch",
+    "BusyError",
     "Certificate",
     "Check",
     "Claim",
@@ -126,6 +130,7 @@ __all__ = [
     "Parameters",
     "PatchLaw",
     "PatchSampler",
+    "PluginWarning",
     "Progress",
     "Readout",
     "Record",
@@ -142,6 +147,7 @@ __all__ = [
     "Training",
     "TwoLayerConvNet",
     "Uniform",
+    "WaitingWarning",
     "by_leaf",
     "check_batches",
     "check_data",

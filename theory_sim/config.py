@@ -19,6 +19,7 @@ from pydantic import Field, model_validator
 from typing_extensions import TypeAliasType
 
 from theory_sim.runtime.errors import InputError, expect
+from theory_sim.runtime.plain_yaml import read_yaml
 from theory_sim.runtime.plugins import load as load_plugins
 from theory_sim.runtime.plugins import with_plugins
 from theory_sim.runtime.settings import (
@@ -31,6 +32,7 @@ from theory_sim.runtime.settings import (
     Section,
     Seed,
     Share,
+    checked,
     checked_at,
     differences,
     load_settings,
@@ -49,6 +51,8 @@ Subclasses = TypeAliasType("Subclasses", "Annotated[int, Field(ge=0, le=10**5)] 
 
 LABEL_GRANULARITY = "label-granularity"
 """The theory whose defaults are those below."""
+_STORED = "stored"
+"""Context of a configuration that was complete and checked when a run stored it."""
 _NETWORKS = {"coarse": "level(1)", "fine": "leaf"}
 _STEP_SIZES = {"coarse": 0.02, "fine": 0.1}
 
@@ -237,9 +241,10 @@ class Config(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_defaults(cls, given: Any) -> Any:
+    # `info` is a `pydantic.ValidationInfo`, a protocol whose instances cannot be checked.
+    def _with_defaults(cls, given: Any, info: Any) -> Any:
         """The theory's defaults below what is given; a mapping of networks may be given in part."""
-        if not isinstance(given, Mapping):
+        if not isinstance(given, Mapping) or info.context == _STORED:
             return given
         if isinstance(named := given.get("plugins"), list | tuple) and all(isinstance(plugin, str) for plugin in named):
             load_plugins(named)
@@ -269,7 +274,9 @@ class Config(Section):
         return values
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "Config":
+    def _fits_together(self, info: Any) -> "Config":
+        if info.context == _STORED:
+            return self
         if isinstance(self.tree.subclasses, int) and self.tree.subclasses > self.data.dim and self._has_this_tree:
             raise ValueError(f"tree.subclasses: {self.tree.subclasses} do not fit into data.dim = {self.data.dim} dimensions")
         from theory_sim.labels.functions import label_function
@@ -380,6 +387,15 @@ class Config(Section):
         """The seed of one part: its own, or `seed`."""
         own = getattr(self.seeds, part)
         return self.seed if own is None else own
+
+
+def stored_config(path: Path) -> Config:
+    """A configuration that a run has stored: its values are complete and fit together, so that no plugin is needed.
+
+    Raises:
+        InputError: the file is absent or damaged.
+    """
+    return checked(Config, read_yaml(path), f"{path}: ", _STORED)
 
 
 def load_config(

@@ -13,10 +13,15 @@ import pandas as pd
 from theory_sim.figures.common import style
 from theory_sim.figures.common.figure import FIGURES, Figure
 from theory_sim.runtime import plugins
-from theory_sim.runtime.storage import write_atomically
+from theory_sim.runtime.outputs import write_output
 
 _FEW = 4
 """From this number of figures on, processes of their own are worth their start."""
+
+
+def files(figure: Figure, folder: Path) -> list[Path]:
+    """The files of a figure."""
+    return [folder / f"{figure.name}.{suffix}" for suffix in ("csv", "pdf", "png")]
 
 
 def draw(made: Iterable[tuple[Figure, pd.DataFrame]], folder: Path) -> None:
@@ -47,9 +52,13 @@ def _save(name: str, plugin: str | None, table: pd.DataFrame, folder: Path) -> N
 
 
 def save(figure: Figure, table: pd.DataFrame, folder: Path) -> None:
-    """Write a figure and its numbers. The same table gives the same bytes."""
+    """Write a figure and its numbers. The same table gives the same bytes.
+
+    Raises:
+        InputError: as `theory_sim.runtime.outputs.write_output`.
+    """
     path = folder / f"{figure.name}.csv"
-    write_atomically(path, lambda part: table.to_csv(part, index=False))
+    write_output(path, lambda part: table.to_csv(part, index=False))
     with style.applied():  # matplotlib reads some settings only when it saves
         picture = figure.paint(pd.read_csv(path))
         # Both files get the layout of the PNG, whose letters are the wider ones.
@@ -61,4 +70,4 @@ def save(figure: Figure, table: pd.DataFrame, folder: Path) -> None:
             def write(part: Path, suffix: str = suffix, metadata: dict[str, Any] = metadata) -> None:
                 picture.savefig(part, format=suffix, metadata=metadata)
 
-            write_atomically(folder / f"{figure.name}.{suffix}", write)
+            write_output(folder / f"{figure.name}.{suffix}", write)

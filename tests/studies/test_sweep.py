@@ -292,7 +292,7 @@ def test_which_errors_fail_a_cell(
 ) -> None:
     """The errors of one configuration fail its cell; programming errors and those of the whole machine end the sweep."""
 
-    def fails(*_: object) -> None:
+    def fails(*_: object, wait: bool) -> None:
         raise error
 
     monkeypatch.setattr(sweeps, "run", fails)

@@ -11,15 +11,7 @@ from theory_sim.cli import simulator, figures, sweeps, images, bench, listing
 from theory_sim.cli.program import app
 from theory_sim.cli.standard_streams import standard_streams
 from theory_sim.runtime.plugins import blamed
-from theory_sim.runtime.errors import (
-    DataWarning,
-    DivergedError,
-    InputError,
-    NotCachedWarning,
-    PluginWarning,
-    is_out_of_memory,
-    one_line,
-)
+from theory_sim.runtime.errors import DivergedError, InputError, OneLineWarning, is_out_of_memory, one_line
 
 
 def main() -> None:
@@ -62,7 +54,7 @@ _show = warnings.showwarning
 
 def _print_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
     """The package's own warnings are one line; others are Python's."""
-    if issubclass(category, DataWarning | NotCachedWarning | PluginWarning):
+    if issubclass(category, OneLineWarning):
         print(f"warning: {one_line(str(message))}", file=sys.stderr)
     else:
         _show(message, category, *where, **more)

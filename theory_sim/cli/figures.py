@@ -1,6 +1,7 @@
 """The command that draws the figures."""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,6 +43,8 @@ def figures(
         from theory_sim.figures.gallery.source import SMOKE, Source
     except ModuleNotFoundError as error:
         raise InputError(f"figures need the package {error.name}: pip install 'theory-sim[figures]'") from None
+    from theory_sim.runtime.locks import locked
+    from theory_sim.runtime.outputs import check_ours
     from theory_sim.runtime.progress import progress_bar
 
     base = SMOKE if checked is None else checked
@@ -55,20 +58,23 @@ def figures(
         return 0
     waiting = {} if names else {figure.name: why for figure in wanted if (why := needed.waiting(figure, source)) is not None}
     wanted = [figure for figure in wanted if figure.name not in waiting]
-    with progress_bar() as on_progress:
+    if not check:
+        page.check_page(folder)
+        check_ours(file for figure in wanted for file in drawing.files(figure, folder))
+    with nullcontext() if check else locked(folder), progress_bar() as on_progress:
         made = making.tables(wanted, source, on_progress)
         if check:
             found = {figure.name: compare.differing(figure, table, folder) for figure, table in made}
         else:
             drawing.draw(made, folder)
+            named = os.fsencode(config).decode("utf-8", "backslashreplace") if config else ""
+            options = [*(["--smoke"] if smoke else []), *([f"--config {named}"] if named else [])]
+            options += [f"--plugin {name}" for name in plugin or []]
+            page.write_page(wanted, source, " ".join(["theory-sim figures", *options]), folder)
     if check:
         lines = [f"{name}: {difference or 'the same'}" for name, difference in found.items()]
     else:
         lines = [f"{folder / figure.name}: pdf, png, csv" for figure in wanted]
-        named = os.fsencode(config).decode("utf-8", "backslashreplace") if config else ""
-        options = [*(["--smoke"] if smoke else []), *([f"--config {named}"] if named else [])]
-        options += [f"--plugin {name}" for name in plugin or []]
-        page.write_page(wanted, source, " ".join(["theory-sim figures", *options]), folder)
     print("\n".join([*lines, *(f"{name}: waits, {reason}" for name, reason in waiting.items())]))
     return 1 if check and any(found.values()) else 0
 

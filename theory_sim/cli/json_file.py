@@ -19,15 +19,16 @@ _LONGEST_NAME = 230
 class JsonFile:
     """Where a command writes its outcome as JSON; made, and so checked, before the command starts its work.
 
-    A regular file is replaced in one step; so is the target of a symbolic link, which stays. Anything else, such as a pipe or a
-    device, is written through. ``-`` is standard output, and so are its other names and the file that it leads to: all that
-    the command prints besides then goes to standard error.
+    A regular file that the package wrote is replaced in one step (`theory_sim.runtime.outputs`), one that it did not write is
+    refused; so is the target of a symbolic link, which stays. Anything else, such as a pipe or a device, is written through.
+    ``-`` is standard output, and so are its other names and the file that it leads to: all that the command prints besides
+    then goes to standard error.
 
     Args:
         name: a path, or ``-``.
 
     Raises:
-        InputError: nothing can be written there.
+        InputError: nothing can be written there, or a file of the user's would be overwritten.
     """
 
     def __init__(self, name: str) -> None:
@@ -38,6 +39,10 @@ class JsonFile:
             self._stream = sys.stderr
         elif (reason := _why_not(Path(name))) is not None:
             raise InputError(f"cannot write {name}: {reason}")
+        elif os.path.isfile(name) and _is_replaced(name, Path(name).resolve()):
+            from theory_sim.runtime.outputs import check_ours
+
+            check_ours([Path(name).resolve()])
 
     def write(self, value: Any) -> None:
         """Write the outcome; NaN and infinity become null, which every JSON reader takes.
@@ -45,7 +50,8 @@ class JsonFile:
         Raises:
             InputError: it cannot be written any more.
         """
-        from theory_sim.runtime.storage import without_nan, write_atomically
+        from theory_sim.runtime.outputs import write_output
+        from theory_sim.runtime.storage import without_nan
 
         in_ascii = self._stream is not None and not (self._stream.encoding or "utf-8").lower().startswith("utf")
         text = json.dumps(without_nan(value), indent=2, ensure_ascii=in_ascii, allow_nan=False) + "\n"
@@ -63,7 +69,7 @@ class JsonFile:
                 self._stream.write(content.decode())
                 self._stream.flush()
             elif _is_replaced(self._name, target):
-                write_atomically(target, fill)
+                write_output(target, fill)
             else:
                 with open(self._name, "wb") as file:
                     file.write(content)

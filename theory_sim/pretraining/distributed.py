@@ -1,17 +1,24 @@
 """One process or many, by `accelerate`: what they share, and batch normalisation over all of them."""
 
 import os
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.errors import BusyError, InputError, WaitingWarning
+from theory_sim.runtime.locks import locked
 
 _LAUNCHED = {"LOCAL_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
 """Variables by which launchers such as torchrun tell a process of the others."""
+_POLL_SECONDS = 0.5
 
 
 @cache
@@ -40,6 +47,30 @@ def same_everywhere(value: str) -> str:
 
     (shared,) = broadcast_object_list([value])
     return str(shared)
+
+
+@contextmanager
+def locked_everywhere(folder: Path, finished: Callable[[], bool]) -> Iterator[None]:
+    """The lock of a folder, which the main process holds for all; see `theory_sim.runtime.locks.locked`.
+
+    While it waits the others are told so again and again: a collective operation that lasts too long would be an error.
+    """
+    with ExitStack() as held:
+        said = False
+        while True:
+            free = ""
+            if processes().is_main_process:
+                try:
+                    held.enter_context(locked(folder, finished, wait=False))
+                    free = "free"
+                except BusyError as error:
+                    if not said:
+                        warnings.warn(f"{error}: waiting for it to end", WaitingWarning, stacklevel=3)
+                    said = True
+                    time.sleep(_POLL_SECONDS)
+            if same_everywhere(free):
+                break
+        yield
 
 
 class GlobalBatchNorm(nn.BatchNorm2d):

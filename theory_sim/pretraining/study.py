@@ -10,7 +10,7 @@ import json
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -31,13 +31,18 @@ from theory_sim.pretraining.evaluation import Answers
 from theory_sim.pretraining.labelling import Labelling, labelling, load_labelling, save_labelling
 from theory_sim.pretraining.loading.images import View
 from theory_sim.pretraining.origin import Sources, pipeline_version, sources_of
-from theory_sim.runtime.errors import DivergedError, InputError, is_out_of_memory
+from theory_sim.runtime.errors import BusyError, DivergedError, InputError, is_out_of_memory
+from theory_sim.runtime.locks import locked
+from theory_sim.runtime.outputs import check_ours, write_text
 from theory_sim.runtime.plain_yaml import yaml_text
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.provenance import environment
 from theory_sim.runtime.settings import repeated
-from theory_sim.runtime.storage import load_checkpoint, save_checkpoint, write_json, write_text
+from theory_sim.runtime.storage import as_json, load_checkpoint, save_checkpoint
 from theory_sim.runtime.threads import torch_threads
+
+FILES = ("config.yaml", "environment.json", "failures.json", "labels.csv", "results.csv")
+"""Files of a study's folder."""
 
 
 @dataclass(frozen=True)
@@ -113,17 +118,18 @@ def run_study(study: ImageStudy, out: str | Path = "results", on_progress: OnPro
     alone = same_everywhere(uuid.uuid4().hex) if sources.unreadable else ""
     main = processes().is_main_process
     if main:
-        place.mkdir(parents=True, exist_ok=True)
-        loaded = _load(study, place, on_progress)
+        with locked(place / "data"):
+            loaded = _load(study, place, on_progress)
     processes().wait_for_everyone()  # the other processes then find indexes and streamed images
     data, target = loaded if main else _load(study, place, lambda progress: None)
     _check_views(study, data, target)
+    key = _study_key(study, sources, data, target, alone)
+    check_ours(place / key / name for name in FILES)
     # The small network's operations are too small to be shared among cores.
     small = study.model.name == "convnet" and processes().device.type == "cpu"
     with torch_threads(1 if small else None), _cache(place, alone) as cache:
         labellings = _labellings(study, sources, data, cache, on_progress)
         outcome = _cells(study, sources, data, target, labellings, cache, on_progress)
-    key = _study_key(study, sources, data, target, alone)
     outcome = replace(outcome, folder=place / key, unreadable=sources.unreadable)
     if main:
         _write_folder(outcome)
@@ -157,10 +163,17 @@ def _cache(place: Path, alone: str) -> Iterator[Path]:
         yield place
         return
     temporary = place / f".uncached-{alone}"
+    main = processes().is_main_process
+    if main:
+        for other in place.glob(".uncached-*"):
+            if (other / "labels").exists():  # without them a run may just begin
+                with suppress(BusyError), locked(other, wait=False):  # of a process that was killed
+                    shutil.rmtree(other)
     try:
-        yield temporary
+        with locked(temporary) if main else nullcontext():
+            yield temporary
+            processes().wait_for_everyone()
     finally:
-        processes().wait_for_everyone()
         shutil.rmtree(temporary, ignore_errors=True)
 
 
@@ -197,7 +210,9 @@ def _labellings(
         embedding = _Embedding(study, data, place / "labels", on_progress)
         for text, path in paths.items():
             if not path.exists():
-                save_labelling(path, labelling(text, data, study.labels, embedding, study.target is None))
+                with locked(path.parent):  # also for the embedding
+                    if not path.exists():  # made by the process that this one waited for
+                        save_labelling(path, labelling(text, data, study.labels, embedding, study.target is None))
     processes().wait_for_everyone()
     found = {text: (keys[text], load_labelling(path)) for text, path in paths.items()}
     for text, (_, labels) in found.items():
@@ -319,8 +334,12 @@ def _write_folder(outcome: Outcome) -> None:
     from theory_sim.pretraining.tables import labels_table
 
     folder, study = outcome.folder, outcome.study
-    write_text(folder / "config.yaml", yaml_text(study.model_dump(mode="json")))
-    write_json(folder / "environment.json", environment(processes().device) | {"pipeline": pipeline_version()})
-    write_json(folder / "failures.json", outcome.failures)
-    write_text(folder / "labels.csv", labels_table(outcome).to_csv(index=False))
-    write_text(folder / "results.csv", outcome.results.to_csv(index=False))
+    texts = {
+        "config.yaml": yaml_text(study.model_dump(mode="json")),
+        "environment.json": as_json(environment(processes().device) | {"pipeline": pipeline_version()}),
+        "failures.json": as_json(outcome.failures),
+        "labels.csv": labels_table(outcome).to_csv(index=False),
+        "results.csv": outcome.results.to_csv(index=False),
+    }
+    for name in FILES:
+        write_text(folder / name, texts[name])

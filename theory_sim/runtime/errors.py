@@ -11,12 +11,24 @@ class InputError(ValueError):
     """The input is wrong: a key, a value, a file, a device. The command line prints it and exits with 2."""
 
 
-class NotCachedWarning(UserWarning):
+class BusyError(InputError):
+    """Another process works on the same results, and this one was asked not to wait."""
+
+
+class OneLineWarning(UserWarning):
+    """A warning of this package: the command line prints its message as one line."""
+
+
+class NotCachedWarning(OneLineWarning):
     """A run uses an object whose source cannot be read, so that its results cannot be told from those of a changed object."""
 
 
-class PluginWarning(UserWarning):
-    """An installed plugin was not loaded; what it would have registered is absent."""
+class PluginWarning(OneLineWarning):
+    """A plugin is absent or has changed: an installed one was not loaded, or that of a stored run is not as it was."""
+
+
+class WaitingWarning(OneLineWarning):
+    """Another process works on the same results, and this one waits for it; or nothing can keep them apart."""
 
 
 class DataWarning(UserWarning):

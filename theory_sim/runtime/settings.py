@@ -118,14 +118,14 @@ def value_at(settings: Section, key: str) -> Any:
     return value
 
 
-def checked(model: type[Settings], tree: dict[str, Any], where: str = "") -> Settings:
-    """Settings from nested values; `where` is put before an error.
+def checked(model: type[Settings], tree: dict[str, Any], where: str = "", context: Any = None) -> Settings:
+    """Settings from nested values; `where` is put before an error, and validators get the `context`.
 
     Raises:
         InputError: as `load_settings`.
     """
     with _one_line_errors(model, where):
-        return model.model_validate(tree)
+        return model.model_validate(tree, context=context)
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

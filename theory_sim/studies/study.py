@@ -26,11 +26,11 @@ from pydantic import Field, ValidationError, model_validator
 from theory_sim.config import Config
 from theory_sim.data.setup import law_of
 from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.outputs import write_json
 from theory_sim.runtime.plain_yaml import read_yaml
 from theory_sim.runtime.plugins import with_plugins
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.settings import Positive, Section, checked, repeated
-from theory_sim.runtime.storage import write_json
 from theory_sim.stats import Estimate, holm, paired_gain, undefined
 from theory_sim.studies.sensitivity import Sensitivity, sensitivities
 from theory_sim.theories.theory import claims_of
@@ -263,7 +263,7 @@ def run_study(
     Raises:
         InputError: as `theory_sim.studies.sweep.sweep` and `Study.pairs`.
     """
-    from theory_sim.studies.sweep import sweep
+    from theory_sim.studies.sweep import VERDICT, sweep
 
     config = study.configuration(smoke)
     study.pairs(dict(enumerate(study.cells(smoke))))  # a wrong comparison is an error before the cells are run
@@ -271,7 +271,7 @@ def run_study(
     answer = decide_study(study, done, smoke)
     about = {"study": study.name, "question": study.question, "smoke": smoke}
     verdicts = [{"name": verdict.name} | asdict(verdict) for verdict in answer.verdicts]
-    write_json(done.folder / "verdict.json", about | asdict(answer) | {"verdicts": verdicts})
+    write_json(done.folder / VERDICT, about | asdict(answer) | {"verdicts": verdicts})
     return done, answer
 
 

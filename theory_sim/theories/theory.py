@@ -16,7 +16,7 @@ import xarray as xr
 
 from theory_sim.config import Config, load_config
 from theory_sim.data.setup import Setup
-from theory_sim.runs.results import Results
+from theory_sim.runs.results import Results, warn_changed
 from theory_sim.runtime import plugins
 from theory_sim.runtime.contracts import SETUPS
 from theory_sim.runtime.display import Shown
@@ -124,8 +124,16 @@ def claims_of(config: Config) -> list[Claim]:
 
 
 def evaluate_claims(results: Results) -> list[ClaimResult]:
-    """All claims of the results' theory, decided, in the order of the theorems."""
+    """All claims of the results' theory, decided, in the order of the theorems.
+
+    Warns:
+        PluginWarning: a plugin has changed since the run was made.
+
+    Raises:
+        InputError: a plugin of the run is gone.
+    """
     expect("evaluate_claims", results, Results)
+    warn_changed(results, stacklevel=2)
     return Shown(claim.evaluate(results) for claim in claims_of(results.config))
 
 
