@@ -118,8 +118,9 @@ class Study(Section):
     def _asks_one_thing(self) -> "Study":
         if bool(self.comparisons) == self.one_at_a_time:
             raise ValueError("a study has comparisons, or one_at_a_time: true")
-        if twice := repeated([comparison.name for comparison in self.comparisons]):
-            raise ValueError(f"two comparisons have the name '{twice[0]}'")
+        # Where each value of a key has a verdict of its own, its name has the key too.
+        if twice := repeated([(comparison.name, comparison.for_each) for comparison in self.comparisons]):
+            raise ValueError(f"two comparisons have the name '{twice[0][0]}'")
         return self
 
     def configuration(self, smoke: bool = False) -> Config:
