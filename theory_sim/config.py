@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, model_validator
 from typing_extensions import TypeAliasType
 
+from theory_sim.runtime import plugins as user_plugins
 from theory_sim.runtime.errors import InputError, expect
 from theory_sim.runtime.plain_yaml import read_yaml
-from theory_sim.runtime.plugins import load as load_plugins
-from theory_sim.runtime.plugins import with_plugins
 from theory_sim.runtime.settings import (
     Count,
     CountOrZero,
@@ -247,7 +246,7 @@ class Config(Section):
         if not isinstance(given, Mapping) or info.context == _STORED:
             return given
         if isinstance(named := given.get("plugins"), list | tuple) and all(isinstance(plugin, str) for plugin in named):
-            load_plugins(named)
+            user_plugins.load(named)
         defaults: dict[str, Any] = {"labels": dict(_NETWORKS), "training": {"step_size": dict(_STEP_SIZES)}}
         name = given.get("theory", LABEL_GRANULARITY)
         if name != LABEL_GRANULARITY and isinstance(name, str):
@@ -415,4 +414,4 @@ def load_config(
     expect("plugins", plugins, list, tuple)
     if path is not None:
         expect("path of a configuration", path, str, Path)
-    return load_settings(Config, path, overrides, with_plugins(path, plugins), **values)
+    return load_settings(Config, path, overrides, user_plugins.with_plugins(path, plugins), **values)

@@ -68,8 +68,10 @@ class _Loader(yaml.SafeLoader):
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, Hashable):
                 raise ConstructorError(None, None, "unhashable key", key_node.start_mark)
+            if not isinstance(key, str):
+                raise ConstructorError(None, None, f"key {shortened(repr(key))} is not a text", key_node.start_mark)
             if key in built:
-                raise ConstructorError(None, None, f"key '{shortened(str(key))}' stands twice", key_node.start_mark)
+                raise ConstructorError(None, None, f"key '{shortened(key)}' stands twice", key_node.start_mark)
             built[key] = self.construct_object(value_node, deep=deep)
         return built
 
