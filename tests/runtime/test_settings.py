@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.plain_yaml import parse_yaml, read_yaml
 from theory_sim.runtime.settings import (
     Count,
     CountOrZero,
@@ -20,8 +21,6 @@ from theory_sim.runtime.settings import (
     checked,
     differences,
     load_settings,
-    parse_yaml,
-    read_yaml,
     value_at,
 )
 

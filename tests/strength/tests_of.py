@@ -66,7 +66,7 @@ FIRST = {
     "theory_sim/training/engines/lucky/engine.py": _LUCKY,
     "theory_sim/runtime/philox.py": ["tests/runtime/test_streams.py", "tests/runtime/test_philox.py"],
 }
-FIRST = {module: [*tests, "tests/test_values.py"] for module, tests in FIRST.items()}
+FIRST = {module: [*tests, "tests/test_dataclasses.py"] for module, tests in FIRST.items()}
 """For each module, the tests of every mutant."""
 
 _BY_PACKAGE = {
