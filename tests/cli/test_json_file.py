@@ -59,7 +59,7 @@ def test_the_same_file_as_standard_output(tmp_path: Path) -> None:
 
 
 def test_the_target_of_a_link_is_written_and_keeps_its_rights(call: Call, tmp_path: Path) -> None:
-    (tmp_path / "target").write_text("old", encoding="utf-8")
+    assert call("list", "readouts", "--json", "target").code == 0
     (tmp_path / "target").chmod(0o600)
     (tmp_path / "link").symlink_to("target")
     (tmp_path / "dangling").symlink_to("new")

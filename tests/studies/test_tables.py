@@ -26,6 +26,7 @@ def test_a_row_for_each_claim(results):
         assert row == {
             "status": "stored",
             "classes": LEAVES,  # of the last network
+            "folder": f"{results.config.name}/{results.folder.name}",
             "quantity": claim.id,
             "value": e.value,
             "low": e.low,
