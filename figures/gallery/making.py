@@ -23,7 +23,7 @@ OnProgress = Callable[[Progress], None]
 def tables(
     figures: Iterable[Figure], source: Source, on_progress: OnProgress = lambda progress: None
 ) -> Iterator[tuple[Figure, pd.DataFrame]]:
-    """Pairs of each figure and its table; all missing runs are made before the first.
+    """Pairs of each figure and its table, computed one after the other; all missing runs are made before this returns.
 
     Args:
         figures: the figures.
@@ -41,6 +41,10 @@ def tables(
     needed = work(figures, source)
     made = make(needed.left(), source, on_progress)
     loaded = {folder: made[folder] if folder in made else load_results(folder, run) for folder, run in needed.runs.items()}
+    return _tables(figures, source, loaded)
+
+
+def _tables(figures: Iterable[Figure], source: Source, loaded: dict[Path, Results]) -> Iterator[tuple[Figure, pd.DataFrame]]:
     kind = choose_device(source.device)
     for figure in figures:
         needs = figure.needs(source.config)

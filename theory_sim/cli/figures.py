@@ -61,8 +61,9 @@ def figures(
     if not check:
         page.check_page(folder)
         check_ours(file for figure in wanted for file in drawing.files(figure, folder))
-    with nullcontext() if check else locked(folder), progress_bar() as on_progress:
+    with progress_bar() as on_progress:
         made = making.tables(wanted, source, on_progress)
+    with nullcontext() if check else locked(folder):
         if check:
             found = {figure.name: compare.differing(figure, table, folder) for figure, table in made}
         else:

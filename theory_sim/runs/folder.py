@@ -29,7 +29,7 @@ import torch
 from theory_sim.config import Config
 from theory_sim.labels.functions import LABEL_FUNCTIONS, kind_of
 from theory_sim.runtime.contracts import ENGINES, READOUTS, SETUPS
-from theory_sim.runtime.errors import BusyError, InputError, NotCachedWarning, expect
+from theory_sim.runtime.errors import BusyError, InputError, NotCachedWarning, expect, expect_utf8
 from theory_sim.runtime.locks import locked
 from theory_sim.runtime.plain_yaml import read_yaml
 from theory_sim.runtime.provenance import code_version
@@ -63,6 +63,7 @@ def results_folder(
     expect("results_folder", config, Config)
     expect("out", out, str, Path)
     out = Path(out)
+    expect_utf8("out", out.absolute())  # netCDF4 writes no other paths
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file, not a folder for results")
     if any((out / name).exists() for name in ("manifest.json", "checkpoint.safetensors", "config.yaml")):

@@ -31,7 +31,7 @@ class WaitingWarning(OneLineWarning):
     """Another process works on the same results, and this one waits for it; or nothing can keep them apart."""
 
 
-class DataWarning(UserWarning):
+class DataWarning(OneLineWarning):
     """The data can be used but are probably not what is meant, such as a class without a test image."""
 
 

@@ -15,7 +15,7 @@ from theory_sim.pretraining.loading.images import Images
 from theory_sim.runtime.errors import DataWarning
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.registry import Registry
-from theory_sim.runtime.settings import Section, Seed, Share
+from theory_sim.runtime.settings import Distinct, Section, Seed, Share
 
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
 OnProgress = Callable[[Progress], None]
@@ -38,10 +38,10 @@ class Data(Section):
     """A regular expression on the path: files with the same first group go to the same split, such as one writer's."""
     damaged_share: Share = 0.001
     """A larger share of files that are passed over (unreadable, of no class, or training and test images) stops the study."""
-    value_range: tuple[float, float] | None = None
+    value_range: Annotated[tuple[float, float], Field(strict=False)] | None = None
     """Values that become black and white, of images of more than 8 bits: [0, 4095] for 12 bits, [0, 1] for floats. Without it
     16 bits are 0 to 65535, and images of 32 bits are refused; see `theory_sim.pretraining.loading.colours`."""
-    columns: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: ["label"])
+    columns: Annotated[list[str], Field(min_length=1), Distinct] = Field(default_factory=lambda: ["label"])
     """Label columns of a Hugging Face data set, coarsest first."""
     image_column: str = "image"
     """Image column of a Hugging Face data set."""

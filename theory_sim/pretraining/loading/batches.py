@@ -1,10 +1,10 @@
 """Batches whose order depends on the seed and the step alone: a resumed run, or one of more processes, reads the same."""
 
-import pickle
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import numpy as np
@@ -185,7 +185,7 @@ class _Requests(torch.utils.data.Dataset[Any]):
 def as_sent(error: Exception) -> Exception:
     """An error as another process can receive it: itself, or where it cannot be pickled its kind and message."""
     try:
-        if str(pickle.loads(pickle.dumps(error))) == str(error):  # noqa: S301 - our own object
+        if str(ForkingPickler.loads(ForkingPickler.dumps(error))) == str(error):
             return error
     except Exception:  # noqa: S110 - objects decide themselves how they fail
         pass
