@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 
 import pytest
 from image_folders import make_folder
@@ -121,10 +122,11 @@ def test_variables_that_a_launcher_left(leftover, monkeypatch):
 
 
 class _OwnError(Exception):
-    """An error that cannot be made from its message alone, and so not be sent to another process."""
+    """An error that cannot be sent to another process: nobody can pickle what it holds."""
 
     def __init__(self, path: str, line: int) -> None:
         super().__init__(f"{path}, line {line}")
+        self.held = threading.Lock()
 
 
 def _out_of_memory() -> Exception:

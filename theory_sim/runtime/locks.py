@@ -44,6 +44,7 @@ def locked(folder: Path, finished: Callable[[], bool] = _never, wait: bool = Tru
     Warns:
         WaitingWarning: another process holds the lock, and this one waits; or the file system has no locks.
     """
+    made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     # Writable by all, as far as the folder is: else nobody but its owner could take up an interrupted run.
     lock = FileLock(folder / LOCK, mode=0o666)
@@ -59,6 +60,10 @@ def locked(folder: Path, finished: Callable[[], bool] = _never, wait: bool = Tru
                 with suppress(OSError):  # on systems that keep open files an empty file is left
                     (folder / LOCK).unlink(missing_ok=True)
             lock.release()
+            if made and [path.name for path in folder.iterdir()] == [LOCK]:  # the work failed before it wrote anything
+                with suppress(OSError):
+                    (folder / LOCK).unlink(missing_ok=True)
+                    folder.rmdir()
 
 
 def _acquire(lock: FileLock, folder: Path, wait: bool) -> bool:
