@@ -5,7 +5,7 @@ first that fails.
 """
 
 _LAW = [
-    "tests/data/test_batches.py",
+    "tests/data/test_drawn_batches.py",
     "tests/data/test_law.py",
     "tests/data/test_properties.py",
     "tests/data/test_planted_bugs.py",
