@@ -40,6 +40,7 @@ FIRST = {
     "theory_sim/studies/sensitivity.py": ["tests/studies/test_studies.py", "-k", "not size"],
     "theory_sim/data/dictionary.py": ["tests/data/test_dictionary.py"],
     "theory_sim/data/law.py": _LAW,
+    "theory_sim/data/parts.py": _LAW,
     "theory_sim/data/latents.py": _LAW,
     "theory_sim/data/sampler.py": _LAW,
     "theory_sim/data/setup.py": _LAW,

@@ -16,7 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from theory_sim.data.law import Extra, Group, Node, Nothing, OtherClass, PatchLaw, Uniform
+from theory_sim.data.law import PatchLaw
+from theory_sim.data.parts import Extra, Group, Node, Nothing, OtherClass, Uniform
 from theory_sim.runtime.compiled import compiled
 from theory_sim.runtime.threads import map_blocks
 

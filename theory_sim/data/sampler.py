@@ -18,7 +18,8 @@ from torch.nn.functional import pad
 
 from theory_sim.data.dictionary import Dictionary
 from theory_sim.data.latents import DOMINANT_NOISE, NOISE, Latents
-from theory_sim.data.law import Gaussian, Law, Noise, PatchLaw, SampledLaw, Shares, shares_of
+from theory_sim.data.law import Law, PatchLaw, SampledLaw, Shares, shares_of
+from theory_sim.data.parts import Gaussian, Noise
 from theory_sim.labels.tree import LabelTree
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.memory import ReusableBuffer

@@ -30,18 +30,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from theory_sim.config import Config
-from theory_sim.data.law import (
-    Extra,
-    Holds,
-    Node,
-    Nothing,
-    OtherClass,
-    PatchLaw,
-    Strength,
-    Uniform,
-    described,
-    gaussian_norm,
-)
+from theory_sim.data.law import PatchLaw, described
+from theory_sim.data.parts import Extra, Holds, Node, Nothing, OtherClass, Strength, Uniform, gaussian_norm
 from theory_sim.data.setup import law_of
 from theory_sim.labels.functions import label_function
 from theory_sim.runtime.errors import InputError

@@ -14,7 +14,8 @@ from torch import Tensor
 from theory_sim.data.checks.base import Check, exactly, some_of, tested, two_sided
 from theory_sim.data.dictionary import Dictionary
 from theory_sim.data.latents import DOMINANT_NOISE, NOISE
-from theory_sim.data.law import Gaussian, Noise, PatchLaw
+from theory_sim.data.law import PatchLaw
+from theory_sim.data.parts import Gaussian, Noise
 from theory_sim.data.sampler import Batch
 
 

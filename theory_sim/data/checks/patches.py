@@ -10,7 +10,8 @@ from torch import Tensor
 
 from theory_sim.data.checks.base import Check, exactly, some_of, tested
 from theory_sim.data.latents import DOMINANT_NOISE, NOISE
-from theory_sim.data.law import Extra, Group, Holds, Law, Node, Nothing, OtherClass, PatchLaw
+from theory_sim.data.law import Law, PatchLaw
+from theory_sim.data.parts import Extra, Group, Holds, Node, Nothing, OtherClass
 from theory_sim.data.sampler import Batch
 
 

@@ -17,7 +17,8 @@ Paper's symbol → key: d ``data.dim``, P ``data.patches``, s ``data.feature_pat
 import math
 
 from theory_sim.config import Config
-from theory_sim.data.law import Gaussian, Group, Node, Nothing, OtherClass, PatchLaw, Uniform
+from theory_sim.data.law import PatchLaw
+from theory_sim.data.parts import Gaussian, Group, Node, Nothing, OtherClass, Uniform
 from theory_sim.data.setup import Setup
 from theory_sim.runtime.contracts import SETUPS
 from theory_sim.runtime.errors import InputError
