@@ -270,3 +270,9 @@ def test_the_correct_generator_breaks_nothing(drawn):
 def test_bug_is_caught(drawn, bug):
     plant, expected = BUGS[bug]
     assert expected in broken(plant(drawn))
+
+
+def test_both_steps_count(drawn):
+    """The laws are tested on the first step, and the noise of both is compared."""
+    first_wrong = replace(drawn, easy=(drawn.rebuilt(drawn.easy[0], noise=1.02 * drawn.noise(drawn.easy[0])), drawn.easy[1]))
+    assert "easy: variance of noise of plain patches" in broken(first_wrong)
