@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import os
 from typing import Any
 
 import pytest
@@ -128,6 +129,17 @@ def test_a_checkpoint_holds_tensors_that_need_gradients(tmp_path):
     tensors, values = load_checkpoint(tmp_path / "a.safetensors")
     assert tensors["w"].tolist() == [1, 1]
     assert values == {}
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o002, 0o077])
+def test_a_checkpoint_is_readable_by_those_who_can_read_other_results(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        storage.save_checkpoint(tmp_path / "weights.safetensors", {"w": torch.ones(2)})
+        storage.write_text(tmp_path / "text", "text")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "weights.safetensors").stat().st_mode == (tmp_path / "text").stat().st_mode
 
 
 def test_equal_checkpoints_are_equal_files(tmp_path, checkpoint):

@@ -101,8 +101,15 @@ def save_checkpoint(path: Path, tensors: dict[str, Tensor], **values: Any) -> No
     tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     text = json.dumps(values)
     metadata = {"values": text, "digest": _digest(tensors, text)}
+
+    def fill(part: Path) -> None:
+        part.touch()
+        mode = part.stat().st_mode
+        save_file(tensors, part, metadata)
+        part.chmod(mode)  # safetensors makes files that only their owner can read, whatever the umask says
+
     try:
-        write_atomically(path, lambda part: save_file(tensors, part, metadata))
+        write_atomically(path, fill)
     except SafetensorError as error:  # what safetensors makes of a full disk
         raise OSError(f"cannot write {path}: {str(error).splitlines()[0]}") from None
 
