@@ -312,7 +312,9 @@ def _run(task: _Task, out: Path, device: str, threads: int, wait: bool) -> str |
         for category in (NotCachedWarning, WaitingWarning):  # `sweep` has warned
             warnings.simplefilter("ignore", category)
         try:
-            write_json(part, tables.rows(run(config, out, device, wait=wait)))
+            rows = tables.rows(run(config, out, device, wait=wait))
+            with locked(part.parent):  # which also clears away what killed processes left there
+                write_json(part, rows)
         except BusyError:
             return _BUSY
         except Exception as error:

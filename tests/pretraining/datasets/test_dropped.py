@@ -57,7 +57,7 @@ def test_hidden_images_count(folder, tmp_path, hidden):
     save_image(folder / hidden, 3)
     (folder / "birds/owls/.DS_Store").write_bytes(b"\0")
     (folder / "birds/owls/._000_0.jpg").write_bytes(b"\0\5\x16\7")  # what macOS puts beside each file in an archive
-    with pytest.raises(InputError, match=rf"1 images belong to no class, .*{hidden}: its name, or .* begins with a dot"):
+    with pytest.raises(InputError, match=rf"1 image belongs to no class, .*{hidden}: its name, or .* begins with a dot"):
         load_tree(folder, tmp_path / "keep")
     data = load_tree(folder, tmp_path / "keep", damaged_share=0.1)
     assert (list(data.damaged.values()), len(data.images)) == ([1], 40)

@@ -95,7 +95,9 @@ def list_files(layout: FolderLayout, root: Path) -> Listing:
     if not leaves:
         raise InputError(f"{root} holds no folders of images")
     if empty := sorted(path for path, files in leaves.items() if not files):
-        raise InputError(f"{root}: class {'/'.join(empty[0])} is empty; {len(empty)} such folders")
+        raise InputError(
+            f"{root}: class {'/'.join(empty[0])} is empty" + (f" (one of {len(empty)} empty classes)" if len(empty) > 1 else "")
+        )
     return Listing(root, dict(sorted(leaves.items())), dict(sorted(stray.items())))
 
 

@@ -92,7 +92,9 @@ def index_folder(
         first = next(iter(damaged), None) or stray[0]
         why = found[first][1] or listing.stray[first]
         kinds = f"{len(damaged)} of {len(in_classes)} files are damaged or no images" if damaged else ""
-        kinds += " and " * bool(damaged and stray) + (f"{len(stray)} images belong to no class" if stray else "")
+        kinds += " and " * bool(damaged and stray) + (
+            f"{len(stray)} image{'s belong' if len(stray) > 1 else ' belongs'} to no class" if stray else ""
+        )
         raise InputError(
             f"{root}: {kinds}, more than the share of data.damaged_share = {damaged_share:g};"
             f" the first is {printable(first)}: {printable(why)}; they are listed in {fault_list}"
