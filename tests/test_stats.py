@@ -270,3 +270,17 @@ def test_an_impossible_proportion_says_its_numbers():
         stats.proportion(0, 0)
     with pytest.raises(InputError):
         stats.proportion(math.nan, 5)
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 100, 3), (2, 0), ()])
+def test_a_sample_counts_once(shape):
+    """An axis of readouts would multiply the samples, and so make intervals too short."""
+    with pytest.raises(InputError, match=r"error_rate: expected \(replica, sample\), got the shape .*; of several readouts"):
+        stats.error_rate(np.ones(shape))
+    with pytest.raises(InputError, match=r"paired_gain: expected \(replica, sample\)"):
+        stats.paired_gain(np.ones(shape), np.ones(shape))
+
+
+def test_gains_are_of_the_same_samples():
+    with pytest.raises(InputError, match=r"the same samples, got \(2, 100\) and \(2, 90\)"):
+        stats.paired_gain(np.ones((2, 100)), np.ones((2, 90)))
