@@ -64,9 +64,9 @@ CASES = [
     Case("readout", {"transfer.readouts": ["mean_log_probability"]}),
     Case("claim", {"seed": 0}),
     Case("own_sampler", {"theory": OWN}),
-    Case("signal", {"theory": "signal"}),
+    Case("signed", {"theory": "signed"}),
 ]
-ALONE = ("own_sampler", "signal")
+ALONE = ("own_sampler", "signed")
 """Theories with networks of their own: each is swept by itself."""
 THEORIES = [case for case in CASES if case.is_theory]
 each = pytest.mark.parametrize("case", CASES, ids=lambda case: case.plugin)
@@ -99,7 +99,7 @@ def swept(tiny: Path, out: Path, **how: Any) -> list[Sweep]:
 
 def tiny_of(case: Case, tiny: Path, files: list[str]) -> ts.Config:
     """The small configuration of a theory; one without subclasses has none there either."""
-    given = [f"tree.subclasses={0 if case.plugin == 'signal' else 2}"]
+    given = [f"tree.subclasses={0 if case.plugin == 'signed' else 2}"]
     return ts.load_config(tiny, given, plugins=files, theory=case.values["theory"])
 
 
@@ -155,7 +155,7 @@ def test_the_same_numbers_here_and_in_worker_processes(
     # A theory's file is the configuration; the other files are named beside one.
     chosen = [str(case.file)] if case.is_theory else [str(tiny), "--plugin", str(case.file)]
     values = (flat(yaml.safe_load(TINY)) if case.is_theory else {}) | {k: v for k, v in case.values.items() if k != "theory"}
-    values |= {"tree.subclasses": 0} if case.plugin == "signal" else {}
+    values |= {"tree.subclasses": 0} if case.plugin == "signed" else {}
     options = [f"--set={key}={value}" for key, value in values.items()]
     monkeypatch.setattr(sys, "argv", ["theory-sim", "verify", *chosen, *options, "--device=cpu", f"--out={tmp_path}"])
     with pytest.raises(SystemExit) as stop:
@@ -195,7 +195,7 @@ def test_check_data_and_conformance(case: Case, tiny: Path, local: list[Sweep]) 
         "background": "hard: signs of feature 'background'",
         "two_dominant": "hard: patches of dominant noise",
         "own_sampler": "faint: coarse label is the leaf's ancestor",
-        "signal": "noisy: patches of feature 'signal'",
+        "signed": "noisy: patches of feature 'signal'",
     }
     assert wanted[case.plugin] in {check.name for check in checks}
     folder = ts.results_folder(config, local[0].folder.parents[1])
@@ -217,8 +217,8 @@ def theirs(case: Case) -> st.SearchStrategy[ts.Config]:
         if case.values["theory"] == OWN:
             own = ts.load_config(plugins=[str(case.file)], theory=OWN)
             return own.replace({"replicas": config.replicas, "seed": config.seed, "data.dim": config.data.dim + 6})
-        if case.plugin == "signal":
-            own = ts.load_config(plugins=[str(case.file)], theory="signal")
+        if case.plugin == "signed":
+            own = ts.load_config(plugins=[str(case.file)], theory="signed")
             shapes = {"data.dim": config.data.dim, "data.patches": config.data.patches, "data.noise": config.data.noise}
             return own.replace({"replicas": config.replicas, "seed": config.seed, **shapes})
         more = {"data.patches": config.data.patches + 2, "data.dim": config.data.dim + 1, "plugins": [str(case.file)]}
@@ -299,5 +299,5 @@ LOOK = {
     "background": _background,
     "two_dominant": _two_dominant,
     "own_sampler": _own_sampler,
-    "signal": _signal,
+    "signed": _signal,
 }

@@ -23,7 +23,7 @@ def clear_error(results: ts.Results) -> ts.Estimate:
 
 theory = ts.register_theory(
     ts.Theory(
-        name="signal",
+        name="signed",
         law=law,
         defaults={
             "tree": {"subclasses": 0},
