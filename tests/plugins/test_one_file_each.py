@@ -116,7 +116,7 @@ def dask(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[
 
     folder = tmp_path_factory.mktemp("dask")
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, local_directory=str(folder)
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", local_directory=str(folder)
     ) as cluster:
         yield swept(tiny, folder, scheduler=cluster.scheduler_address)
 
