@@ -85,6 +85,19 @@ def test_a_finished_run_is_loaded_without_writing(config: ts.Config, finished: P
     assert files(finished) == before
 
 
+def test_a_folder_that_nothing_was_written_into_goes_and_a_process_that_waits_makes_it_anew(tmp_path: Path) -> None:
+    """The lock's file is deleted while it is held: deleted later, it could be that of the process that waited."""
+    folder = tmp_path / "new" / "folder"
+    with held(folder) as seen, locked(folder):
+        assert (folder / LOCK).exists()
+        with pytest.raises(ts.BusyError), locked(folder, wait=False):
+            pass
+    assert seen == [f"WaitingWarning: another process works in {folder}: waiting for it to end"]
+    with locked(tmp_path / "alone"):
+        pass
+    assert not (tmp_path / "alone").exists()
+
+
 def test_where_the_file_system_has_no_locks(config: ts.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def flock(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")

@@ -19,6 +19,7 @@ LOCK = ".theory-sim.lock"
 """The file that is locked, in the folder that it stands for."""
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 _POLL_SECONDS = 0.1
+_FOR_EVER = -1
 
 
 def _never() -> bool:
@@ -32,9 +33,9 @@ def locked(folder: Path, finished: Callable[[], bool] = _never, wait: bool = Tru
     Another process may have done the work while this one waited: look for its results again inside.
 
     Args:
-        folder: the folder, made if it is absent.
-        finished: whether nothing will be written into the folder any more. The lock's file is deleted then, which is safe:
-            a process that still waits for the deleted file finds the finished work.
+        folder: the folder, made if it is absent, and removed again if nothing was written into it.
+        finished: whether nothing will be written into the folder any more. The lock's file is deleted then, while it is still
+            held: a process that waits looks for the path again, and then finds the finished work.
         wait: whether to wait for another process that holds the lock.
 
     Raises:
@@ -45,7 +46,6 @@ def locked(folder: Path, finished: Callable[[], bool] = _never, wait: bool = Tru
         WaitingWarning: another process holds the lock, and this one waits; or the file system has no locks.
     """
     made = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
     # Writable by all, as far as the folder is: else nobody but its owner could take up an interrupted run.
     lock = FileLock(folder / LOCK, mode=0o666)
     held = _acquire(lock, folder, wait)
@@ -56,26 +56,26 @@ def locked(folder: Path, finished: Callable[[], bool] = _never, wait: bool = Tru
         yield
     finally:
         if held:
-            if finished():
+            unused = made and folder.is_dir() and all(path.name == LOCK for path in folder.iterdir())
+            if finished() or unused:
                 with suppress(OSError):  # on systems that keep open files an empty file is left
                     (folder / LOCK).unlink(missing_ok=True)
             lock.release()
-            if made and [path.name for path in folder.iterdir()] == [LOCK]:  # the work failed before it wrote anything
-                with suppress(OSError):
-                    (folder / LOCK).unlink(missing_ok=True)
+            if unused:
+                with suppress(OSError):  # another process holds the lock now
                     folder.rmdir()
 
 
 def _acquire(lock: FileLock, folder: Path, wait: bool) -> bool:
-    """Acquire a lock; returns whether the file system has locks."""
+    """Acquire a lock in a folder, made if it is absent; returns whether the file system has locks."""
     try:
         try:
-            lock.acquire(timeout=0)
+            _enter(lock, folder, 0)
         except Timeout:
             if not wait:
                 raise BusyError(f"another process works in {folder}") from None
             warnings.warn(f"another process works in {folder}: waiting for it to end", WaitingWarning, stacklevel=4)
-            lock.acquire(poll_interval=_POLL_SECONDS)
+            _enter(lock, folder, _FOR_EVER)
     except (OSError, NotImplementedError) as error:  # the second one in older versions of filelock
         if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
             raise
@@ -83,3 +83,12 @@ def _acquire(lock: FileLock, folder: Path, wait: bool) -> bool:
         warnings.warn(message, WaitingWarning, stacklevel=4)
         return False
     return True
+
+
+def _enter(lock: FileLock, folder: Path, seconds: float) -> None:
+    """Acquire a lock in a folder, which its last holder may have removed since."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            lock.acquire(seconds, poll_interval=_POLL_SECONDS)
+            return
