@@ -134,3 +134,11 @@ def test_wrong_input_is_refused_in_one_line(arguments: tuple[Any, ...], options:
     with pytest.raises(ts.InputError, match=f"^{message}") as refused:
         ts.fit(*arguments, **{**QUICK, **options})
     assert "\n" not in str(refused.value)
+
+
+def test_samples_that_carry_a_gradient(tmp_path):
+    """As they come out of a network."""
+    x = torch.randn(20, 3, 5, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(20) % 2
+    plain, carrying = (ts.fit(each, labels, neurons=2, steps=2) for each in (x, x.clone().requires_grad_()))
+    assert plain.equals(carrying)

@@ -15,6 +15,7 @@ from theory_sim.data.dictionary import Dictionary, canonical_dictionary, rotated
 from theory_sim.data.law import Law, PatchLaw, SampledLaw
 from theory_sim.runtime.contracts import SETUPS
 from theory_sim.runtime.errors import InputError, expect
+from theory_sim.runtime.plugins import blaming
 from theory_sim.runtime.returned import expect_function, place
 from theory_sim.runtime.settings import Section
 from theory_sim.runtime.streams import streams
@@ -48,7 +49,8 @@ class Setup:
 
     def law_at(self, config: Config) -> Law:
         """The law of samples of a configuration."""
-        law = self.law(config) if callable(self.law) else self.law
+        with blaming():
+            law = self.law(config) if callable(self.law) else self.law
         if not isinstance(law, PatchLaw | SampledLaw):
             where = f" ({place(self.law)})" if callable(self.law) else ""
             raise InputError(f"theory {self.name}: its law{where} should be a PatchLaw or a SampledLaw, got {type(law).__name__}")

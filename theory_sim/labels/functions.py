@@ -36,6 +36,7 @@ from torch.nn.functional import one_hot
 
 from theory_sim.labels.tree import LabelTree
 from theory_sim.runtime.errors import InputError, expect, shortened
+from theory_sim.runtime.plugins import blaming
 from theory_sim.runtime.registry import Registry
 from theory_sim.runtime.returned import expect_function, expect_tensor, expect_type, expect_whole, place
 
@@ -146,7 +147,8 @@ class LabelMaker:
             for value in given if isinstance(given, tuple) else (given,):
                 if wanted in (int, str) and not isinstance(value, wanted):
                     raise InputError(f"label function '{text}': expected {self.usage}, with {name} {_KINDS[wanted]}")
-        function = self.make(tree, context, *arguments)
+        with blaming():
+            function = self.make(tree, context, *arguments)
         what = f"label function '{text}' ({place(self.make)})"
         _check(what, function, tree)
         if not self._names(function.name, tree, context, bound):

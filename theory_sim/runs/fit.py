@@ -18,7 +18,7 @@ from theory_sim.labels.tree import ROOT, LabelTree
 from theory_sim.runtime.devices import choose_device
 from theory_sim.runtime.errors import InputError, expect
 from theory_sim.runtime.progress import OnProgress, Progress, ignore
-from theory_sim.runtime.settings import checked
+from theory_sim.runtime.settings import checked, repeated
 from theory_sim.runtime.streams import Streams
 from theory_sim.runtime.threads import cores_share_blocks
 from theory_sim.training.recording import Record, Recorder
@@ -207,13 +207,13 @@ def _check_names(names: Any, directions: int) -> None:
         expect("names: a name", name, str)
     if len(names) != directions:
         raise InputError(f"names: {len(names)} names for {directions} directions")
-    if len(set(names)) < len(names):
-        raise InputError(f"names: '{next(name for name in names if names.count(name) > 1)}' is there twice")
+    if twice := repeated(names):
+        raise InputError(f"names: '{twice[0]}' is there twice")
 
 
 def _tensor(name: str, values: Any, what: str) -> Tensor:
     try:
-        return torch.as_tensor(values)
+        return torch.as_tensor(values).detach()
     except (TypeError, ValueError, RuntimeError):  # PyTorch raises each of them, by what is wrong
         raise InputError(f"{name}: expected an array {what}, got {type(values).__name__}") from None
 

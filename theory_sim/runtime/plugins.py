@@ -193,6 +193,23 @@ def blamed(error: BaseException) -> str | None:
     return f"{lines[-1].filename}, line {lines[-1].lineno}: {type(error).__name__}: {' '.join(str(error).split())}"
 
 
+@contextmanager
+def blaming() -> Iterator[None]:
+    """Name the line of a plugin that an error was raised in, where Pydantic would keep nothing but its text.
+
+    Raises:
+        InputError: a plugin raised a `ValueError` or failed an assertion.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (ValueError, AssertionError) as error:
+        if (place := blamed(error)) is None:
+            raise
+        raise InputError(place) from error
+
+
 def _reason(error: Exception, path: Path | None) -> str:
     """What went wrong, and in which line of the plugin."""
     if isinstance(error, SyntaxError):

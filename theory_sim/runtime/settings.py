@@ -1,7 +1,7 @@
 """Settings as YAML files say them: checked sections, overrides by ``section.key=value``, and errors of one line."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -44,6 +44,9 @@ Settings = TypeVar("Settings", bound="Section")
 
 def repeated(values: Sequence[Any]) -> list[Any]:
     """The values that are equal to an earlier one."""
+    with suppress(TypeError):  # lists have no hash
+        if len(set(values)) == len(values):
+            return []
     return [value for place, value in enumerate(values) if value in values[:place]]
 
 
@@ -169,9 +172,9 @@ def same_keys(section: str, given: Mapping[str, Any], known: Iterable[str], what
 
 def _override(tree: dict[str, Any], text: str) -> None:
     key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise InputError(f"--set {shortened(text)}: expected section.key=value")
     where = f"--set {shortened(text)}"
+    if not equals or not key.strip():
+        raise InputError(f"{where}: expected section.key=value")
     _place(tree, key.strip(), parse_value(value, where), where)
 
 

@@ -6,12 +6,14 @@ is raised.
 """
 
 import os
+import re
 import signal
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from theory_sim.runtime.errors import InputError
@@ -25,6 +27,8 @@ Work = Callable[[Item], str | None]
 
 MAX_DEATHS = 3
 """An item whose worker died this often is given up: the item may be the cause, for example because it uses up the memory."""
+_PYTHON_FIRST = {"PYTHONSAFEPATH": "1"}
+"""Processes do not look for modules in the working directory: a plugin there may be named as one of Python's."""
 _ANSWER_SECONDS = 10
 """Time limit for the answer of a Dask scheduler."""
 
@@ -38,7 +42,8 @@ def locally(items: Sequence[Item], work: Work[Item], jobs: int) -> Iterator[tupl
     from loky import FIRST_COMPLETED, BrokenProcessPool, ProcessPoolExecutor, wait
 
     def start() -> "ProcessPoolExecutor":
-        return ProcessPoolExecutor(1, initializer=_end_with_parent)
+        with _python_first():  # for loky's own process, which the first executor starts; `env` is for the worker
+            return ProcessPoolExecutor(1, initializer=_end_with_parent, env=_PYTHON_FIRST)
 
     waiting, deaths = deque(enumerate(items)), Counter[int]()
     idle = [start() for _ in range(min(jobs, len(items)))]
@@ -80,6 +85,8 @@ def on_dask(items: Sequence[Item], work: Work[Item], scheduler: str) -> Iterator
         from distributed.scheduler import KilledWorker
     except ImportError:
         raise InputError("the Dask backend needs dask.distributed: pip install 'theory-sim[dask]'") from None
+    if not re.fullmatch(r"\w+://.+", scheduler):
+        raise InputError(f"no Dask scheduler answers at {scheduler}: an address looks like tcp://host:8786")
     try:
         client = Client(scheduler, timeout=_ANSWER_SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:  # no connection, no address, or an address without a port
@@ -102,6 +109,20 @@ def on_dask(items: Sequence[Item], work: Work[Item], scheduler: str) -> Iterator
 def cores() -> int:
     """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _python_first() -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in _PYTHON_FIRST}
+    os.environ.update(_PYTHON_FIRST)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _end_with_parent() -> None:
