@@ -1,4 +1,4 @@
-"""Another process that holds the lock of a folder, until it is told to end or is killed.
+"""A process that holds the lock of a folder until it reads a line from standard input, or is killed.
 
 Run as a program, ``python tests/holder.py FOLDER [COPY]``, it holds the lock, and copies the files of COPY before it ends.
 """

@@ -20,7 +20,7 @@ _FEW = 4
 
 
 def files(figure: Figure, folder: Path) -> list[Path]:
-    """The files of a figure."""
+    """The files of a figure: numbers, then pictures."""
     return [folder / f"{figure.name}.{suffix}" for suffix in ("csv", "pdf", "png")]
 
 
@@ -57,17 +57,17 @@ def save(figure: Figure, table: pd.DataFrame, folder: Path) -> None:
     Raises:
         InputError: as `theory_sim.runtime.outputs.write_output`.
     """
-    path = folder / f"{figure.name}.csv"
-    write_output(path, lambda part: table.to_csv(part, index=False))
+    numbers, *pictures = files(figure, folder)
+    write_output(numbers, lambda part: table.to_csv(part, index=False))
     with style.applied():  # matplotlib reads some settings only when it saves
-        picture = figure.paint(pd.read_csv(path))
+        picture = figure.paint(pd.read_csv(numbers))
         # Both files get the layout of the PNG, whose letters are the wider ones.
         picture.draw_without_rendering()
         picture.set_layout_engine("none")
         about: dict[str, Any] = {"CreationDate": None, "Title": figure.name, "Subject": figure.caption}
-        for suffix, metadata in {"pdf": about, "png": {}}.items():
+        for path, metadata in zip(pictures, (about, {}), strict=True):
 
-            def write(part: Path, suffix: str = suffix, metadata: dict[str, Any] = metadata) -> None:
-                picture.savefig(part, format=suffix, metadata=metadata)
+            def write(part: Path, path: Path = path, metadata: dict[str, Any] = metadata) -> None:
+                picture.savefig(part, format=path.suffix[1:], metadata=metadata)
 
-            write_output(folder / f"{figure.name}.{suffix}", write)
+            write_output(path, write)

@@ -1,5 +1,6 @@
 """Objects that a session registers, in a notebook or a script: worker processes do not know them, and a sweep says so at once."""
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,9 @@ def readout() -> Any:
 
 
 def claim() -> Any:
-    estimate = lambda results: ts.mean(results.fine.final_loss.values.mean(1))  # noqa: E731
+    def estimate(results: ts.Results) -> ts.Estimate:
+        return ts.mean(results.fine.final_loss.values.mean(1))
+
     return ts.register_claim(ts.Claim("of-session", "It is small.", "T", estimate, "≤", 9.0, theory="label-granularity"))
 
 
@@ -73,7 +76,7 @@ def test_a_module_that_is_named_under_plugins_is_known(tmp_path: Path, monkeypat
         "    return ts.by_leaf('of-module', tree, tree.coarse_of_leaf)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    import of_a_module  # noqa: F401
+    importlib.import_module("of_a_module")
 
     config = TINY.replace({"labels.fine": "of-module"})
     try:

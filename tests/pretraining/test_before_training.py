@@ -1,4 +1,4 @@
-"""What a study refuses, it refuses before it trains a network; and a failed cell says why, whoever read its images."""
+"""A study checks its settings before it trains; a failed cell gives the same reason with worker processes and without."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Records that another program has open are not called damaged, and nobody is told to delete them."""
+"""The error about a record that another program has open says so; it does not call the record damaged."""
 
 import shutil
 import subprocess

@@ -4,6 +4,7 @@ A job runs in a fork of a program that has imported everything, so that a proces
 """
 
 import hashlib
+import importlib
 import multiprocessing
 import os
 import signal
@@ -28,17 +29,6 @@ from theory_sim.studies.sweep import sweep
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-TINY = """
-name: tiny
-replicas: 2
-tree: {subclasses: 3}
-data: {dim: 32, patches: 12, feature_patches: 3}
-network: {neurons: 8}
-training: {batch: 16, steps: 40, checkpoint_every: 3, step_size: {coarse: 0.05, fine: 0.2}}
-transfer: {readouts: [sum_logits]}
-test: {samples: 50, curve_samples: 20}
-record: {points: 6}
-"""
 STUDY = """
 question: Do more neurons help?
 minutes: 1
@@ -77,6 +67,7 @@ class Job:
 def write_inputs(inputs: Path) -> None:
     """The configurations, and a folder of images."""
     from image_folders import make_folder
+    from tiny import TINY
 
     inputs.mkdir(parents=True, exist_ok=True)
     (inputs / "tiny.yaml").write_text(TINY)
@@ -125,12 +116,10 @@ JOBS = (
 
 def import_all() -> None:
     """Import what the jobs do, before the forks; nothing is computed, since threads do not survive a fork."""
-    import accelerate  # noqa: F401
-    import pandas  # noqa: F401
-
-    from theory_sim.figures.gallery import compare, drawing, making, page  # noqa: F401
-    from theory_sim.pretraining import report, study, tables  # noqa: F401
-
+    gallery = [f"theory_sim.figures.gallery.{name}" for name in ("compare", "drawing", "making", "page")]
+    images = [f"theory_sim.pretraining.{name}" for name in ("report", "study", "tables")]
+    for module in ("accelerate", "pandas", *gallery, *images):
+        importlib.import_module(module)
     torch.set_num_threads(1)
     xr.backends.list_engines()
 

@@ -114,3 +114,12 @@ def test_a_linear_probe_needs_two_samples():
 def test_a_readout_is_given_once():
     with pytest.raises(InputError, match=r"transfer\.readouts: 'sum_logits' is given twice"):
         load_config(None, ["transfer.readouts=[sum_logits, argmax_parent, sum_logits]"])
+
+
+@pytest.mark.parametrize("change", ["data.noise=0.4", "target.noise=0.1", "data.training_samples=50", "data.label_noise=0.3"])
+def test_the_truth_about_samples_is_that_of_the_samples_with_patches(change):
+    """The check before training looks at the labels that the probe is fitted on after it."""
+    training = Training(load_config(overrides=["replicas=2", "tree.subclasses=3", "data.dim=16", change]))
+    whole, truth = (training.draw_target(training.streams("probe"), 40, latents) for latents in (False, True))
+    for name in ("leaf", "labelled_leaf", "coarse", "kind"):
+        assert torch.equal(getattr(truth, name), getattr(whole, name))

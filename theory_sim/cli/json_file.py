@@ -1,6 +1,5 @@
 """The file that a command writes its outcome to: ``--json FILE``."""
 
-import json
 import os
 import shutil
 import stat
@@ -51,12 +50,11 @@ class JsonFile:
             InputError: it cannot be written any more.
         """
         from theory_sim.runtime.outputs import write_output
-        from theory_sim.runtime.storage import without_nan
+        from theory_sim.runtime.storage import as_json
 
         in_ascii = self._stream is not None and not (self._stream.encoding or "utf-8").lower().startswith("utf")
-        text = json.dumps(without_nan(value), indent=2, ensure_ascii=in_ascii, allow_nan=False) + "\n"
         # Bytes of file names that are no UTF-8 are lone surrogates, which become JSON's own escapes.
-        content = text.encode("utf-8", "backslashreplace")
+        content = as_json(value, in_ascii).encode("utf-8", "backslashreplace")
         target = Path(self._name).resolve()
 
         def fill(part: Path) -> None:

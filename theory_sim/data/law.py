@@ -24,6 +24,7 @@ from theory_sim.data.parts import Coordinates, Extra, Gaussian, Group, Node, Noi
 from theory_sim.labels.tree import LabelTree
 from theory_sim.runtime.errors import InputError, expect
 from theory_sim.runtime.returned import expect_function, expect_number
+from theory_sim.runtime.settings import repeated
 
 if TYPE_CHECKING:
     from theory_sim.data.dictionary import Dictionary
@@ -208,9 +209,8 @@ def _check_kinds(law: str, of: _Features, kinds: Sequence[str]) -> None:
     for what, own, names in (("kinds", kinds, kinds), ("features", of.features, of.feature_names)):
         for name in own:
             expect(f"{law}: {what}: a name", name, str)
-        if len(set(names)) < len(names):
-            twice = next(name for name in own if names.count(name) > 1)
-            raise InputError(f"{law}: {what}: '{twice}' is there twice")
+        if twice := repeated(names):
+            raise InputError(f"{law}: {what}: '{twice[0]}' is there twice")
     if unknown := [kind for kind in of.training if kind not in kinds]:
         raise InputError(f"training samples of kind '{unknown[0]}': the law has {', '.join(kinds)}")
     for kind, share in of.training.items():

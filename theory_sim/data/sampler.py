@@ -203,11 +203,10 @@ class OwnSampler:
         patches = batch.x.shape[2]
         if not patches:
             raise InputError(f"{what}: x: expected one patch or more, got {shown(batch.x)}")
-        for name, most in (("leaf", law.tree.n_leaves), ("labelled_leaf", law.tree.n_leaves), ("coarse", law.tree.n_coarse)):
+        leaves, classes = law.tree.n_leaves, law.tree.n_coarse
+        for name, most in {"leaf": leaves, "labelled_leaf": leaves, "coarse": classes, "kind": len(law.kinds)}.items():
             expect_tensor(f"{what}: {name}", getattr(batch, name), wanted, torch.long, like.device)
             expect_whole(f"{what}: {name}", getattr(batch, name), 0, most)
-        expect_tensor(f"{what}: kind", batch.kind, wanted, torch.long, like.device)
-        expect_whole(f"{what}: kind", batch.kind, 0, len(law.kinds))
         expect_tensor(f"{what}: content", batch.content, (*wanted, patches), torch.long, like.device)
         expect_tensor(f"{what}: strength", batch.strength, (*wanted, patches), None, like.device)
         expect_tensor(f"{what}: tag", batch.tag, wanted, None, like.device)

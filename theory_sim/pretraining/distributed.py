@@ -53,7 +53,8 @@ def same_everywhere(value: str) -> str:
 def locked_everywhere(folder: Path, finished: Callable[[], bool]) -> Iterator[None]:
     """The lock of a folder, which the main process holds for all; see `theory_sim.runtime.locks.locked`.
 
-    While it waits the others are told so again and again: a collective operation that lasts too long would be an error.
+    While the main process waits, it sends the others a message in every half second: a collective operation that lasts too
+    long is an error.
     """
     with ExitStack() as held:
         said = False

@@ -33,7 +33,7 @@ from theory_sim.runtime.errors import BusyError, InputError, NotCachedWarning, e
 from theory_sim.runtime.locks import locked
 from theory_sim.runtime.plain_yaml import read_yaml
 from theory_sim.runtime.provenance import code_version
-from theory_sim.runtime.registry import CORE
+from theory_sim.runtime.registry import CORE, Registry
 from theory_sim.runtime.sources import source_digest
 
 NOT_HASHED = ("claims", "plugins")
@@ -101,11 +101,15 @@ def warn_not_cached(config: Config, record: Mapping[str, Callable[..., Any]] | N
         warnings.warn(message, NotCachedWarning, stacklevel=stacklevel + 1)
 
 
+def used_objects(config: Config) -> list[tuple[Registry[Any], str]]:
+    """The registered objects that a configuration's run uses besides its theory: the registry and name of each."""
+    used: list[tuple[Registry[Any], str]] = [(LABEL_FUNCTIONS, kind_of(text)) for text in config.labels.values()]
+    return [*used, *((READOUTS, name) for name in config.transfer.readouts), (ENGINES, config.training.engine)]
+
+
 def user_sources(config: Config, record: Mapping[str, Callable[..., Any]] | None = None) -> dict[str, str | None]:
     """Digests of the objects of a user that a run uses, by contract and name; None: the source cannot be read."""
-    named = {f"label function {kind_of(text)}": LABEL_FUNCTIONS.digest(kind_of(text)) for text in config.labels.values()}
-    named |= {f"readout {name}": READOUTS.digest(name) for name in config.transfer.readouts}
-    named |= {f"engine {config.training.engine}": ENGINES.digest(config.training.engine)}
+    named = {f"{registry.kind} {name}": registry.digest(name) for registry, name in used_objects(config)}
     setup = SETUPS.entry(config.theory)
     named |= {f"theory {config.theory}": CORE if setup.is_core else source_digest((setup.value.law, setup.value.parameters))}
     named |= {f"record {name}": source_digest(function) for name, function in (record or {}).items()}

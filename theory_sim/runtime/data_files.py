@@ -21,7 +21,6 @@ from theory_sim.runtime.errors import InputError, expect
 
 named: dict[str, str] = {}
 """Digests of all files when they were named, by path: a plugin that read one is executed again when it has changed."""
-_BLOCK = 1 << 20
 _BETWEEN = ("theory_sim", "dataclasses", "jaxtyping", "beartype")
 """Packages whose frames lie between the user's file and the object: Python's, and those that check types in tests."""
 
@@ -60,14 +59,11 @@ class DataFile(os.PathLike[str]):
         Raises:
             InputError: it cannot be read.
         """
-        state = hashlib.sha256()
         try:
             with open(self, "rb") as file:
-                while block := file.read(_BLOCK):
-                    state.update(block)
+                return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise InputError(f"data file {self.name}: {error.strerror}") from None
-        return state.hexdigest()
 
 
 def _top(space: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ class OneLineWarning(UserWarning):
 
 
 class NotCachedWarning(OneLineWarning):
-    """A run uses an object whose source cannot be read, so that its results cannot be told from those of a changed object."""
+    """A run uses an object whose source cannot be read, so that nobody can say whether the object has changed."""
 
 
 class PluginWarning(OneLineWarning):

@@ -48,9 +48,9 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, as_json(value))
 
 
-def as_json(value: Any) -> str:
+def as_json(value: Any, in_ascii: bool = False) -> str:
     """The text of a JSON file; NaN and infinity become null."""
-    return json.dumps(without_nan(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(without_nan(value), indent=2, ensure_ascii=in_ascii, allow_nan=False) + "\n"
 
 
 def without_nan(value: Any) -> Any:

@@ -30,11 +30,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from theory_sim.config import Config
-from theory_sim.labels.functions import LABEL_FUNCTIONS, kind_of
-from theory_sim.runs.folder import NOT_CACHED, configuration_hash, is_finished, results_folder, warn_not_cached
+from theory_sim.runs.folder import NOT_CACHED, configuration_hash, is_finished, results_folder, used_objects, warn_not_cached
 from theory_sim.runs.run import run
 from theory_sim.runtime import outputs
-from theory_sim.runtime.contracts import ENGINES, READOUTS, SETUPS
+from theory_sim.runtime.contracts import SETUPS
 from theory_sim.runtime.devices import choose_device
 from theory_sim.runtime.errors import (
     BusyError,
@@ -49,7 +48,6 @@ from theory_sim.runtime.locks import locked
 from theory_sim.runtime.plain_yaml import parse_values
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.provenance import files_digest
-from theory_sim.runtime.registry import Registry
 from theory_sim.runtime.settings import repeated, value_at
 from theory_sim.runtime.storage import write_json
 from theory_sim.runtime.threads import torch_threads
@@ -272,11 +270,8 @@ def _check_known_to_workers(config: Config) -> None:
     Raises:
         InputError: the session, or a module that is no plugin of the configuration, has registered an object that a cell uses.
     """
-    used: list[tuple[Registry[Any], str]] = [(LABEL_FUNCTIONS, kind_of(text)) for text in config.labels.values()]
-    used += [(READOUTS, name) for name in config.transfer.readouts]
-    used += [(ENGINES, config.training.engine), (SETUPS, config.theory)]
-    used += [(CLAIMS, name) for name in CLAIMS if CLAIMS[name].theory == config.theory]
-    for registry, name in used:
+    claims = [(CLAIMS, name) for name in CLAIMS if CLAIMS[name].theory == config.theory]
+    for registry, name in [*used_objects(config), (SETUPS, config.theory), *claims]:
         entry = registry.entry(name)
         imported = any(f"{entry.module}.".startswith(f"{plugin}.") for plugin in config.plugins)
         if not entry.is_core and entry.plugin is None and not imported:

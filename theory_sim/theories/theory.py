@@ -23,6 +23,7 @@ from theory_sim.runtime.display import Shown
 from theory_sim.runtime.errors import InputError, expect
 from theory_sim.runtime.registry import Registry
 from theory_sim.runtime.returned import expect_function, expect_number, expect_type, place
+from theory_sim.runtime.settings import repeated
 from theory_sim.theories.claims import CLAIMS, Claim, ClaimResult
 from theory_sim.theories.prediction import predict as large_batch_prediction
 from theory_sim.theories.regime import Assumption
@@ -57,8 +58,7 @@ class Theory(Setup):
         expect(f"{what}: claims", self.claims, list, tuple)
         for claim in self.claims:
             expect(f"{what}: claims", claim, Claim)
-        ids = [claim.id for claim in self.claims]
-        if twice := [id_ for id_ in ids if ids.count(id_) > 1]:
+        if twice := repeated([claim.id for claim in self.claims]):
             raise InputError(f"{what}: claims: '{twice[0]}' is there twice")
         expect_function(f"{what}: regime", self.regime, "config")
         expect_function(f"{what}: predict", self.predict, "config", "start")

@@ -135,10 +135,9 @@ def fitted(name: str, training: Training, model: Model) -> Answer:
         given = answer(batch, heads)
         shape = (*heads.shape[:2], training.target.n_classes)
         expect_tensor(what, given, shape, device=heads.device, meaning="the probability of each coarse class")
-        total = given.sum(-1)
-        if not bool(((given >= 0).all(-1) & ((total - 1).abs() < _SLACK)).all()):  # NaN is neither
-            wrong = given[~((given >= 0).all(-1) & ((total - 1).abs() < _SLACK))][0].tolist()
-            raise InputError(f"{what}: expected probabilities that sum to 1, got {wrong} for a sample")
+        fits = (given >= 0).all(-1) & ((given.sum(-1) - 1).abs() < _SLACK)  # NaN is neither
+        if not bool(fits.all()):
+            raise InputError(f"{what}: expected probabilities that sum to 1, got {given[~fits][0].tolist()} for a sample")
         return given
 
     return checked
@@ -192,14 +191,14 @@ QUICK_READOUTS = ("sum_logits", "sum_probabilities", "argmax_parent")
 """The package's readouts that need no fitting."""
 
 
-def _probe_samples(training: Training) -> Batch:
+def _probe_samples(training: Training, latents: bool = False) -> Batch:
     """The samples that every network's probe is fitted on."""
-    return training.draw_target(training.streams("probe"), training.config.transfer.samples)
+    return training.draw_target(training.streams("probe"), training.config.transfer.samples, latents)
 
 
 def _check_probe(training: Training) -> None:
     """Each replica's samples must have two classes."""
-    labels = training.target.assign(_probe_samples(training))
+    labels = training.target.assign(_probe_samples(training, latents=True))
     alone = (labels == labels[:, :1]).all(1).nonzero()
     if len(alone):
         raise InputError(

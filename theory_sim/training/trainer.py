@@ -47,9 +47,8 @@ class Model:
             InputError: the label function gives other than one whole number from 0 to its number of classes for each sample.
         """
         labels, like = self.labels.assign(batch), batch.leaf
-        if not (isinstance(labels, Tensor) and labels.dtype == torch.long and labels.shape == like.shape):
-            expect_tensor(self._of_labels, labels, tuple(like.shape), torch.long)
-        if labels.device != like.device:
+        fits = isinstance(labels, Tensor) and labels.dtype == torch.long and labels.shape == like.shape
+        if not fits or labels.device != like.device:  # only then: this is done at every step
             expect_tensor(self._of_labels, labels, tuple(like.shape), torch.long, like.device)
         low, high = int(labels.min()), int(labels.max())
         if low < 0 or high >= self.labels.n_classes:
@@ -170,11 +169,15 @@ class Training:
         size = self.config.data.training_samples
         return self._training_set.take(streams.integers(size, samples).to(self.device))
 
-    def draw_target(self, streams: Streams, samples: int) -> Batch:
-        """Samples to fit a readout on: training samples, or fresh ones of the target's distribution where it is shifted."""
-        if self.test_sampler is self.sampler:
+    def draw_target(self, streams: Streams, samples: int, latents: bool = False) -> Batch:
+        """Samples to fit a readout on: training samples, or fresh ones of the target's distribution where it is shifted.
+
+        With `latents` their patches may be absent: the truth about the same samples, at little cost.
+        """
+        if self.test_sampler is self.sampler and self._training_set is not None:
             return self.draw_batch(streams, samples)
-        return self.test_sampler.sample(streams, samples, self.law.training_shares)
+        draw = self.test_sampler.latents if latents else self.test_sampler.sample
+        return draw(streams, samples, self.law.training_shares)
 
     def test_batches(self, kind: str) -> Iterator[Batch]:
         """The test samples of a kind, a few at a time."""

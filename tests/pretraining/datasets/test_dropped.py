@@ -28,7 +28,7 @@ def test_images_in_a_coarse_folder_are_refused(folder, tmp_path):
 
 
 def test_images_of_an_unknown_suffix_beside_folders_count(folder, tmp_path):
-    """They are told from other files by their content."""
+    """The content of a file decides whether it is an image."""
     shutil.copy(folder / "birds/owls/000_0.jpg", folder / "birds/lost")
     shutil.copy(folder / "birds/owls/000_0.jpg", folder / "preview.jpg")
     (folder / "birds/README").write_text("no image")

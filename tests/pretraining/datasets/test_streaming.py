@@ -72,29 +72,29 @@ def _stream(hub: Path, keep: Path, started: object, results: object) -> None:
     results.put(len(load_data(settings(hub), keep).images))
 
 
+def begin(hub: Path, keep: Path) -> tuple[multiprocessing.Process, object]:
+    """A process that has begun to stream, and where it will say how many images it has."""
+    fork = multiprocessing.get_context("fork")
+    started, results = fork.Event(), fork.Queue()
+    process = fork.Process(target=_stream, args=(hub, keep, started, results))
+    process.start()
+    assert started.wait(60)
+    return process, results
+
+
 def test_two_processes_that_stream_one_data_set_both_have_all_of_it(tmp_path):
     """The second removed what the first had streamed, and the first took what was left for the whole."""
     hub = make_hub(tmp_path / "hub", ["a", "b", "c"] * 40)
-    spawn = multiprocessing.get_context("fork")
-    started, results = spawn.Event(), spawn.Queue()
-    first = spawn.Process(target=_stream, args=(hub, tmp_path / "keep", started, results))
-    first.start()
-    assert started.wait(60)
-    second = spawn.Process(target=_stream, args=(hub, tmp_path / "keep", started, results))
-    second.start()
-    assert [results.get(timeout=100) for _ in range(2)] == [120, 120]
-    for process in (first, second):
-        process.join()
+    first, results = begin(hub, tmp_path / "keep")
+    assert len(load_data(settings(hub), tmp_path / "keep").images) == 120
+    assert results.get(timeout=100) == 120
+    first.join()
     assert [path.name.split("-")[0] for path in (tmp_path / "keep").iterdir() if path.is_dir()] == ["streamed"]
 
 
 def test_what_a_killed_process_left_is_streamed_again(tmp_path):
     hub = make_hub(tmp_path / "hub", ["a", "b", "c"] * 10)
-    spawn = multiprocessing.get_context("fork")
-    started, results = spawn.Event(), spawn.Queue()
-    first = spawn.Process(target=_stream, args=(hub, tmp_path / "keep", started, results))
-    first.start()
-    assert started.wait(60)
+    first, _ = begin(hub, tmp_path / "keep")
     first.kill()
     first.join()
     (part,) = (tmp_path / "keep").glob(".streamed-*.part")
