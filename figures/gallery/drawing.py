@@ -7,6 +7,7 @@ from itertools import chain, islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pandas as pd
 
@@ -34,7 +35,7 @@ def draw(made: Iterable[tuple[Figure, pd.DataFrame]], folder: Path) -> None:
         return
     # Processes are not forked: PyTorch's threads would not survive that.
     cores = min(2, os.cpu_count() or 1)
-    with ProcessPoolExecutor(cores, get_context("spawn")) as pool:
+    with mock.patch.dict(os.environ, plugins.PYTHON_FIRST), ProcessPoolExecutor(cores, get_context("spawn")) as pool:
         drawn = []
         for figure, table in chain(first, made):
             entry = FIGURES.entry(figure.name)

@@ -70,7 +70,8 @@ def test_it_is_listed_after_the_packages_own(plugin: Path, call: Call) -> None:
 
 
 def test_processes_that_draw_load_it_too(plugin: Path, call: Call) -> None:
-    """From four figures on, others draw."""
+    """From four figures on, others draw; a file that is named as one of Python's modules is not imported in its place."""
+    Path("signal.py").write_text("raise ImportError\n")
     names = ["data_model", "responses", "imagenet21k_levels", NAME]
     outcome = call(*names, "--plugin", plugin.name, "--out", "mine")
     assert (outcome.code, outcome.out.splitlines()) == (0, [f"mine/{name}: pdf, png, csv" for name in names])

@@ -29,6 +29,9 @@ from theory_sim.studies.sweep import sweep
 
 sys.path.append(str(Path(__file__).parents[1]))
 
+from image_folders import make_folder
+from tiny import TINY
+
 STUDY = """
 question: Do more neurons help?
 minutes: 1
@@ -66,9 +69,6 @@ class Job:
 
 def write_inputs(inputs: Path) -> None:
     """The configurations, and a folder of images."""
-    from image_folders import make_folder
-    from tiny import TINY
-
     inputs.mkdir(parents=True, exist_ok=True)
     (inputs / "tiny.yaml").write_text(TINY)
     (inputs / "neurons.yaml").write_text(STUDY)

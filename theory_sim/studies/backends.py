@@ -13,10 +13,11 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
+from unittest import mock
 
 from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.plugins import PYTHON_FIRST
 
 if TYPE_CHECKING:
     from loky import Future, ProcessPoolExecutor
@@ -27,8 +28,6 @@ Work = Callable[[Item], str | None]
 
 MAX_DEATHS = 3
 """An item whose worker died this often is given up: the item may be the cause, for example because it uses up the memory."""
-_PYTHON_FIRST = {"PYTHONSAFEPATH": "1"}
-"""Processes do not look for modules in the working directory: a plugin there may be named as one of Python's."""
 _ANSWER_SECONDS = 10
 """Time limit for the answer of a Dask scheduler."""
 
@@ -42,8 +41,8 @@ def locally(items: Sequence[Item], work: Work[Item], jobs: int) -> Iterator[tupl
     from loky import FIRST_COMPLETED, BrokenProcessPool, ProcessPoolExecutor, wait
 
     def start() -> "ProcessPoolExecutor":
-        with _python_first():  # for loky's own process, which the first executor starts; `env` is for the worker
-            return ProcessPoolExecutor(1, initializer=_end_with_parent, env=_PYTHON_FIRST)
+        with mock.patch.dict(os.environ, PYTHON_FIRST):  # of loky's own process, which the first executor starts
+            return ProcessPoolExecutor(1, initializer=_end_with_parent, env=PYTHON_FIRST)
 
     waiting, deaths = deque(enumerate(items)), Counter[int]()
     idle = [start() for _ in range(min(jobs, len(items)))]
@@ -109,20 +108,6 @@ def on_dask(items: Sequence[Item], work: Work[Item], scheduler: str) -> Iterator
 def cores() -> int:
     """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextmanager
-def _python_first() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in _PYTHON_FIRST}
-    os.environ.update(_PYTHON_FIRST)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _end_with_parent() -> None:
