@@ -1,4 +1,4 @@
-"""One assumption at a time: each parameter of the theory varied alone, and where a claim fails."""
+"""One assumption at a time: each parameter of the theory varied alone, and where a claim is refuted."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +21,7 @@ _MARKERS = {"coarse": "s", "fine": "o"}
 STRIP = {"coarse": -0.17, "fine": -0.34}
 """Height of the row of each model's claims, below the errors."""
 _STATES: dict[str, dict[str, Any]] = {
-    "fails": {"marker": "X", "markersize": 4.5},
+    "refuted": {"marker": "X", "markersize": 4.5},
     "undecided": {"marker": "o", "markersize": 3.5, "markerfacecolor": "white"},
     "holds": {"marker": ".", "markersize": 2.5},
 }
@@ -47,8 +47,9 @@ def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
 
     Returns:
         Columns ``key``; ``place`` (its value; the middle of a range) and ``word`` (a value that is no number), ``base_place`` and
-        ``base_word`` (its value in the other cells); ``model``; ``value``, ``low``, ``high``, ``method``; ``state`` (holds,
-        undecided, fails, no result), and ``failing`` and ``open``, the claims about the model that fail or are undecided.
+        ``base_word`` (its value in the other cells); ``model``; ``value``, ``low``, ``high``, ``method``; ``state`` (the worst
+        of its claims: refuted, no result, undecided, holds), and the claims about the model that are ``refuted`` and
+        ``undecided``.
     """
     (tables,) = inputs.studies
     return pd.DataFrame(_rows(tables))
@@ -82,19 +83,18 @@ def _claims(rows: pd.DataFrame, model: str) -> dict[str, Any]:
     """The state of the claims about a model at one value."""
     if (rows.status == "failed").any():
         nothing = dict.fromkeys(["value", "low", "high"], np.nan)
-        return nothing | {"method": rows.reason.iloc[0], "state": "no result", "failing": "none", "open": "none"}
+        return nothing | {"method": rows.reason.iloc[0], "state": "no result", "refuted": "none", "undecided": "none"}
     hard = rows[rows.quantity == f"{model}-hard-error"].iloc[0]
     own = rows[[model_and_quantity(claim)[0] == model for claim in rows.quantity]]
-    wrong = np.where(own.side == "≤", own.low > own.bound, own.high < own.bound)
-    failing, undecided = own.quantity[~own.holds.astype(bool) & wrong], own.quantity[~own.holds.astype(bool) & ~wrong]
+    claims = {state: own.quantity[own.decision == state] for state in ("refuted", "no result", "undecided")}
     return {
         "value": hard.value,
         "low": hard.low,
         "high": hard.high,
         "method": hard.method,
-        "state": "fails" if len(failing) else "undecided" if len(undecided) else "holds",
-        "failing": " ".join(failing) or "none",
-        "open": " ".join(undecided) or "none",
+        "state": next((state for state, ids in claims.items() if len(ids)), "holds"),
+        "refuted": " ".join(claims["refuted"]) or "none",
+        "undecided": " ".join(claims["undecided"]) or "none",
     }
 
 
@@ -147,7 +147,7 @@ def _legend(ax: Axes) -> None:
         for model in MODELS
     }
     entries["value in the study"] = Line2D([], [], color=style.PALETTE["noise"], linewidth=0.8)
-    for state, text in {"fails": "a claim fails", "undecided": "a claim is undecided", "holds": "all hold"}.items():
+    for state, text in {"refuted": "a claim is refuted", "undecided": "a claim is undecided", "holds": "all hold"}.items():
         entries[text] = Line2D([], [], color="0.2", linestyle="none", **_STATES[state])
     style.legend(ax, entries, ncols=6, columnspacing=1.2, handletextpad=0.5)
 
@@ -155,12 +155,12 @@ def _legend(ax: Axes) -> None:
 FIGURE = register(
     Figure(
         "assumptions",
-        "One assumption at a time: each parameter of the theory varied alone, and where a claim fails.",
+        "One assumption at a time: each parameter of the theory varied alone, and where a claim is refuted.",
         caption=(
             "Hard error of the coarse and of the fine model when one parameter is varied and all others keep their value in the"
             " study, which the grey line marks; ranges are at their middle. Bars: intervals over replicas that jointly cover"
             " with 95 %, over all claims and values of the study (Bonferroni). Below each panel, one row for the claims about"
-            " the coarse model and one for those about the fine model, including the gain: a cross where a claim fails (its"
+            " the coarse model and one for those about the fine model, including the gain: a cross where a claim is refuted (its"
             " whole interval is on the wrong side of its bound), an open circle where a claim is undecided, a dot where all"
             " hold, and no mark where training gave no result."
         ),

@@ -17,6 +17,7 @@ from theory_sim.figures.common import style
 from theory_sim.figures.common.claims import model_and_quantity
 from theory_sim.figures.common.figure import Figure, Inputs, Needs, Panels, register
 from theory_sim.figures.common.tables import grouped, rows
+from theory_sim.theories.claims import DECISIONS
 from theory_sim.theories.theory import evaluate_claims
 
 QUANTITIES = ("training-loss", "easy-error", "hard-error")
@@ -69,7 +70,7 @@ def compute(config: Config, inputs: Inputs, model: str) -> pd.DataFrame:
                 "range": f"{config.claims.confidence:.0%} interval, {estimate.method}",
                 "side": claim.side,
                 "bound": claim.bound,
-                "verdict": "holds" if claim.holds else "fails",
+                "decision": claim.decision,
             }
         )
     return pd.DataFrame(found)
@@ -158,13 +159,14 @@ def _estimate(ax: Axes, claim: Any) -> None:
 
 def _titles(ax: Axes, model: str, claims: pd.DataFrame) -> None:
     """Write the verdict, and below it the claims that have no curve."""
-    failed = [_words(q) for q in claims.quantity[claims.verdict == "fails"]]
-    verdict = f"{len(failed)} of {len(claims)} claims fail" if failed else f"all {len(claims)} claims hold"
+    others = {decision: [_words(q) for q in claims.quantity[claims.decision == decision]] for decision in DECISIONS[1:]}
+    held = int((claims.decision == "holds").sum())
+    verdict = f"{held} of {len(claims)} claims hold" if held < len(claims) else f"all {held} claims hold"
     other = claims[~claims.quantity.isin(QUANTITIES)]
     numbers = [
         f"{_words(c.quantity).replace('rare', 'rare ÷ common')} {_number(c.value)} ({c.side} {c.bound:.2g})" for c in rows(other)
     ]
-    lines = [*textwrap.wrap("failing: " + ", ".join(failed), 50)] if failed else []
+    lines = [line for decision, of in others.items() if of for line in textwrap.wrap(f"{decision}: {', '.join(of)}", 50)]
     lines += numbers
     ax.set_title(f"{model.capitalize()} labels: {verdict}", color=style.PALETTE[model], weight="bold", pad=4 + 10 * len(lines))
     ax.annotate("\n".join(lines), (0, 1), (0, 5), "axes fraction", "offset points", fontsize=7, linespacing=1.25)

@@ -196,7 +196,7 @@ class ClaimsSettings(Section):
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     training_loss: Positive = 0.05
     easy_error: Positive = 0.01
-    coarse_hard_error: Positive = 0.25
+    coarse_hard_error: Positive | Literal["chance"] = "chance"
     fine_hard_error: Positive = 0.05
     coarse_rare_growth: Positive | Literal["1/k"] = "1/k"
     fine_rare_growth: Positive = 0.5

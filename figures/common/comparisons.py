@@ -20,15 +20,16 @@ from theory_sim.figures.common.values import number
 from theory_sim.studies.study import Verdict
 
 INTERVALS = (
-    "Errors are means over replicas; bars are 95 % intervals (t over replicas, widened to the Clopper–Pearson interval of all"
-    " samples)."
+    "Errors are means over replicas; bars are 95 % intervals over replicas (union of t, Cox's log-normal one, and Clopper–Pearson"
+    " of all samples)."
 )
 COMPARISONS = (
     "{where}: the study's comparisons. Markers are the reductions of the error along each arrow, paired by replica, with"
     " intervals that jointly cover with 95 % (Bonferroni; cut where they leave the panel). Dotted: the smallest"
-    " reduction that would matter. Filled: confirmed; open: undecided; cross: not confirmed."
+    " reduction that would matter. Filled: confirmed; open: undecided; cross: refuted. A comparison"
+    " without a result has no marker."
 )
-MARKERS = {"confirmed": "o", "undecided": "o", "not confirmed": "X"}
+MARKERS = {"confirmed": "o", "undecided": "o", "refuted": "X", "no result": ""}
 """The marker of each answer."""
 
 _INK = "0.2"
@@ -67,8 +68,7 @@ def errors(
                         & (replicas.kind == kind)
                         & (replicas.readout == readout)
                     ]
-                    # Samples are stored as their mean alone; that many copies of it have the same sums.
-                    correct = np.repeat(1 - own.error.to_numpy(float)[:, None], config.test.samples, axis=1)
+                    errors = own.error.to_numpy(float)
                     yield {
                         "cell": cell,
                         "labels": own.labels.iloc[0],
@@ -77,7 +77,7 @@ def errors(
                         "samples": kind,
                         "readout": readout,
                         "replicas": len(own),
-                    } | interval(stats.error_rate(correct, config.claims.confidence))
+                    } | interval(stats.error_of_rates(errors, config.test.samples, config.claims.confidence))
 
 
 def comparisons(tables: StudyTables) -> Iterator[dict[str, Any]]:

@@ -1,8 +1,9 @@
 """The simulator: verify, simulate, regime, check-data."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -25,6 +26,12 @@ from theory_sim.cli.program import (
 )
 from theory_sim.runtime.display import new_console
 
+if TYPE_CHECKING:
+    from theory_sim.theories.claims import ClaimResult
+
+_COLORS = {"holds": "green", "refuted": "red", "undecided": "yellow", "no result": "yellow"}
+"""Of the decisions."""
+
 
 @app.command()
 def verify(
@@ -37,7 +44,7 @@ def verify(
     out: Out = Path("results"),
     json: Json = None,
 ) -> int:
-    """Train a theory's networks and test its theorems, claim by claim. Exit 1: a claim fails."""
+    """Train a theory's networks and test its theorems, claim by claim. Exit 1: a claim does not hold."""
     checked = read_config(config, set_, plugin, replicas, seed)
     # Only now: wrong input is answered without importing the numerical packages.
     from theory_sim.theories.regime import outside
@@ -52,6 +59,8 @@ def verify(
         json.write(summary(results, decided, lines))
     if decided:
         new_console().print(_claims_table(decided, checked.claims.confidence))
+        for text in _note_lines(decided):
+            print(text)
     else:
         print(f"the theory {checked.theory} has no claims")
     for line in outside(lines):
@@ -135,18 +144,27 @@ def check_data(
     return 1 if broken else 0
 
 
-def _claims_table(decided: list[Any], confidence: float) -> Table:
+def _claims_table(decided: "Sequence[ClaimResult]", confidence: float) -> Table:
     table = Table("claim", "estimate", f"{100 * confidence:.7g}% interval", "method", "bound", "")
     for claim in decided:
         e = claim.estimate
         p = "" if claim.max_p is None else f", p = {'undefined' if e.p is None else f'{e.p:.1e}'}"
         bound = f"{claim.side} {claim.bound:.4g}" + ("" if claim.max_p is None else f", p < {claim.max_p:g}")
-        verdict = Text("holds", "green") if claim.holds else Text("fails", "red")
+        decision = Text(claim.decision, _COLORS[claim.decision])
         if e.value != e.value:
-            table.add_row(claim.id, "undefined", "", e.method, bound, verdict)
+            table.add_row(claim.id, "undefined", "", e.method, bound, decision)
         else:
-            table.add_row(claim.id, f"{e.value:.4g}", f"[{e.low:.4g}, {e.high:.4g}]", e.method + p, bound, verdict)
+            table.add_row(claim.id, f"{e.value:.4g}", f"[{e.low:.4g}, {e.high:.4g}]", e.method + p, bound, decision)
     return table
+
+
+def _note_lines(decided: "Sequence[ClaimResult]") -> list[str]:
+    """What the intervals rest on, each with the claims that it is said of."""
+    claims: dict[str, list[str]] = {}
+    for claim in decided:
+        for note in filter(None, claim.estimate.note.split("; ")):
+            claims.setdefault(note, []).append(claim.id)
+    return [f"note: {note} ({', '.join(ids) if len(ids) < len(decided) else 'all claims'})" for note, ids in claims.items()]
 
 
 def _certificate_lines(certificates: dict[str, Any]) -> list[str]:

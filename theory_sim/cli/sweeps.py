@@ -133,5 +133,5 @@ def _cells_table(done: "Sweep") -> Table:
         texts = [f"{n.value:.3f} [{n.low:.3f}, {n.high:.3f}]" for n in numbers]
         first = rows.iloc[0]
         values = [str(first[key]) for key in done.keys]
-        table.add_row(*values, str(int(first.classes)), *texts, f"{int(claims.holds.sum())}/{len(claims)}")
+        table.add_row(*values, str(int(first.classes)), *texts, f"{int((claims.decision == 'holds').sum())}/{len(claims)}")
     return table

@@ -1,23 +1,21 @@
 """One-at-a-time sensitivity: each grid varies one setting of a configuration, and every claim has a state at every value.
 
-A claim *holds*, as `theory_sim.theories.claims` says. It *fails* where its whole interval is on the wrong side of its bound.
-It is *undecided* where the interval contains the bound, or, for a claim with a test, where p is too large. It has *no result*
-where the cell failed. All of this is ours.
+The states are the decisions of `theory_sim.theories.claims`: a claim holds, is refuted or undecided, or has no result, also where
+the cell failed: a run that diverges or needs too much memory refutes nothing. All of this is ours.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from theory_sim.config import Config
 from theory_sim.runtime.settings import value_at
+from theory_sim.theories.claims import DECISIONS, Decision
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from theory_sim.studies.sweep import Grid, Sweep
-
-State = Literal["holds", "fails", "undecided", "no result"]
 
 
 @dataclass(frozen=True)
@@ -34,13 +32,13 @@ class Sensitivity:
     key: str
     base: Any
     values: list[Any]
-    states: dict[str, list[State]]
+    states: dict[str, list[Decision]]
 
-    def where(self, claim: str, state: State) -> list[Any]:
+    def where(self, claim: str, state: Decision) -> list[Any]:
         """The values at which a claim has a state."""
         return [value for value, at in zip(self.values, self.states[claim], strict=True) if at == state]
 
-    def any_claim(self, state: State) -> bool:
+    def any_claim(self, state: Decision) -> bool:
         """Whether some claim has a state at some value."""
         return any(state in at for at in self.states.values())
 
@@ -68,14 +66,8 @@ def sensitivities(config: Config, grids: Sequence["Grid"], done: "Sweep") -> lis
     return [of(*next(iter(grid.items()))) for grid in grids if len(grid) == 1]
 
 
-def _state(rows: "pd.DataFrame", claim: str) -> State:
-    if claim not in rows.index:
-        return "no result"
-    row = rows.loc[claim]
-    if row.holds:
-        return "holds"
-    wrong = row.low > row.bound if row.side == "≤" else row.high < row.bound
-    return "fails" if wrong else "undecided"
+def _state(rows: "pd.DataFrame", claim: str) -> Decision:
+    return rows.decision[claim] if claim in rows.index else "no result"
 
 
 def region(found: Sequence[Any], values: Sequence[Any]) -> str:
@@ -99,7 +91,7 @@ def _are_numbers(values: Sequence[Any]) -> bool:
     return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
-COLUMNS = ("setting", "base", "values", "claim", "fails at", "undecided at", "no result at")
+COLUMNS = ("setting", "base", "values", "claim", *(f"{decision} at" for decision in DECISIONS[1:]))
 """Columns of `table_rows`."""
 
 
@@ -109,7 +101,7 @@ def table_rows(found: Sequence[Sensitivity]) -> Iterator[tuple[str, ...]]:
         about = of.key, str(of.base), ", ".join(map(str, of.values))
         claims = [claim for claim, states in of.states.items() if set(states) != {"holds"}]
         for claim in claims:
-            regions = (region(of.where(claim, state), of.values) for state in ("fails", "undecided", "no result"))
+            regions = (region(of.where(claim, state), of.values) for state in DECISIONS[1:])
             yield *about, claim, *regions
         if not claims:
             yield *about, "all claims hold", "", "", ""

@@ -5,13 +5,16 @@ falls from one model to another, paired by replica (both see the same samples). 
 has the confidence 1 − α/m (Bonferroni: all of them cover together with 1 − α), each p-value is Holm's, and a comparison is
 
 * **confirmed** if the whole interval is above ``at_least``, the smallest fall that would matter, and p < α;
-* **not confirmed** if the whole interval is below it;
-* **undecided** otherwise, and if a cell failed.
+* **refuted** if the whole interval is below it;
+* **undecided** otherwise;
+* without a **result** if a cell failed.
 
-A study is confirmed if all of its comparisons are, and not confirmed if one is not. α = 1 − ``claims.confidence``.
+A study is confirmed if all of its comparisons are, and refuted if one is; else it has no result if one has none, and is undecided
+if all have one. α = 1 − ``claims.confidence``. At the confidence of many comparisons the intervals and p-values rest on the tails
+of a normal law, which a few replicas cannot show: `StudyAnswer.basis` says so.
 
-A *one-at-a-time* study varies one setting of its configuration in each grid and asks at which values each claim fails
-(`theory_sim.studies.sensitivity`). It is confirmed if every claim holds in every cell, and not confirmed if one fails; with n
+A *one-at-a-time* study varies one setting of its configuration in each grid and asks at which values each claim is refuted
+(`theory_sim.studies.sensitivity`). It is confirmed if every claim holds in every cell, and refuted if one is; with n
 decided claims in total, their intervals have the confidence 1 − α/n. All of this is ours.
 """
 
@@ -31,7 +34,7 @@ from theory_sim.runtime.plain_yaml import read_yaml
 from theory_sim.runtime.plugins import with_plugins
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.settings import Positive, Section, checked, repeated
-from theory_sim.stats import Estimate, holm, paired_gain, undefined
+from theory_sim.stats import Estimate, gain_of_rates, holm, undefined
 from theory_sim.studies.sensitivity import Sensitivity, sensitivities
 from theory_sim.theories.theory import claims_of
 
@@ -44,7 +47,7 @@ _PACKAGE = Path(__file__).parent.parent
 FOLDERS = (_PACKAGE / "study_files", _PACKAGE.parent / "configs" / "studies")
 """The folders of study files: in an installed package, and in a checkout."""
 
-Answer = Literal["confirmed", "not confirmed", "undecided"]
+Answer = Literal["confirmed", "refuted", "undecided", "no result"]
 Key = TypeVar("Key")
 
 
@@ -112,7 +115,7 @@ class Study(Section):
     """Other grids for the small size; None: the same."""
     comparisons: Annotated[list[Comparison], Field(default_factory=list)]
     one_at_a_time: bool = False
-    """Whether it asks at which values of each setting the claims fail, instead of comparing."""
+    """Whether it asks at which values of each setting the claims are refuted, instead of comparing."""
 
     @model_validator(mode="after")
     def _asks_one_thing(self) -> "Study":
@@ -291,14 +294,12 @@ def decide_study(study: Study, done: "Sweep", smoke: bool = False) -> StudyAnswe
     estimates = []
     for pair in pairs:
         kind = pair.comparison.kind
-        first = _correct(replicas, pair.before, pair.comparison.before, kind, default)
-        second = _correct(replicas, pair.after, pair.comparison.after, kind, default)
+        first = _errors(replicas, pair.before, pair.comparison.before, kind, default)
+        second = _errors(replicas, pair.after, pair.comparison.after, kind, default)
         if not len(first) or not len(second):
             estimates.append(undefined("a cell failed"))
             continue
-        # Errors are in single precision: without rounding, a t test would take the rounding of equal falls for variation.
-        gain = np.round(second - first, 6)
-        estimates.append(paired_gain(np.zeros_like(gain), gain, 1 - alpha / len(pairs)))
+        estimates.append(gain_of_rates(first, second, config.test.samples, 1 - alpha / len(pairs)))
     p = holm([1.0 if e.p is None else e.p for e in estimates])
     at_least = [pair.comparison.at_least for pair in pairs]
     verdicts = [
@@ -313,35 +314,44 @@ def decide_study(study: Study, done: "Sweep", smoke: bool = False) -> StudyAnswe
         )
         for pair, e, adjusted, least in zip(pairs, estimates, p, at_least, strict=True)
     ]
-    answers = {verdict.answer for verdict in verdicts}
-    overall: Answer = "confirmed" if answers == {"confirmed"} else "not confirmed" if "not confirmed" in answers else "undecided"
+    overall = _overall({verdict.answer for verdict in verdicts})
     many = f"{len(pairs)} comparison{'s' * (len(pairs) > 1)}, {config.replicas} replicas"
-    basis = f"{many}: p by Holm, {config.claims.confidence:.0%} intervals by Bonferroni"
+    basis = f"{many}: p by Holm, {config.claims.confidence:.0%} intervals by Bonferroni, under normality"
     return StudyAnswer(overall, basis, verdicts, [])
 
 
 def _decide_sensitivities(found: Sequence[Sensitivity], cells: int, config: Config) -> StudyAnswer:
     states = {state for of in found for at in of.states.values() for state in at}
-    answer: Answer = "confirmed" if states == {"holds"} else "not confirmed" if "fails" in states else "undecided"
-    failing, absent = (sum(of.any_claim(state) for of in found) for state in ("fails", "no result"))
-    what = f"some tested value makes a claim fail for {failing} of {len(found)} settings"
+    refuted, absent = (sum(of.any_claim(state) for of in found) for state in ("refuted", "no result"))
+    what = f"some tested value refutes a claim for {refuted} of {len(found)} settings"
     what += f", and gives no result for {absent}" if absent else ""
-    basis = f"{what}; {len(claims_of(config))} claims in {cells} cells, {config.replicas} replicas: intervals by Bonferroni"
-    return StudyAnswer(answer, basis, [], list(found))
+    many = f"{len(claims_of(config))} claims in {cells} cells, {config.replicas} replicas"
+    basis = f"{what}; {many}: intervals by Bonferroni, under normality"
+    return StudyAnswer(_overall({"confirmed" if state == "holds" else state for state in states}), basis, [], list(found))
 
 
 def _answer(e: Estimate, p: float, at_least: float, alpha: float) -> Answer:
+    if e.value != e.value:
+        return "no result"
     if e.low > at_least and p < alpha:
         return "confirmed"
-    return "not confirmed" if e.high < at_least else "undecided"
+    return "refuted" if e.high < at_least else "undecided"
 
 
-def _correct(replicas: "pd.DataFrame", cell: str, side: Side, kind: str, readout: str) -> np.ndarray:
-    """Share of right answers, (replica, 1)."""
+def _overall(answers: set[Answer]) -> Answer:
+    """The answer of a study, from those of its parts."""
+    if answers == {"confirmed"}:
+        return "confirmed"
+    order: tuple[Answer, ...] = ("refuted", "no result", "undecided")
+    return next((answer for answer in order if answer in answers), "undecided")
+
+
+def _errors(replicas: "pd.DataFrame", cell: str, side: Side, kind: str, readout: str) -> np.ndarray:
+    """The error of each replica."""
     own = replicas[(replicas.cell == cell) & (replicas.model == side.model) & (replicas.kind == kind)]
     own = own[own.readout == (side.readout or readout)]
-    error: np.ndarray = own.sort_values("replica").error.to_numpy(dtype=float)
-    return 1 - error[:, None]
+    errors: np.ndarray = own.sort_values("replica").error.to_numpy(dtype=float)
+    return errors
 
 
 def _check_sides(pair: "Pair[Key]", cells: "Mapping[Key, Cell]") -> None:

@@ -9,9 +9,9 @@ status, reason    ``stored``; or ``failed`` and the reason, in one row without n
 classes           number of labels that the last of the networks was trained with, such as the fine one
 quantity          id of a claim (`theory_sim.theories.claims`)
 value, low, high  the estimate and its interval
-p, method         one-sided p-value, for claims with a test, and the method of the interval
+p, method, note   one-sided p-value, for claims with a test; the method of the interval, and what it rests on
 side, bound       the side of the bound on which the whole interval must be
-holds             whether the claim holds
+decision          ``holds``, ``refuted``, ``undecided`` or ``no result``
 folder            the run's folder, below the folder of results
 ================  =====================================================================================
 
@@ -57,9 +57,10 @@ _CLAIM = {
     "high": pa.float64(),
     "p": pa.float64(),
     "method": pa.string(),
+    "note": pa.string(),
     "side": pa.string(),
     "bound": pa.float64(),
-    "holds": pa.bool_(),
+    "decision": pa.string(),
     "folder": pa.string(),
 }
 _REPLICA = {
@@ -88,8 +89,8 @@ def rows(results: Results) -> dict[str, list[Row]]:
     claims = []
     for claim in evaluate_claims(results):
         e = claim.estimate
-        numbers = {"value": e.value, "low": e.low, "high": e.high, "p": e.p, "method": e.method}
-        decided = {"quantity": claim.id, "side": claim.side, "bound": claim.bound, "holds": claim.holds}
+        numbers = {"value": e.value, "low": e.low, "high": e.high, "p": e.p, "method": e.method, "note": e.note}
+        decided = {"quantity": claim.id, "side": claim.side, "bound": claim.bound, "decision": claim.decision}
         claims.append({"status": "stored", "classes": classes, "folder": folder} | decided | numbers)
     return {"cells": claims, "replicas": list(_by_replica(results))}
 

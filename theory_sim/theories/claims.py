@@ -1,12 +1,13 @@
 """Claims: statements of theorems that are decided by numbers, each an estimate with an interval, a bound and a verdict.
 
 A claim *holds* when its whole interval lies on the right side of its bound, and where a test is asked for, its p-value is
-small enough. A claim is an object: its theory lists it, or a plugin registers it for a theory that exists.
+small enough. It is *refuted* when its whole interval lies on the wrong side, and *undecided* otherwise. It has *no result* where
+the estimate is undefined. A claim is an object: its theory lists it, or a plugin registers it for a theory that exists.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from theory_sim.config import Config
 from theory_sim.runs.results import Results
@@ -18,6 +19,8 @@ from theory_sim.runtime.storage import without_nan
 from theory_sim.stats import Estimate
 
 SIDES = ("≤", "≥", ">")
+Decision = Literal["holds", "refuted", "undecided", "no result"]
+DECISIONS: tuple[Decision, ...] = get_args(Decision)
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,9 @@ def _checked(what: str, estimate: Any) -> Estimate:
     expect_type(what, estimate, Estimate, meaning=", such as ts.mean(...)")
     value, low, high = (expect_number(f"{what}: {name}", getattr(estimate, name)) for name in ("value", "low", "high"))
     expect_type(f"{what}: method", estimate.method, str)
+    expect_type(f"{what}: note", estimate.note, str)
     p = None if estimate.p is None else expect_number(f"{what}: p", estimate.p)
-    return Estimate(value, low, high, estimate.method, p)
+    return Estimate(value, low, high, estimate.method, p, estimate.note)
 
 
 @dataclass(frozen=True, repr=False)
@@ -116,13 +120,24 @@ class ClaimResult:
     source: str = "ours"
 
     @property
-    def holds(self) -> bool:
-        """Whether the whole interval lies on the right side, and the p-value is small enough where one is asked for."""
+    def decision(self) -> Decision:
+        """``holds``, ``refuted``, ``undecided`` or ``no result``."""
         e = self.estimate
         if e.value != e.value or not e.low <= e.high:  # undefined, or no interval
-            return False
-        right = {"≤": e.high <= self.bound, "≥": e.low >= self.bound, ">": e.low > self.bound}[self.side]
-        return bool(right and (self.max_p is None or (e.p is not None and e.p < self.max_p)))
+            return "no result"
+        right, wrong = {
+            "≤": (e.high <= self.bound, e.low > self.bound),
+            "≥": (e.low >= self.bound, e.high < self.bound),
+            ">": (e.low > self.bound, e.high <= self.bound),
+        }[self.side]
+        if wrong:
+            return "refuted"
+        return "holds" if right and (self.max_p is None or (e.p is not None and e.p < self.max_p)) else "undecided"
+
+    @property
+    def holds(self) -> bool:
+        """Whether the whole interval lies on the right side, and the p-value is small enough where one is asked for."""
+        return self.decision == "holds"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: undefined numbers are null."""
@@ -135,8 +150,10 @@ class ClaimResult:
             "estimate": e.value,
             "ci": [e.low, e.high],
             "method": e.method,
+            "note": e.note,
             "side": self.side,
             "bound": self.bound,
+            "decision": self.decision,
             "holds": self.holds,
         }
         if self.max_p is not None:
@@ -151,9 +168,9 @@ class ClaimResult:
         return {
             "claim": self.id,
             "statement": self.statement,
-            "estimate": number,
+            "estimate": f"{number}; {e.note}" if e.note else number,
             "bound": f"{self.side} {self.bound:.4g}{p}",
-            "": "holds" if self.holds else "fails",
+            "": self.decision,
         }
 
     def __str__(self) -> str:

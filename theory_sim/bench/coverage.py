@@ -1,0 +1,166 @@
+"""How often the intervals that the package prints miss: R replicas are drawn from stored real ones, many times.
+
+The truth is the mean over all stored replicas of a case (the ratio of the means for a growth ratio). An interval *misses* if it
+does not contain the truth. It *says so* if its `theory_sim.stats.Estimate.note` names what it cannot see: few replicas, a normal
+law that is assumed, replicas of a kind that none of the drawn ones shows. A quantity is right if intervals that say nothing miss
+at most twice as often as their confidence allows.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats as scipy_stats
+
+from theory_sim import stats
+from theory_sim.bench.replicas import STORED
+from theory_sim.stats import Estimate
+
+LEVELS = (0.05, 0.0025, 0.05 / 783)
+"""Error probabilities: of one claim, of the comparisons of a study, and of the decisions of the one-at-a-time study."""
+REPLICAS = (2, 3, 5, 10, 20)
+FAILING = 0.25
+"""Share of replicas that fail altogether, in the made case."""
+_CHANCE = 0.5
+
+Make = Callable[[pd.DataFrame, float], Estimate]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A quantity that is estimated.
+
+    Attributes:
+        name: its name.
+        truth: its value for a population of replicas.
+        estimate: its estimate from some of them, at a confidence.
+    """
+
+    name: str
+    truth: Callable[[pd.DataFrame], float]
+    estimate: Make
+
+
+def _error(column: str) -> Quantity:
+    return Quantity(
+        f"error: {column.replace('_', ' ')}",
+        lambda all_: float(all_[column].mean()),
+        lambda rows, confidence: stats.error_of_rates(rows[column].to_numpy(), int(rows.samples.iloc[0]), confidence),
+    )
+
+
+def _gain() -> Quantity:
+    return Quantity(
+        "gain: hard",
+        lambda all_: float((all_.coarse_hard - all_.fine_hard).mean()),
+        lambda rows, confidence: stats.gain_of_rates(
+            rows.coarse_hard.to_numpy(), rows.fine_hard.to_numpy(), int(rows.samples.iloc[0]), confidence
+        ),
+    )
+
+
+def _growth(model: str) -> Quantity:
+    above, below = f"{model}_rare", f"{model}_common"
+    return Quantity(
+        f"growth ratio: {model}",
+        lambda all_: float(all_[above].mean() / all_[below].mean()),
+        lambda rows, confidence: stats.ratio(rows[above].to_numpy(), rows[below].to_numpy(), confidence),
+    )
+
+
+def _loss(model: str) -> Quantity:
+    column = f"{model}_loss"
+    return Quantity(
+        f"loss: {model}",
+        lambda all_: float(all_[column].mean()),
+        lambda rows, confidence: stats.positive_mean(rows[column].to_numpy(), confidence),
+    )
+
+
+QUANTITIES = (
+    *map(_error, ("coarse_easy", "coarse_hard", "fine_easy", "fine_hard")),
+    _gain(),
+    *map(_growth, ("coarse", "fine")),
+    *map(_loss, ("coarse", "fine")),
+)
+
+
+@dataclass(frozen=True)
+class Missed:
+    """How often the intervals of one quantity miss.
+
+    Attributes:
+        case: the population.
+        quantity: the quantity.
+        replicas: R.
+        level: error probability that the intervals state, 1 − confidence.
+        draws: number of intervals.
+        above: share of intervals that lie above the truth.
+        below: share that lie below it.
+        unsaid: share that miss and say nothing.
+    """
+
+    case: str
+    quantity: str
+    replicas: int
+    level: float
+    draws: int
+    above: float
+    below: float
+    unsaid: float
+
+    @property
+    def missed(self) -> float:
+        """Share of intervals that do not contain the truth."""
+        return self.above + self.below
+
+    @property
+    def right(self) -> bool:
+        """Whether silent intervals miss at most twice as often as stated: not shown to be more, at one in a thousand."""
+        count = round(self.unsaid * self.draws)
+        return float(scipy_stats.binom.sf(count - 1, self.draws, min(1.0, 2 * self.level))) > 1e-3
+
+
+def populations() -> dict[str, pd.DataFrame]:
+    """The stored replicas by case, and one case more: in a quarter of the base's replicas the fine model guesses."""
+    stored = {str(case): rows for case, rows in pd.read_csv(STORED, encoding="utf-8").groupby("case", sort=False)}
+    failing = stored["base"].copy()
+    rows = failing.index[: round(FAILING * len(failing))]
+    failing.loc[rows, ["fine_hard", "fine_easy"]] = _CHANCE
+    return stored | {"a quarter fails": failing}
+
+
+def coverage(
+    draws: int = 1000,
+    replicas: Sequence[int] = REPLICAS,
+    levels: Sequence[float] = LEVELS,
+    seed: int = 0,
+    on_progress: Callable[[str], None] = lambda text: None,
+) -> Iterator[Missed]:
+    """Miss rates of all quantities in all cases.
+
+    Args:
+        draws: intervals of each kind.
+        replicas: numbers of replicas that an interval is made from.
+        levels: error probabilities, 1 − confidence.
+        seed: of the draws.
+        on_progress: called with the name of each case.
+    """
+    for case, all_ in populations().items():
+        on_progress(case)
+        for n in replicas:
+            rng = np.random.default_rng([seed, n])
+            drawn = [all_.iloc[rng.integers(len(all_), size=n)] for _ in range(draws)]
+            for quantity in QUANTITIES:
+                truth = quantity.truth(all_)
+                for level in levels:
+                    yield _missed(case, quantity, n, level, truth, [quantity.estimate(rows, 1 - level) for rows in drawn])
+
+
+def _missed(case: str, quantity: Quantity, n: int, level: float, truth: float, made: Sequence[Estimate]) -> Missed:
+    above = np.array([e.low > truth for e in made])
+    below = np.array([e.high < truth for e in made])
+    silent = np.array([not e.note for e in made])
+    unsaid = float(((above | below) & silent).mean())
+    return Missed(case, quantity.name, n, level, len(made), float(above.mean()), float(below.mean()), unsaid)
