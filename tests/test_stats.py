@@ -40,6 +40,14 @@ def test_error_rate_without_any_error_still_has_a_width():
     e = stats.error_rate(np.ones((5, 2000)))
     assert (e.value, e.low) == (0, 0)
     assert 0 < e.high < 1e-3
+    # 1 − 0.05^(1/5): with so large a share of failing replicas, five good ones are drawn with probability 0.05.
+    assert e.notes == ("up to 45% of all replicas may err",)
+    assert stats.error_rate(np.zeros((5, 20))).notes == ("up to 45% of all replicas may be right",)
+    assert stats.error_rate(np.ones((60, 20)), 0.99).notes == ("up to 7% of all replicas may err",)
+    assert stats.error_rate(np.ones((3, 20))).notes == (
+        "few replicas",
+        "up to 63% of all replicas may err",
+    )
 
 
 def test_error_rate_of_one_replica_is_clopper_pearson():
@@ -47,6 +55,7 @@ def test_error_rate_of_one_replica_is_clopper_pearson():
     e = stats.error_rate(correct)
     assert e.value == pytest.approx(0.15)
     assert e.method.startswith("Clopper")
+    assert e.notes == (stats.ONE_REPLICA,)
     assert e.low == pytest.approx(scipy_stats.beta.ppf(0.025, 1.5, 9.5))
 
 
@@ -64,7 +73,17 @@ def test_paired_gain_pairs_by_replica():
     expected = scipy_stats.ttest_rel(after.mean(1), before.mean(1), alternative="greater")
     assert e.value == pytest.approx((after - before).mean())
     assert e.p == pytest.approx(expected.pvalue)
-    assert 0 < e.low < e.value < e.high
+    # Each side is as many times as wide as Student's as the errors' are, at least once.
+    t = scipy_stats.ttest_rel(after.mean(1), before.mean(1)).confidence_interval(0.95)
+    first, second = stats.error_rate(before), stats.error_rate(after)
+    wrong = [1 - before.mean(1), 1 - after.mean(1)]
+    reach = [scipy_stats.t.ppf(0.975, 5) * w.std(ddof=1) / math.sqrt(6) for w in wrong]
+    down = max(1, (first.value - first.low) / reach[0], (second.high - second.value) / reach[1])
+    up = max(1, (first.high - first.value) / reach[0], (second.value - second.low) / reach[1])
+    assert down > 1.05
+    assert e.value - e.low == pytest.approx(down * (e.value - t.low))
+    assert e.high - e.value == pytest.approx(up * (t.high - e.value))
+    assert e.notes == ("p under normality",)
 
 
 def test_paired_gain_of_one_replica_pairs_by_sample():
@@ -79,7 +98,8 @@ def test_paired_gain_of_one_replica_pairs_by_sample():
 def test_no_gain_is_no_evidence():
     same = np.ones((3, 20))
     e = stats.paired_gain(same, same)
-    assert (e.value, e.p) == (0, 1)
+    assert (e.value, e.p) == (0, 0.5)
+    assert e.low < 0 < e.high
 
 
 def test_bootstrap_of_a_ratio():
@@ -128,10 +148,11 @@ def test_every_interval_has_the_confidence_that_is_asked_for(confidence):
     before, after = (rng.random((4, 50)) < share for share in (0.4, 0.6))
     interval = scipy_stats.ttest_rel(after.mean(1), before.mean(1)).confidence_interval(confidence)
     ours = stats.paired_gain(before, after, confidence)
-    assert (ours.low, ours.high) == pytest.approx((interval.low, interval.high))
+    assert ours.low <= interval.low < interval.high <= ours.high
     one = stats.paired_gain(before[:1], after[:1], confidence)
-    width = 2 * scipy_stats.norm.ppf((1 + confidence) / 2) * (after[0] * 1.0 - before[0]).std() / math.sqrt(50)
-    assert one.high - one.low == pytest.approx(width, rel=0.15)
+    better, worse = int((after[0] > before[0]).sum()), int((after[0] < before[0]).sum())
+    ends = [scipy_stats.binomtest(k, 50).proportion_ci((1 + confidence) / 2, "exact") for k in (better, worse)]
+    assert (one.low, one.high) == pytest.approx((ends[0].low - ends[1].high, ends[0].high - ends[1].low))
 
 
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, 4 * n), st.just(n))))
@@ -208,8 +229,16 @@ def test_where_bca_is_not_defined_percentiles_are():
     assert 0 == e.low == e.value <= e.high <= 1
 
 
-def test_error_rate_is_the_wider_of_both_intervals():
-    """Replicas that differ by chance alone have the pooled interval within; the value is the pooled error."""
+def cox(rates, samples, confidence):
+    """Cox's interval, as it is written in textbooks."""
+    y = np.log((rates * samples + 0.5) / (samples + 1))
+    n, s2 = len(y), y.var(ddof=1)
+    reach = scipy_stats.t.ppf((1 + confidence) / 2, n - 1) * math.sqrt(s2 / n + s2**2 / (2 * (n - 1)))
+    return np.exp(y.mean() + s2 / 2 - reach), np.exp(y.mean() + s2 / 2 + reach)
+
+
+def test_error_rate_is_the_union_of_its_intervals():
+    """Student's t, Cox's of wrong and of right answers, and Clopper and Pearson's; the value is the pooled error."""
     rng = np.random.default_rng(5)
     for confidence in (0.95, 0.8):
         correct = (rng.random((6, 100)) < np.array([0.7, 0.75, 0.8, 0.8, 0.85, 0.9])[:, None]).astype(float)
@@ -217,10 +246,14 @@ def test_error_rate_is_the_wider_of_both_intervals():
         e = stats.error_rate(correct, confidence)
         t = scipy_stats.ttest_1samp(wrong.mean(1), 0).confidence_interval(confidence)
         cp = scipy_stats.binomtest(int(wrong.sum()), 600).proportion_ci(confidence, "exact")
+        low, high = cox(wrong.mean(1), 100, confidence)
+        right = cox(correct.mean(1), 100, confidence)
         assert e.value == pytest.approx(wrong.mean())
-        assert e.low == pytest.approx(min(t.low, cp.low))
-        assert e.high == pytest.approx(max(t.high, cp.high))
-        assert e.method == "t, 6 replicas ∪ Clopper–Pearson, n = 600"
+        assert e.low == pytest.approx(min(t.low, cp.low, low, 1 - right[1]))
+        assert e.high == pytest.approx(max(t.high, cp.high, high, 1 - right[0]))
+        assert e.high > t.high
+        assert e.method == "t ∪ Cox ∪ Clopper–Pearson, n = 600, 6 replicas"
+        assert stats.error_of_rates(wrong.mean(1), 100, confidence) == e
     # No number of replicas makes an error below 0 or above 1.
     few = np.array([[1.0] * 20, [1.0] * 12 + [0.0] * 8])
     assert stats.error_rate(few).low == 0
@@ -234,13 +267,96 @@ def test_mcnemar_counts_signs_alone():
     assert stats.mcnemar(np.ones(10)) == pytest.approx(2**-10)
 
 
-def test_replicas_that_all_gain_the_same_are_paired_by_sample():
-    before = np.array([[1.0, 0, 0, 0, 1], [0.0, 1, 0, 1, 0]])
-    after = np.array([[1.0, 1, 1, 0, 1], [1.0, 1, 1, 1, 0]])
-    e = stats.paired_gain(before, after)
-    assert e.value == pytest.approx(0.4)
-    assert e.p == pytest.approx(2**-4)
-    assert e.method == "BCa bootstrap, 10 paired samples, McNemar"
+def test_equal_gains_are_no_certainty():
+    """The unit stays the replica; its standard error is at least that of independent test samples."""
+    for gains in ((1.0, 1.0), (0.4, 0.4), (0.0, 0.0), (1.0, 0.98)):
+        before, after = np.array(gains), np.zeros(2)
+        e = stats.gain_of_rates(before, after, 2000)
+        assert -1 <= e.low < e.value <= e.high <= 1
+        assert e.p > 1e-5
+        assert "2 replicas" in e.method
+        assert e.notes[0] == "few replicas"
+    # By hand: two replicas that gain 1 on 9 samples each, ẽ = 0.05 and 0.95, t on one degree of freedom.
+    e = stats.gain_of_rates(np.ones(2), np.zeros(2), 9)
+    error = math.sqrt(2 * 0.05 * 0.95 / 18)
+    assert e.p == pytest.approx(scipy_stats.t.sf(1 / error, 1))
+
+
+def test_a_gain_stays_possible_whatever_the_confidence():
+    e = stats.gain_of_rates(np.array([0.9, 0.2]), np.array([0.1, 0.1]), 100, 1 - 1e-6)
+    assert (e.low, e.high) == (-1, 1)
+    assert "under normality" in e.notes
+
+
+def test_a_gain_over_a_known_rate():
+    rng = np.random.default_rng(4)
+    correct = (rng.random((5, 200)) < np.array([0.6, 0.7, 0.7, 0.8, 0.75])[:, None]).astype(float)
+    e, error = stats.gain_over(0.5, correct), stats.error_rate(correct)
+    assert (e.value, e.low, e.high) == pytest.approx((0.5 - error.value, 0.5 - error.high, 0.5 - error.low))
+    assert e.p == pytest.approx(scipy_stats.ttest_1samp(1 - correct.mean(1), 0.5, alternative="less").pvalue)
+    one = stats.gain_over(0.5, correct[:1])
+    assert one.p == pytest.approx(scipy_stats.binomtest(int((1 - correct[0]).sum()), 200, 0.5, "less").pvalue)
+
+
+def test_rates_that_are_none_are_refused():
+    for rates in ([0.5, 1.5], [-0.1, 0.5]):
+        with pytest.raises(InputError, match="between 0 and 1"):
+            stats.error_of_rates(np.array(rates), 10)
+    with pytest.raises(InputError, match="the same replicas, got 2 and 3"):
+        stats.gain_of_rates(np.zeros(2), np.zeros(3), 10)
+    assert math.isnan(stats.error_of_rates(np.array([]), 10).value)
+    assert math.isnan(stats.gain_of_rates(np.zeros(1), np.zeros(1), 10).value)
+    # Single precision may pass 1 by rounding.
+    assert stats.error_of_rates(np.array([1.0, 1 + 1e-7]), 10).value == 1
+
+
+def fieller_contains(above, below, theta, confidence=0.95):
+    """Whether a t interval of above − θ below contains 0: what Fieller's interval is made of."""
+    e = stats.mean(above - theta * below, confidence)
+    return e.low <= 0 <= e.high
+
+
+def test_fiellers_interval_holds_the_ratios_that_a_t_test_allows():
+    rng = np.random.default_rng(6)
+    for _ in range(20):
+        above, below = rng.normal(2, 1, 6), rng.normal(3, 0.5, 6)
+        e = stats.ratio(above, below)
+        assert e.value == pytest.approx(above.mean() / below.mean())
+        for end in (e.low, e.high):
+            inside, outside = (end + sign * 1e-4 * (e.value - end) for sign in (1, -1))
+            assert fieller_contains(above, below, inside)
+            assert not fieller_contains(above, below, outside)
+        assert e.notes == ()
+
+
+def test_a_ratio_whose_divisor_may_be_0_has_no_upper_end():
+    above, below = np.array([5.0, 6, 5, 7]), np.array([0.5, -0.2, 0.4, -0.1])
+    e = stats.ratio(above, below)
+    assert e.high == math.inf
+    assert 0 < e.low < e.value
+    assert fieller_contains(above, below, e.low * 1.0001)
+    assert not fieller_contains(above, below, e.low * 0.9999)
+    assert e.notes == (
+        "few replicas",
+        "the mean that divides, 0.15, may be 0",
+    )
+    assert stats.ratio(-above, below).low == -math.inf
+    nothing = stats.ratio(np.array([1.0, -1, 0.5, -0.5]), below)
+    assert (nothing.low, nothing.high) == (-math.inf, math.inf)
+    assert math.isnan(stats.ratio(above, -below).value)
+    assert math.isnan(stats.ratio(above[:1], below[:1]).value)
+
+
+def test_a_positive_mean_is_the_union_of_t_and_cox():
+    values = np.array([0.01, 0.02, 0.05, 0.2])
+    e, t = stats.positive_mean(values), scipy_stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    y, n = np.log(values), 4
+    s2 = y.var(ddof=1)
+    reach = scipy_stats.t.ppf(0.975, 3) * math.sqrt(s2 / n + s2**2 / (2 * (n - 1)))
+    assert e.high == pytest.approx(max(t.high, np.exp(y.mean() + s2 / 2 + reach)))
+    assert (e.value, e.low) == (pytest.approx(0.07), 0)
+    assert stats.positive_mean(np.array([0.0, 1.0])).method == "t, 2 replicas"
+    assert math.isnan(stats.positive_mean(np.array([1.0])).value)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.floats(0.001, 0.999))

@@ -56,7 +56,7 @@ def test_a_change_anywhere_in_what_is_covered_is_another_version(
     assert len(seen) == 1 + len(files) + path.is_dir()
 
 
-@pytest.mark.parametrize("other", ["cli", "figures", "studies", "stats.py", "theories/claims.py", "__init__.py", "pretraining"])
+@pytest.mark.parametrize("other", ["cli", "figures", "studies", "stats", "theories/claims.py", "__init__.py", "pretraining"])
 def test_a_change_elsewhere_is_not(other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = Path(shutil.copytree(PACKAGE, tmp_path / "theory_sim", ignore=shutil.ignore_patterns("__pycache__")))
     monkeypatch.setattr(provenance, "PACKAGE", copy)

@@ -136,7 +136,8 @@ def test_tables_hold_what_the_results_hold(whole: Path) -> None:
             np.testing.assert_equal(
                 [row.value, row.low, row.high], [getattr(claim.estimate, e) for e in ("value", "low", "high")]
             )
-            assert (row.holds, row.bound, row.method) == (claim.holds, claim.bound, claim.estimate.method)
+            assert (row.decision, row.bound, row.method) == (claim.decision, claim.bound, claim.estimate.method)
+            assert row.notes == "; ".join(claim.estimate.notes)
         assert results.config.hard.noise == rows["hard.noise"].iloc[0]
         own = replicas[(replicas.cell == id_) & (replicas.model == "fine") & (replicas.kind == "hard")]
         assert own.error.tolist() == results.fine.test_error.sel(kind="hard", test_readout="sum_logits").values.tolist()

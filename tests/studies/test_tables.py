@@ -33,9 +33,10 @@ def test_a_row_for_each_claim(results):
             "high": e.high,
             "p": e.p,
             "method": e.method,
+            "notes": "; ".join(e.notes),
             "side": claim.side,
             "bound": claim.bound,
-            "holds": claim.holds,
+            "decision": claim.decision,
         }
 
 

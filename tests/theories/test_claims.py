@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from theory_sim import stats
 from theory_sim.config import load_config
 from theory_sim.runs.run import run
 from theory_sim.stats import Estimate
@@ -21,6 +22,17 @@ SMALL = [
     "test.curve_samples=20",
     "replicas=4",
 ]
+IDS = [claim.id for claim in CLAIMS]
+# Those of configs/small.yaml: with four subclasses at d = 64 the coarse model is better than chance on hard samples.
+CONVINCING = [
+    "replicas=6",
+    "tree.subclasses=6",
+    "data.dim=128",
+    "data.patches=24",
+    "training.batch=96",
+    "hard.feature_noise=[0.3,0.5]",
+    "test.samples=500",
+]
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +47,9 @@ def decide(tmp_path_factory):
 
 
 def test_all_nine_hold(decide):
-    # The values of configs/small.yaml: with four subclasses at d = 64 the coarse model's hard error is 0.3, too near its bound.
-    decided = decide(
-        "replicas=6", "tree.subclasses=6", "data.dim=128", "data.patches=24", "training.batch=96", "test.samples=500"
-    )
+    decided = decide(*CONVINCING)
     assert {key: claim.holds for key, claim in decided.items()} == dict.fromkeys(decided, True)
-    assert list(decided) == [claim.id for claim in CLAIMS]
+    assert list(decided) == IDS
     assert len(decided) == 9
     assert decided["coarse-rare-growth"].bound == 1 / 6
 
@@ -52,7 +61,8 @@ def test_all_nine_hold(decide):
         (["tree.subclasses=1"], {"coarse-hard-error", "transfer-gain"}),
         (
             ["training.steps=0"],
-            {"coarse-training-loss", "coarse-rare-growth", "fine-training-loss", "fine-rare-growth", "transfer-gain"},
+            # An untrained model guesses: it neither classifies hard samples nor fails on them.
+            set(IDS),
         ),
         (
             ["labels.fine=random(8)"],
@@ -67,9 +77,27 @@ def test_controls_fail(decide, changes, failing):
 
 
 def test_one_replica_is_decided_within_itself(decide):
-    decided = decide("replicas=1")
+    decided = decide(*CONVINCING, "replicas=1")
     assert all(claim.holds for claim in decided.values()), decided
     assert "replicas" not in " ".join(claim.estimate.method for claim in decided.values())
+    silent = {key for key, claim in decided.items() if stats.ONE_REPLICA not in claim.estimate.notes}
+    assert not silent
+
+
+@pytest.mark.parametrize("changes", [["labels.fine=random(12)"], ["training.steps=0"]])
+def test_guessing_is_no_gain(decide, changes):
+    """A fine model that guesses errs less than a coarse one that feature noise misleads, and has learned nothing."""
+    gain = decide(*CONVINCING, *changes)["transfer-gain"]
+    assert gain.decision in ("undecided", "refuted")
+    assert gain.estimate.notes[0] == "gain of the fine model over guessing"
+
+
+def test_better_than_guessing_is_no_failure(decide):
+    """Of ten classes guessing gets 90 % wrong: a coarse model at 0.8 has not failed on hard samples."""
+    error = decide("tree.coarse=10", "tree.subclasses=2", "data.dim=64")["coarse-hard-error"]
+    assert error.bound == 0.9
+    assert error.estimate.low > 0.25
+    assert error.decision == "refuted", error
 
 
 @pytest.mark.parametrize(
@@ -86,7 +114,10 @@ def test_other_data_models_run_to_the_end(tmp_path, changes, leaves):
     results = run(load_config(overrides=[*SMALL, "replicas=2", "test.samples=50", *changes]), tmp_path, "cpu")
     assert len(results.fine["head"]) == leaves
     for claim in evaluate_claims(results):
-        assert np.isfinite([claim.estimate.value, claim.estimate.low, claim.estimate.high]).all(), claim
+        assert np.isfinite([claim.estimate.value, claim.estimate.low]).all(), claim
+        # Two replicas may leave open whether the response to common features grew at all.
+        unbounded = claim.id.endswith("rare-growth") and "may be 0" in " ".join(claim.estimate.notes)
+        assert np.isfinite(claim.estimate.high) != unbounded, claim
     assert float(results.fine.training_loss[:, -1].mean()) < 0.5 * float(results.fine.training_loss[:, 0].mean())
 
 

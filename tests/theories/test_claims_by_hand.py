@@ -8,6 +8,7 @@ import pytest
 from made_up_results import CONFIG, LEAVES, PARENT, made_up, record
 from scipy import stats as scipy_stats
 
+from theory_sim import stats
 from theory_sim.runs.results import Results
 from theory_sim.runtime.errors import InputError
 from theory_sim.stats import Estimate
@@ -37,7 +38,7 @@ def test_each_claim_reads_its_own_network_kind_and_bound(results):
     assert {key: (claim.side, claim.bound, claim.max_p) for key, claim in decided.items()} == {
         "coarse-training-loss": ("≤", bounds.training_loss, None),
         "coarse-easy-error": ("≤", bounds.easy_error, None),
-        "coarse-hard-error": ("≥", bounds.coarse_hard_error, None),
+        "coarse-hard-error": ("≥", 0.5, None),  # guessing among two classes
         "coarse-rare-growth": ("≤", 2 / 5, None),
         "fine-training-loss": ("≤", bounds.training_loss, None),
         "fine-easy-error": ("≤", bounds.easy_error, None),
@@ -46,20 +47,25 @@ def test_each_claim_reads_its_own_network_kind_and_bound(results):
         "transfer-gain": (">", 0, bounds.transfer_gain_p),
     }
     for name, data in results.records.items():
-        assert numbers(decided[f"{name}-training-loss"].estimate) == t_interval(data.final_loss.values.mean(1))
+        assert decided[f"{name}-training-loss"].estimate == stats.positive_mean(data.final_loss.values.mean(1))
         for kind in ("easy", "hard"):
             error = float(data.test_error.sel(kind=kind, test_readout="sum_logits").mean())
             assert decided[f"{name}-{kind}-error"].estimate.value == pytest.approx(error)
     hard = {name: data.test_error.sel(kind="hard", test_readout="sum_logits").values for name, data in results.records.items()}
     gain = decided["transfer-gain"].estimate
-    assert numbers(gain) == t_interval(hard["coarse"] - hard["fine"])
-    assert gain.p == pytest.approx(scipy_stats.ttest_rel(hard["coarse"], hard["fine"], alternative="greater").pvalue)
+    correct = [data.test_correct.sel(kind="hard", test_readout="sum_logits").values for data in results.records.values()]
+    over = {"coarse": stats.paired_gain(*correct), "guessing": stats.gain_over(0.5, correct[1])}
+    shown = over["coarse" if over["guessing"].low > 0 else "guessing"]
+    assert numbers(gain) == numbers(shown)
+    assert gain.p == max(e.p for e in over.values())
+    assert gain.p >= scipy_stats.ttest_rel(hard["coarse"], hard["fine"], alternative="greater").pvalue
 
 
-def test_a_bound_of_growth_that_is_a_number_is_taken(results):
-    config = CONFIG.replace({"claims.coarse_rare_growth": 0.3})
+def test_a_bound_that_is_a_number_is_taken(results):
+    config = CONFIG.replace({"claims.coarse_rare_growth": 0.3, "claims.coarse_hard_error": 0.25})
     decided = {claim.id: claim for claim in evaluate_claims(Results(config, results.folder, results.records))}
     assert decided["coarse-rare-growth"].bound == 0.3
+    assert decided["coarse-hard-error"].bound == 0.25
 
 
 @pytest.mark.parametrize(("name", "own"), [("coarse", PARENT), ("fine", np.arange(LEAVES))])
@@ -74,28 +80,31 @@ def test_growth_is_the_ratio_of_means_over_leaves(results, name, own):
             assert rare[r, leaf] == pytest.approx(at[2, 2 + leaf] - at[0, 2 + leaf])
             assert common[r, leaf] == pytest.approx(at[2, PARENT[leaf]] - at[0, PARENT[leaf]])
     growth = next(claim for claim in CLAIMS if claim.id == f"{name}-rare-growth").estimate(results)
-    assert numbers(growth) == t_interval(rare.mean(1) / common.mean(1))
+    assert growth == stats.ratio(rare.mean(1), common.mean(1))
 
 
-def test_growth_is_undefined_where_one_replica_did_not_grow(results):
+def test_growth_is_undefined_only_where_the_mean_did_not_grow(results):
     claim = next(claim for claim in CLAIMS if claim.id == "coarse-rare-growth")
     data = results.coarse.copy(deep=True)
-    data.response[1, -1, :, :2] = data.response[1, 0, :, :2]
-    assert math.isnan(claim.estimate(Results(CONFIG, results.folder, {"coarse": data})).value)
-    # One head of one replica that shrinks is no reason: the mean over leaves still grows.
-    data = results.coarse.copy(deep=True)
-    data.response[1, -1, 0, 0] = data.response[1, 0, 0, 0] - 0.1
+    # One replica that shrinks is a replica like others.
+    data.response[1, -1, :, :2] = data.response[1, 0, :, :2] - 0.1
     assert math.isfinite(claim.estimate(Results(CONFIG, results.folder, {"coarse": data})).value)
+    data.response[:, -1, :, :2] = data.response[:, 0, :, :2]
+    undefined = claim.evaluate(Results(CONFIG, results.folder, {"coarse": data}))
+    assert math.isnan(undefined.estimate.value)
+    assert undefined.decision == "no result"
+    assert undefined.estimate.method == "the response to common features did not grow"
 
 
-def test_growth_of_one_replica_is_a_bootstrap_over_leaves(tmp_path):
+def test_growth_of_one_replica_is_that_of_its_leaves(tmp_path):
     config = CONFIG.replace({"replicas": 1})
     results = Results(config, tmp_path, {"fine": record("leaf", LEAVES, replicas=1)})
     rare, common = growth_by_leaf(results.fine, config)
     growth = next(claim for claim in CLAIMS if claim.id == "fine-rare-growth").estimate(results)
     assert growth.value == pytest.approx(rare.mean() / common.mean())
     assert growth.low < growth.value < growth.high
-    assert growth.method.endswith("5 leaves")
+    assert growth.method == "Fieller, 5 leaves"
+    assert growth.notes == (stats.ONE_REPLICA,)
     loss = next(claim for claim in CLAIMS if claim.id == "fine-training-loss").estimate(results)
     assert loss.value == pytest.approx(float(results.fine.final_loss.mean()))
     assert loss.method.endswith("bootstrap, 16 samples")
@@ -117,12 +126,31 @@ def result(estimate, side="≤", bound=0.5, max_p=None):
 @pytest.mark.parametrize("side", SIDES)
 def test_an_undefined_estimate_holds_on_no_side(side):
     for value, low, high in ((math.nan, 0.5, 0.5), (0.5, math.nan, 0.5), (0.5, 0.5, math.nan), (0.5, 0.6, 0.4)):
-        assert not result(Estimate(value, low, high, "by hand"), side, 0.5 if side != ">" else 0.1).holds
+        assert result(Estimate(value, low, high, "by hand"), side, 0.5 if side != ">" else 0.1).decision == "no result"
 
 
 @pytest.mark.parametrize(("side", "bound", "holds"), [("≤", 0.4, True), ("≤", 0.39, False), ("≥", 0.2, True), ("≥", 0.21, False)])
 def test_the_whole_interval_decides_and_an_end_on_the_bound_is_on_the_right_side(side, bound, holds):
     assert result(Estimate(0.3, 0.2, 0.4, "by hand"), side, bound).holds is holds
+
+
+@pytest.mark.parametrize(
+    ("side", "low", "high", "decision"),
+    [
+        ("≤", 0.1, 0.3, "holds"),
+        ("≤", 0.2, 0.4, "undecided"),
+        ("≤", 0.31, 0.4, "refuted"),
+        ("≥", 0.3, 0.4, "holds"),
+        ("≥", 0.2, 0.3, "undecided"),
+        ("≥", 0.1, 0.29, "refuted"),
+        (">", 0.3, 0.4, "undecided"),
+        (">", 0.1, 0.3, "refuted"),
+        ("≥", 0.3, math.inf, "holds"),
+        ("≤", -math.inf, math.inf, "undecided"),
+    ],
+)
+def test_undecided_is_not_refuted(side, low, high, decision):
+    assert result(Estimate(0.3, low, high, "by hand"), side, 0.3).decision == decision
 
 
 @pytest.mark.parametrize(("p", "holds"), [(None, False), (0.01, False), (0.00999, True), (0.0, True), (math.nan, False)])
@@ -146,8 +174,10 @@ def test_what_a_decided_claim_writes():
         "estimate": 0.31234567,
         "ci": [0.2, 0.4],
         "method": "by hand",
+        "notes": [],
         "side": ">",
         "bound": 0.1,
+        "decision": "holds",
         "holds": True,
         "p": 1e-4,
         "max_p": 0.01,
@@ -157,8 +187,9 @@ def test_what_a_decided_claim_writes():
     without = result(Estimate(math.nan, math.nan, math.nan, "too few values"))
     assert json.loads(json.dumps(without.as_dict(), allow_nan=False))["ci"] == [None, None]
     assert "p" not in without.as_dict()
-    assert str(without) == "id: undefined (too few values) ≤ 0.5: fails"
-    assert "p = undefined (< 0.01): fails" in str(result(Estimate(0.3, 0.2, 0.4, "by hand"), ">", 0.1, 0.01))
+    assert str(without) == "id: undefined (too few values) ≤ 0.5: no result"
+    assert "0.3 [0.2, 0.4]; few seeds" in str(result(Estimate(0.3, 0.2, 0.4, "by hand", notes=("few seeds",))))
+    assert "p = undefined (< 0.01): undecided" in str(result(Estimate(0.3, 0.2, 0.4, "by hand"), ">", 0.1, 0.01))
 
 
 def test_a_decided_claim_cannot_be_changed():

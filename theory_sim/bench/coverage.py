@@ -1,7 +1,7 @@
 """How often the intervals that the package prints miss: R replicas are drawn from stored real ones, many times.
 
 The truth is the mean over all stored replicas of a case (the ratio of the means for a growth ratio). An interval *misses* if it
-does not contain the truth. It *says so* if its `theory_sim.stats.Estimate.note` names what it cannot see: few replicas, a normal
+does not contain the truth. It *says so* if its `theory_sim.stats.Estimate.notes` name what it cannot see: few replicas, a normal
 law that is assumed, replicas of a kind that none of the drawn ones shows. A quantity is right if intervals that say nothing miss
 at most twice as often as their confidence allows.
 """
@@ -161,6 +161,6 @@ def coverage(
 def _missed(case: str, quantity: Quantity, n: int, level: float, truth: float, made: Sequence[Estimate]) -> Missed:
     above = np.array([e.low > truth for e in made])
     below = np.array([e.high < truth for e in made])
-    silent = np.array([not e.note for e in made])
+    silent = np.array([not e.notes for e in made])
     unsaid = float(((above | below) & silent).mean())
     return Missed(case, quantity.name, n, level, len(made), float(above.mean()), float(below.mean()), unsaid)

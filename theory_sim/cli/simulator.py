@@ -162,7 +162,7 @@ def _note_lines(decided: "Sequence[ClaimResult]") -> list[str]:
     """What the intervals rest on, each with the claims that it is said of."""
     claims: dict[str, list[str]] = {}
     for claim in decided:
-        for note in filter(None, claim.estimate.note.split("; ")):
+        for note in claim.estimate.notes:
             claims.setdefault(note, []).append(claim.id)
     return [f"note: {note} ({', '.join(ids) if len(ids) < len(decided) else 'all claims'})" for note, ids in claims.items()]
 

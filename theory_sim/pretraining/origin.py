@@ -7,7 +7,7 @@ from theory_sim.pretraining.config import ImageStudy
 from theory_sim.pretraining.datasets.base import IMAGE_SOURCES
 from theory_sim.runtime.provenance import code_version
 
-MAKES_NUMBERS = ("labels", "pretraining", "runtime", "stats.py", "pretraining/data/imagenet21k_edges.txt.gz")
+MAKES_NUMBERS = ("labels", "pretraining", "runtime", "stats", "pretraining/data/imagenet21k_edges.txt.gz")
 """Packages, modules and tables of the package that a study's numbers depend on."""
 
 

@@ -255,7 +255,7 @@ def _place(
         "config": config.model_dump(mode="json"),
         "keys": list(cells[0].values) if cells else [],
         "device": device.type,
-        "tables": files_digest("theories", "stats.py", "studies/tables.py"),
+        "tables": files_digest("theories", "stats", "studies/tables.py"),
         "cells": {id_: cell.values for id_, cell in ids.items()},
     }
     name = configuration_hash(config, description)

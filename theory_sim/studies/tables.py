@@ -9,7 +9,7 @@ status, reason    ``stored``; or ``failed`` and the reason, in one row without n
 classes           number of labels that the last of the networks was trained with, such as the fine one
 quantity          id of a claim (`theory_sim.theories.claims`)
 value, low, high  the estimate and its interval
-p, method, note   one-sided p-value, for claims with a test; the method of the interval, and what it rests on
+p, method, notes  one-sided p-value, for claims with a test; the method of the interval, and what it rests on
 side, bound       the side of the bound on which the whole interval must be
 decision          ``holds``, ``refuted``, ``undecided`` or ``no result``
 folder            the run's folder, below the folder of results
@@ -57,7 +57,7 @@ _CLAIM = {
     "high": pa.float64(),
     "p": pa.float64(),
     "method": pa.string(),
-    "note": pa.string(),
+    "notes": pa.string(),
     "side": pa.string(),
     "bound": pa.float64(),
     "decision": pa.string(),
@@ -89,7 +89,7 @@ def rows(results: Results) -> dict[str, list[Row]]:
     claims = []
     for claim in evaluate_claims(results):
         e = claim.estimate
-        numbers = {"value": e.value, "low": e.low, "high": e.high, "p": e.p, "method": e.method, "note": e.note}
+        numbers = {"value": e.value, "low": e.low, "high": e.high, "p": e.p, "method": e.method, "notes": "; ".join(e.notes)}
         decided = {"quantity": claim.id, "side": claim.side, "bound": claim.bound, "decision": claim.decision}
         claims.append({"status": "stored", "classes": classes, "folder": folder} | decided | numbers)
     return {"cells": claims, "replicas": list(_by_replica(results))}

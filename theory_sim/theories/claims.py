@@ -90,9 +90,11 @@ def _checked(what: str, estimate: Any) -> Estimate:
     expect_type(what, estimate, Estimate, meaning=", such as ts.mean(...)")
     value, low, high = (expect_number(f"{what}: {name}", getattr(estimate, name)) for name in ("value", "low", "high"))
     expect_type(f"{what}: method", estimate.method, str)
-    expect_type(f"{what}: note", estimate.note, str)
+    expect_type(f"{what}: notes", estimate.notes, tuple)
+    for note in estimate.notes:
+        expect_type(f"{what}: notes: an entry", note, str)
     p = None if estimate.p is None else expect_number(f"{what}: p", estimate.p)
-    return Estimate(value, low, high, estimate.method, p, estimate.note)
+    return Estimate(value, low, high, estimate.method, p, estimate.notes)
 
 
 @dataclass(frozen=True, repr=False)
@@ -150,7 +152,7 @@ class ClaimResult:
             "estimate": e.value,
             "ci": [e.low, e.high],
             "method": e.method,
-            "note": e.note,
+            "notes": list(e.notes),
             "side": self.side,
             "bound": self.bound,
             "decision": self.decision,
@@ -168,7 +170,7 @@ class ClaimResult:
         return {
             "claim": self.id,
             "statement": self.statement,
-            "estimate": f"{number}; {e.note}" if e.note else number,
+            "estimate": "; ".join([number, *e.notes]),
             "bound": f"{self.side} {self.bound:.4g}{p}",
             "": self.decision,
         }

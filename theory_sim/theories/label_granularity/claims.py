@@ -71,7 +71,7 @@ def _gain(results: Results) -> Estimate:
     p = None if gain.p is None or over_chance.p is None else max(gain.p, over_chance.p)
     if over_chance.low > 0:
         return replace(gain, p=p)
-    return replace(over_chance, p=p, note=stats.joined("gain of the fine model over guessing", over_chance.note))
+    return replace(over_chance, p=p, notes=("gain of the fine model over guessing", *over_chance.notes))
 
 
 def _loss_of(network: str, results: Results) -> Estimate:
@@ -203,4 +203,4 @@ def _growth(data: xr.Dataset, config: Config) -> Estimate:
     if len(rare) > 1:
         return stats.ratio(rare.mean(1), common.mean(1), config.claims.confidence)
     of_one = stats.ratio(rare[0], common[0], config.claims.confidence, "leaves")
-    return replace(of_one, note=stats.joined(stats.ONE_REPLICA, of_one.note))
+    return replace(of_one, notes=(stats.ONE_REPLICA, *of_one.notes))

@@ -1,0 +1,26 @@
+"""Estimates with intervals, paired tests, and corrections for many comparisons; the distributions are SciPy's."""
+
+from theory_sim.stats.base import FEW, ONE_REPLICA, Estimate, notes_of, undefined
+from theory_sim.stats.errors import error_of_rates, error_rate, gain_of_rates, gain_over, paired_gain, proportion
+from theory_sim.stats.means import bootstrap, mean, positive_mean, ratio
+from theory_sim.stats.tests import holm, mcnemar
+
+__all__ = [
+    "FEW",
+    "ONE_REPLICA",
+    "Estimate",
+    "bootstrap",
+    "error_of_rates",
+    "error_rate",
+    "gain_of_rates",
+    "gain_over",
+    "holm",
+    "mcnemar",
+    "mean",
+    "notes_of",
+    "paired_gain",
+    "positive_mean",
+    "proportion",
+    "ratio",
+    "undefined",
+]

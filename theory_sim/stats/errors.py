@@ -1,0 +1,220 @@
+"""Errors of networks and their differences: the unit is the replica.
+
+Test samples of one network are not independent, because they share its weights. Errors of replicas are skewed: most err seldom, a
+few often. So the interval of an error is the union of three:
+
+* Student's t over replicas: x̄ ± t s/√R;
+* Cox's interval of the mean of a log-normal law, from y = log x with x = (wrong + ½)/(N + 1) of each replica,
+
+      exp(ȳ + s²/2 ± t √(s²/R + s⁴/(2(R − 1)))),   t the quantile of R − 1 degrees of freedom,
+
+  and the same of the share of right answers, mirrored;
+* Clopper and Pearson's of all samples together, which has a width also where no replica errs.
+
+No interval can see what no replica shows: `theory_sim.stats.Estimate.notes` say what it rests on. ``theory-sim bench coverage``
+measures how often each interval misses, on stored replicas.
+
+Source of Cox's interval: Land (1972) and Zhou and Gao (1997), with the t quantile in place of the normal one [recalled].
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from theory_sim.runtime.errors import InputError
+from theory_sim.stats.base import ONE_REPLICA, Estimate, notes_of, undefined
+from theory_sim.stats.means import cox_interval, t_interval, union
+from theory_sim.stats.tests import mcnemar
+
+
+def proportion(successes: float, n: int, confidence: float = 0.95) -> Estimate:
+    """Clopper–Pearson interval of a proportion.
+
+    Args:
+        successes: how many of `n`; a tie may count as a fraction.
+        n: how many in all.
+        confidence: coverage of the interval.
+    """
+    if not 0 <= successes <= n or n < 1:
+        raise InputError(f"a proportion needs 0 ≤ successes ≤ n and n ≥ 1, got {successes} of {n}")
+    tail = (1 - confidence) / 2
+    low = 0.0 if successes <= 0 else float(stats.beta.ppf(tail, successes, n - successes + 1))
+    high = 1.0 if successes >= n else float(stats.beta.ppf(1 - tail, successes + 1, n - successes))
+    return Estimate(successes / n, low, high, f"Clopper–Pearson, n = {n}")
+
+
+def error_rate(correct: np.ndarray, confidence: float = 0.95) -> Estimate:
+    """Error of several replicas, each on its own test samples.
+
+    The union of the t interval over replicas, Cox's log-normal interval of the errors and of the right answers, and the
+    Clopper–Pearson interval of all samples together, which has a width also when no replica errs. With one replica the
+    Clopper–Pearson interval of its samples, which says nothing of other replicas.
+
+    Args:
+        correct: (replica, sample) probability of the right answer.
+        confidence: coverage of the interval.
+
+    Raises:
+        InputError: the array has other axes; of several readouts select one.
+    """
+    wrong = 1 - _by_replica("error_rate", correct)
+    return error_of_rates(wrong.mean(1), wrong.shape[1], confidence)
+
+
+def error_of_rates(rates: np.ndarray, samples: int, confidence: float = 0.95) -> Estimate:
+    """`error_rate`, from the error of each replica.
+
+    Args:
+        rates: the error of each replica.
+        samples: number of test samples of a replica.
+        confidence: coverage of the interval.
+
+    Raises:
+        InputError: a rate is outside [0, 1].
+    """
+    rates = _rates("error_of_rates", rates)
+    if not len(rates) or not np.isfinite(rates).all():
+        return undefined("an error needs one finite rate or more")
+    n = len(rates)
+    pooled = proportion(min(float(rates.sum()), n) * samples, n * samples, confidence)
+    if n == 1:
+        return replace(pooled, notes=(ONE_REPLICA,))
+    shown = [(pooled.low, pooled.high), t_interval(rates, confidence), cox_interval(_inner(rates, samples), confidence)]
+    low, high = cox_interval(_inner(1 - rates, samples), confidence)
+    shown.append((1 - high, 1 - low))
+    low, high = union(shown, 0.0, 1.0)
+    notes = notes_of(n, confidence)
+    for share, what in ((rates, "err"), (1 - rates, "be right")):
+        if not share.any():
+            unseen = 1 - (1 - confidence) ** (1 / n)
+            notes += (f"up to {unseen:.0%} of all replicas may {what}",)
+    return Estimate(pooled.value, low, high, f"t ∪ Cox ∪ {pooled.method}, {n} replicas", notes=notes)
+
+
+def paired_gain(before: np.ndarray, after: np.ndarray, confidence: float = 0.95) -> Estimate:
+    """How much the error falls from one model to another, on the same samples: error before − error after.
+
+    With several replicas see `gain_of_rates`. With one, pairs are samples: better and worse samples each have a
+    Clopper–Pearson interval of half the error probability, the gain lies between their differences, and the p-value is that of
+    McNemar's exact test; this says nothing of other replicas.
+
+    Args:
+        before: (replica, sample) probability of the right answer of the first model.
+        after: the same of the second.
+        confidence: coverage of the interval.
+
+    Raises:
+        InputError: an array has other axes, or the two have different shapes.
+    """
+    if np.shape(before) != np.shape(after):
+        raise InputError(f"paired_gain: both models need the same samples, got {np.shape(before)} and {np.shape(after)}")
+    first, second = 1 - _by_replica("paired_gain", before), 1 - _by_replica("paired_gain", after)
+    if len(first) > 1:
+        return gain_of_rates(first.mean(1), second.mean(1), first.shape[1], confidence)
+    gain = (first - second)[0]
+    half = (1 + confidence) / 2
+    better, worse = (proportion(float(np.maximum(sign * gain, 0).sum()), gain.size, half) for sign in (1, -1))
+    method = f"Clopper–Pearson of better and worse, {gain.size} paired samples, McNemar"
+    return Estimate(float(gain.mean()), better.low - worse.high, better.high - worse.low, method, mcnemar(gain), (ONE_REPLICA,))
+
+
+def gain_of_rates(before: np.ndarray, after: np.ndarray, samples: int, confidence: float = 0.95) -> Estimate:
+    """How much the error falls from one model to another, paired by replica, from the error of each replica.
+
+    Student's t interval of the gains, clipped to [−1, 1]. Each side is widened by the factor by which the intervals of the
+    errors (`error_rate`) exceed Student's there: downwards by the larger of those of the first error downwards and the second
+    one upwards, and upwards likewise. The standard error, also in the one-sided t test, is at least that of N independent
+    samples in each replica, √(Σ ẽ(1 − ẽ)/(R N)) over the two errors with ẽ = (e N + ½)/(N + 1): equal gains are no certainty.
+
+    Args:
+        before: error of the first model in each replica, at least two.
+        after: error of the second.
+        samples: N, number of test samples of a replica.
+        confidence: coverage of the interval.
+
+    Raises:
+        InputError: a rate is outside [0, 1], or the two have different lengths.
+    """
+    before, after = _rates("gain_of_rates", before), _rates("gain_of_rates", after)
+    if len(before) != len(after):
+        raise InputError(f"gain_of_rates: both models need the same replicas, got {len(before)} and {len(after)}")
+    n = len(before)
+    if n < 2 or not (np.isfinite(before).all() and np.isfinite(after).all()):
+        return undefined("a paired gain needs two replicas or more with finite errors")
+    gain = before - after
+    value, quantile = float(gain.mean()), float(stats.t.ppf((1 + confidence) / 2, n - 1))
+    error, p = _t_test(gain, [before.mean(), after.mean()], samples)
+    notes: tuple[str, ...] = ()
+    wider = []
+    for rates in (before, after):
+        e = error_of_rates(rates, samples, confidence)
+        reach = quantile * _t_test(rates, [rates.mean()], samples)[0]
+        wider.append([max(1.0, float(e.value - e.low) / reach), max(1.0, float(e.high - e.value) / reach)])
+        notes += e.notes
+    (low_first, high_first), (low_second, high_second) = wider
+    low = value - quantile * error * max(low_first, high_second)
+    high = value + quantile * error * max(high_first, low_second)
+    notes = tuple(dict.fromkeys((*notes, "p under normality")))
+    return Estimate(value, max(-1.0, low), min(1.0, high), f"paired t, widened, {n} replicas", p, notes)
+
+
+def gain_over(rate: float, correct: np.ndarray, confidence: float = 0.95) -> Estimate:
+    """How far the error of a model is below a known rate, such as chance: rate − error, with the interval of `error_rate`.
+
+    The one-sided p-value is that of the t test over replicas, with the standard error of `gain_of_rates`; with one replica that
+    of the exact binomial test.
+
+    Args:
+        rate: the known error.
+        correct: (replica, sample) probability of the right answer of the model.
+        confidence: coverage of the interval.
+
+    Raises:
+        InputError: the array has other axes.
+    """
+    wrong = 1 - _by_replica("gain_over", correct)
+    error, samples = error_rate(correct, confidence), wrong.shape[1]
+    if len(wrong) > 1:
+        _, p = _t_test(rate - wrong.mean(1), [wrong.mean()], samples)
+    else:
+        p = float(stats.binomtest(round(float(wrong.sum())), samples, rate, alternative="less").pvalue)
+    return Estimate(rate - error.value, rate - error.high, rate - error.low, error.method, p, error.notes)
+
+
+def _t_test(gain: np.ndarray, errors: Sequence[float], samples: int) -> tuple[float, float]:
+    """Standard error of the mean of gains, at least that of sampling, and the one-sided p-value of a t test with it.
+
+    Args:
+        gain: of each replica.
+        errors: mean errors of the models that the gain is the difference of.
+        samples: number of test samples of a replica.
+    """
+    n = len(gain)
+    sampling = sum(float(rate * (1 - rate)) for rate in _inner(np.asarray(errors, dtype=float), samples))
+    error = max(float(gain.std(ddof=1)) / math.sqrt(n), math.sqrt(sampling / (n * samples)))
+    return error, float(stats.t.sf(gain.mean() / error, n - 1))
+
+
+def _inner(rates: Any, samples: int) -> Any:
+    """Rates with half a sample added on both sides: never 0 or 1."""
+    return (rates * samples + 0.5) / (samples + 1)
+
+
+def _by_replica(what: str, values: Any) -> np.ndarray:
+    """The values as numbers, if their axes are (replica, sample): with others a sample would count several times."""
+    given = np.asarray(values, dtype=float)
+    if given.ndim != 2 or not given.size:
+        raise InputError(f"{what}: expected (replica, sample), got the shape {given.shape}; of several readouts select one")
+    return given
+
+
+def _rates(what: str, rates: Any) -> np.ndarray:
+    """Errors of replicas as numbers; those in single precision may pass 0 and 1 by rounding."""
+    given = np.asarray(rates, dtype=float)
+    if ((given < -1e-6) | (given > 1 + 1e-6)).any():
+        raise InputError(f"{what}: an error is between 0 and 1, got {given.min():g} to {given.max():g}")
+    return np.asarray(np.clip(given, 0.0, 1.0))

@@ -1,0 +1,145 @@
+"""Means of independent values, and ratios of means."""
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from theory_sim.stats.base import Estimate, notes_of, undefined
+
+_LARGEST = 700.0
+"""Largest argument of exp that is used."""
+_RESAMPLES = 9999
+
+
+def mean(values: Sequence[float | np.floating[Any]] | np.ndarray, confidence: float = 0.95, of: str = "replicas") -> Estimate:
+    """Mean of independent values with Student's t interval; at least two values."""
+    values = np.asarray(values, dtype=float)
+    if len(values) < 2 or not np.isfinite(values).all():
+        return undefined("a t interval needs two finite values or more")
+    low, high = t_interval(values, confidence)
+    return Estimate(float(values.mean()), low, high, f"t, {len(values)} {of}", notes=notes_of(len(values), confidence, of))
+
+
+def positive_mean(values: Sequence[float] | np.ndarray, confidence: float = 0.95, of: str = "replicas") -> Estimate:
+    """Mean of independent values above 0, such as losses: the union of Student's t and Cox's log-normal interval, at least 0.
+
+    Args:
+        values: at least two.
+        confidence: coverage of the interval.
+        of: what the values are.
+    """
+    values = np.asarray(values, dtype=float)
+    estimate = mean(values, confidence, of)
+    if not (values > 0).all() or estimate.value != estimate.value:
+        return estimate
+    low, high = union([(estimate.low, estimate.high), cox_interval(values, confidence)], 0.0, math.inf)
+    return replace(estimate, low=low, high=high, method=f"t ∪ Cox, {len(values)} {of}")
+
+
+def ratio(above: np.ndarray, below: np.ndarray, confidence: float = 0.95, of: str = "replicas") -> Estimate:
+    """Ratio of the means of paired values with Fieller's interval.
+
+    The interval holds every θ for which a t interval of the mean of ``above − θ below`` contains 0:
+
+        (b² − t² v_bb) θ² − 2 (a b − t² v_ab) θ + (a² − t² v_aa) ≤ 0,
+
+    with the means a, b and the variances and covariance v of these means. Where the interval of b contains 0 it is an interval
+    of the angle of (b, a) that passes 90°: all ratios from its lower end on, where a is above 0, and up to infinity.
+
+    Args:
+        above: values whose mean is divided.
+        below: values whose mean divides, one for each of `above`; undefined if their mean is not above 0.
+        confidence: coverage of the interval.
+        of: what the pairs are.
+    """
+    above, below = np.asarray(above, dtype=float), np.asarray(below, dtype=float)
+    n = len(above)
+    if n < 2 or not (np.isfinite(above).all() and np.isfinite(below).all()):
+        return undefined("Fieller's interval needs two finite pairs or more")
+    a, b = float(above.mean()), float(below.mean())
+    if b <= 0:
+        return undefined("the mean that divides is not above 0")
+    notes = notes_of(n, confidence, of)
+    t2 = float(stats.t.ppf((1 + confidence) / 2, n - 1)) ** 2
+    (v_aa, v_ab), (_, v_bb) = np.cov(above, below) / n
+    square, middle, last = b * b - t2 * v_bb, a * b - t2 * v_ab, a * a - t2 * v_aa
+    reach = math.sqrt(max(0.0, middle * middle - square * last))
+    if square > 0:
+        low, high = (middle - reach) / square, (middle + reach) / square
+    else:
+        notes += (f"the mean that divides, {b:.2g}, may be 0",)
+        # Of the two roots one is positive where a is not 0 by its own interval.
+        known = square < 0 < last
+        low = (middle - reach) / square if known and a > 0 else -math.inf
+        high = (middle + reach) / square if known and a < 0 else math.inf
+    return Estimate(a / b, float(low), float(high), f"Fieller, {n} {of}", notes=notes)
+
+
+def bootstrap(
+    data: Sequence[np.ndarray],
+    statistic: Callable[..., Any],
+    confidence: float = 0.95,
+    of: str = "samples",
+    vectorized: bool = False,
+    resamples: int = _RESAMPLES,
+) -> Estimate:
+    """BCa bootstrap interval of a statistic of paired rows; percentile where BCa is not defined.
+
+    Args:
+        data: arrays of one length, resampled together.
+        statistic: takes the arrays.
+        confidence: coverage of the interval.
+        of: what the rows are.
+        vectorized: whether the statistic takes many resamples at once, along the last axis, and an argument ``axis``.
+        resamples: how many resamples are drawn.
+    """
+    value = float(statistic(*data, axis=-1) if vectorized else statistic(*data))
+    if len(data[0]) < 2 or not math.isfinite(value):
+        return undefined("a bootstrap needs two rows or more and a finite statistic")
+    if all(np.ptp(d) == 0 for d in data):
+        return Estimate(value, value, value, f"bootstrap, {len(data[0])} equal {of}")
+    for method in ("BCa", "percentile"):
+        with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+            # A degenerate resample gives a bound that is not finite: seen below, and never on the right side of a claim.
+            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+            result = stats.bootstrap(
+                tuple(data),
+                statistic,
+                paired=True,
+                vectorized=vectorized,
+                batch=max(1, 10**7 // len(data[0])) if vectorized else None,
+                n_resamples=resamples,
+                confidence_level=confidence,
+                method=method,
+                rng=np.random.default_rng(0),
+            ).confidence_interval
+        if math.isfinite(result.low) and math.isfinite(result.high):
+            break
+    return Estimate(value, float(result.low), float(result.high), f"{method} bootstrap, {len(data[0])} {of}")
+
+
+def t_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
+    """Student's t interval of the mean of at least two values."""
+    center, error = float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values)))
+    reach = error * float(stats.t.ppf((1 + confidence) / 2, len(values) - 1))
+    return center - reach, center + reach
+
+
+def cox_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
+    """Cox's interval of the mean of a log-normal law; infinite where it is too wide for floating-point numbers."""
+    logs, n = np.log(values), len(values)
+    variance = float(logs.var(ddof=1))
+    center = float(logs.mean()) + variance / 2
+    reach = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * math.sqrt(variance / n + variance**2 / (2 * (n - 1)))
+    return math.exp(max(-_LARGEST, center - reach)), math.exp(min(_LARGEST, center + reach))
+
+
+def union(intervals: Sequence[tuple[float, float]], least: float, most: float) -> tuple[float, float]:
+    """The smallest interval that contains all of them, within the possible range."""
+    low, high = min(low for low, _ in intervals), max(high for _, high in intervals)
+    return max(least, low), min(most, high)
