@@ -73,16 +73,23 @@ def test_paired_gain_pairs_by_replica():
     expected = scipy_stats.ttest_rel(after.mean(1), before.mean(1), alternative="greater")
     assert e.value == pytest.approx((after - before).mean())
     assert e.p == pytest.approx(expected.pvalue)
-    # Each side is as many times as wide as Student's as the errors' are, at least once.
+    # Each side is longer than Student's as the errors' are: by as much or in proportion, whichever is less.
     t = scipy_stats.ttest_rel(after.mean(1), before.mean(1)).confidence_interval(0.95)
     first, second = stats.error_rate(before), stats.error_rate(after)
     wrong = [1 - before.mean(1), 1 - after.mean(1)]
     reach = [scipy_stats.t.ppf(0.975, 5) * w.std(ddof=1) / math.sqrt(6) for w in wrong]
-    down = max(1, (first.value - first.low) / reach[0], (second.high - second.value) / reach[1])
-    up = max(1, (first.high - first.value) / reach[0], (second.value - second.low) / reach[1])
-    assert down > 1.05
-    assert e.value - e.low == pytest.approx(down * (e.value - t.low))
-    assert e.high - e.value == pytest.approx(up * (t.high - e.value))
+    sides = {
+        "low": ((first.value - first.low, reach[0]), (second.high - second.value, reach[1])),
+        "high": ((first.high - first.value, reach[0]), (second.value - second.low, reach[1])),
+    }
+    students = {"low": e.value - t.low, "high": t.high - e.value}
+    for end, own in students.items():
+        by, times = max(side - r for side, r in sides[end]), max(side / r for side, r in sides[end])
+        assert abs(getattr(e, end) - e.value) == pytest.approx(min(own + max(0, by), own * max(1, times)))
+    assert e.value - e.low > 1.05 * students["low"]
+    # Where the second model makes no error, the gain is the first one's error.
+    nothing = stats.paired_gain(before, np.ones_like(before))
+    assert (nothing.low, nothing.high) == pytest.approx((first.low, first.high))
     assert e.notes == ("p under normality",)
 
 

@@ -158,6 +158,7 @@ FIGURES: Registry[Figure] = Registry(
             "studies",
             "assumptions",
             "theory_scale",
+            "coverage",
         )
     ],
 )

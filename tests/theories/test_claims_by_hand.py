@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+import xarray as xr
 from made_up_results import CONFIG, LEAVES, PARENT, made_up, record
 from scipy import stats as scipy_stats
 
@@ -59,6 +60,23 @@ def test_each_claim_reads_its_own_network_kind_and_bound(results):
     assert numbers(gain) == numbers(shown)
     assert gain.p == max(e.p for e in over.values())
     assert gain.p >= scipy_stats.ttest_rel(hard["coarse"], hard["fine"], alternative="greater").pvalue
+
+
+@pytest.mark.parametrize(
+    ("classes", "error", "decision"),
+    [(10, 0.85, "refuted"), (10, 0.9, "undecided"), (10, 0.95, "holds"), (2, 0.5, "undecided"), (2, 0.6, "holds")],
+)
+def test_failing_on_hard_samples_is_no_better_than_guessing(results, classes, error, decision):
+    samples = 4000
+    data = results.coarse.isel(test_sample=np.arange(samples) % 40).copy(deep=True)
+    data["test_correct"] = xr.zeros_like(data.test_correct) + xr.DataArray(
+        np.arange(samples) >= error * samples, dims="test_sample"
+    )
+    config = CONFIG.replace({"tree.coarse": classes, "tree.subclasses": 2})
+    claim = next(claim for claim in CLAIMS if claim.id == "coarse-hard-error")
+    decided = claim.evaluate(Results(config, results.folder, {"coarse": data}))
+    assert decided.bound == 1 - 1 / classes
+    assert decided.decision == decision, decided
 
 
 def test_a_bound_that_is_a_number_is_taken(results):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def bench(
-    what: Annotated[str, typer.Argument(metavar="[simulator|pretrain]")] = "simulator",
+    what: Annotated[str, typer.Argument(metavar="[simulator|pretrain|coverage]")] = "simulator",
     sizes: Annotated[str | None, typer.Option(help="Of A, S, F, M and XL, with commas between; all that the device can.")] = None,
     device: Device = "auto",
     scaling: Annotated[bool, typer.Option("--scaling", help="Also fit how time and memory grow with B, P, d and m.")] = False,
@@ -26,14 +26,19 @@ def bench(
     rounds: Annotated[
         int | None, typer.Option(help="Measurements of each, in turns; 15, for pretrain 5.", **whole("--rounds", least=1))
     ] = None,
+    draws: Annotated[int, typer.Option(help="coverage: intervals of each kind.", **whole("--draws", least=10))] = 1000,
     json: Json = None,
 ) -> int:
-    """Measure speed, as ratios in one run: the simulator's steps, or the image pipeline (exit 1: a ratio is below its bound)."""
+    """Measure speed, as ratios in one run: the simulator's steps, or the image pipeline (exit 1: a ratio is below its bound).
+    Or measure how often intervals miss (exit 1: more than twice as often as they say).
+    """
     if what == "simulator":
         return _bench_simulator(sizes, device, scaling, rounds or 15, json)
     if what == "pretrain":
         return _bench_pretrain(images, workers, rounds or 5, json)
-    raise InputError(f"unknown benchmark '{what}': simulator or pretrain")
+    if what == "coverage":
+        return _bench_coverage(draws, json)
+    raise InputError(f"unknown benchmark '{what}': simulator, pretrain or coverage")
 
 
 def _bench_simulator(sizes: str | None, device: str, scaling: bool, rounds: int, json: JsonFile | None) -> int:
@@ -101,3 +106,24 @@ def _bench_pretrain(images: int, workers: int, rounds: int, json: JsonFile | Non
         )
     new_console().print(table)
     return 0 if all(ratio.ratio >= (ratio.bound or 0) for ratio in ratios) else 1
+
+
+def _bench_coverage(draws: int, json: JsonFile | None) -> int:
+    """How often the intervals of errors, gains, growth ratios and losses miss, on stored replicas."""
+    from theory_sim.studies.coverage import coverage
+
+    with new_console(stderr=True).status("drawing") as status:
+        found = list(coverage(draws, on_progress=lambda case: status.update(f"drawing: {case}")))
+    if json is not None:
+        json.write([asdict(of) | {"missed": of.missed, "right": of.right} for of in found])
+    table = Table("replicas", "quantity", "R", "stated", "miss", "miss and say nothing", "")
+    for of in found:
+        shown = (f"{100 * share:.3g} %" for share in (of.level, of.missed, of.unsaid))
+        table.add_row(of.case, of.quantity, str(of.replicas), *shown, "" if of.right else "✗")
+    new_console().print(table)
+    wrong = sum(not of.right for of in found)
+    print(
+        f"{len(found)} kinds of intervals, {draws} of each: {wrong} miss more than twice as often as stated without a note"
+        " of few replicas, of a normal law that is assumed, or of failing replicas that none of the drawn shows"
+    )
+    return 1 if wrong else 0

@@ -125,9 +125,10 @@ def paired_gain(before: np.ndarray, after: np.ndarray, confidence: float = 0.95)
 def gain_of_rates(before: np.ndarray, after: np.ndarray, samples: int, confidence: float = 0.95) -> Estimate:
     """How much the error falls from one model to another, paired by replica, from the error of each replica.
 
-    Student's t interval of the gains, clipped to [−1, 1]. Each side is widened by the factor by which the intervals of the
-    errors (`error_rate`) exceed Student's there: downwards by the larger of those of the first error downwards and the second
-    one upwards, and upwards likewise. The standard error, also in the one-sided t test, is at least that of N independent
+    Student's t interval of the gains, clipped to [−1, 1], and longer on each side as the intervals of the errors (`error_rate`)
+    are longer than Student's: downwards as those of the first error downwards and of the second one upwards, the larger of
+    both, by as much or in the same proportion, whichever is less. So it is the interval of the first error where the second is
+    0, and stays short where both errors vary together. The standard error, also in the one-sided t test, is at least that of N independent
     samples in each replica, √(Σ ẽ(1 − ẽ)/(R N)) over the two errors with ẽ = (e N + ½)/(N + 1): equal gains are no certainty.
 
     Args:
@@ -149,17 +150,23 @@ def gain_of_rates(before: np.ndarray, after: np.ndarray, samples: int, confidenc
     value, quantile = float(gain.mean()), float(stats.t.ppf((1 + confidence) / 2, n - 1))
     error, p = _t_test(gain, [before.mean(), after.mean()], samples)
     notes: tuple[str, ...] = ()
-    wider = []
+    longer = []
     for rates in (before, after):
         e = error_of_rates(rates, samples, confidence)
         reach = quantile * _t_test(rates, [rates.mean()], samples)[0]
-        wider.append([max(1.0, float(e.value - e.low) / reach), max(1.0, float(e.high - e.value) / reach)])
+        longer.append([(float(side) - reach, float(side) / reach) for side in (e.value - e.low, e.high - e.value)])
         notes += e.notes
-    (low_first, high_first), (low_second, high_second) = wider
-    low = value - quantile * error * max(low_first, high_second)
-    high = value + quantile * error * max(high_first, low_second)
+    (low_first, high_first), (low_second, high_second) = longer
+    low = value - _lengthened(quantile * error, low_first, high_second)
+    high = value + _lengthened(quantile * error, high_first, low_second)
     notes = tuple(dict.fromkeys((*notes, "p under normality")))
-    return Estimate(value, max(-1.0, low), min(1.0, high), f"paired t, widened, {n} replicas", p, notes)
+    return Estimate(value, max(-1.0, low), min(1.0, high), f"paired t, {n} replicas, widened", p, notes)
+
+
+def _lengthened(reach: float, *longer: tuple[float, float]) -> float:
+    """A side of an interval, longer by the largest excess or the largest factor, whichever is less, and never shorter."""
+    excess, factor = (float(max(values)) for values in zip(*longer, strict=True))
+    return min(reach + max(0.0, excess), reach * max(1.0, factor))
 
 
 def gain_over(rate: float, correct: np.ndarray, confidence: float = 0.95) -> Estimate:

@@ -174,7 +174,8 @@ def _loss(data: xr.Dataset, config: Config) -> Estimate:
     final, confidence = data.final_loss.values, config.claims.confidence
     if len(final) > 1:
         return stats.positive_mean(final.mean(1), confidence)
-    return stats.bootstrap([final[0]], lambda loss: float(np.mean(loss)), confidence)
+    of_one = stats.bootstrap([final[0]], lambda loss: float(np.mean(loss)), confidence)
+    return replace(of_one, notes=(stats.ONE_REPLICA,))
 
 
 def growth_by_leaf(data: xr.Dataset, config: Config) -> tuple[np.ndarray, np.ndarray]:

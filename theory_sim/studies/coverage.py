@@ -14,8 +14,8 @@ import pandas as pd
 from scipy import stats as scipy_stats
 
 from theory_sim import stats
-from theory_sim.bench.replicas import STORED
 from theory_sim.stats import Estimate
+from theory_sim.studies.replicas import STORED
 
 LEVELS = (0.05, 0.0025, 0.05 / 783)
 """Error probabilities: of one claim, of the comparisons of a study, and of the decisions of the one-at-a-time study."""
@@ -124,10 +124,10 @@ class Missed:
 
 def populations() -> dict[str, pd.DataFrame]:
     """The stored replicas by case, and one case more: in a quarter of the base's replicas the fine model guesses."""
-    stored = {str(case): rows for case, rows in pd.read_csv(STORED, encoding="utf-8").groupby("case", sort=False)}
+    table = pd.read_csv(STORED, encoding="utf-8").set_index("case").astype(float)
+    stored = {str(case): rows.reset_index(drop=True) for case, rows in table.groupby("case", sort=False)}
     failing = stored["base"].copy()
-    rows = failing.index[: round(FAILING * len(failing))]
-    failing.loc[rows, ["fine_hard", "fine_easy"]] = _CHANCE
+    failing.loc[: round(FAILING * len(failing)) - 1, ["fine_hard", "fine_easy"]] = _CHANCE
     return stored | {"a quarter fails": failing}
 
 

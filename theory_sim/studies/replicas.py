@@ -3,7 +3,7 @@
 ``replicas.csv`` has a row for each replica of each case: the hard and easy errors of both networks on ``samples`` test samples,
 their training losses, and the growth of their responses (`theory_sim.theories.label_granularity.claims`). To train them again:
 
-    python -m theory_sim.bench.replicas
+    python -m theory_sim.studies.replicas
 """
 
 import tempfile

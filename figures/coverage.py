@@ -1,0 +1,89 @@
+"""How often intervals miss: every interval that the package prints, on stored replicas of real networks."""
+
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from theory_sim.config import Config
+from theory_sim.figures.common import style
+from theory_sim.figures.common.figure import Figure, Inputs, Needs, Panels, register
+from theory_sim.figures.common.tables import grouped
+from theory_sim.studies.coverage import LEVELS, coverage
+
+DRAWS = 200
+_LEVELS = LEVELS[:2]
+"""The studies' own level is too small for so few intervals: ``theory-sim bench coverage`` measures it."""
+_LEAST = 1e-3
+"""Where shares of 0 are drawn."""
+_COLORS = {"error": "coarse", "gain": "fine", "growth ratio": "common", "loss": "noise"}
+
+
+def needs(config: Config) -> Needs:
+    """Nothing: the replicas are stored."""
+    return Needs()
+
+
+def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
+    """Miss rates.
+
+    Returns:
+        The attributes of `theory_sim.studies.coverage.Missed`, and ``missed``.
+    """
+    found = coverage(DRAWS, levels=_LEVELS)
+    return pd.DataFrame({**vars(of), "missed": of.missed} for of in found)
+
+
+def draw(table: pd.DataFrame, axes: Panels) -> None:
+    """Draw a panel for each level: all misses open, those without a note filled."""
+    for place, (level, of_level) in zip(axes, grouped(table, "level", sort=False), strict=True):
+        ax = axes[place]
+        sizes = sorted(of_level.replicas.unique())
+        for number, (_, of) in enumerate(grouped(of_level, ["case", "quantity"], sort=False)):
+            kind = of.quantity.iloc[0].partition(":")[0]
+            # Side by side: many lie at the same share.
+            x = [sizes.index(n) + 0.6 * (number % 9 - 4) / 9 for n in of.replicas]
+            look: dict[str, Any] = {"color": style.PALETTE[_COLORS[kind]], "linestyle": "none", "markersize": 3}
+            ax.plot(x, of.missed.clip(lower=_LEAST), marker="o", markerfacecolor="white", label=f"{kind}, all", **look)
+            ax.plot(x, of.unsaid.clip(lower=_LEAST), marker="o", label=f"{kind}, without a note", **look)
+        for factor, line in ((1, "solid"), (2, style.DASHED)):
+            ax.axhline(factor * float(level), color="0.2", linewidth=0.8, linestyle=line, label=f"{factor} × stated")
+        ax.set_yscale("log")
+        ax.set_ylim(_LEAST / 1.3, 1)
+        ax.set_xticks(range(len(sizes)), [str(n) for n in sizes])
+        ax.set_xlabel("replicas R")
+        ax.set_title(f"stated: {100 * float(level):g} %")
+    axes["level0"].set_ylabel("share of intervals that miss")
+    _legend(axes["level1"])
+
+
+def _legend(ax: Any) -> None:
+    from matplotlib.lines import Line2D
+
+    dot = partial(Line2D, [], [], linestyle="none", marker="o", markersize=3)
+    entries = {f"{kind}": dot(color=style.PALETTE[color]) for kind, color in _COLORS.items()}
+    entries["with a note too"] = dot(color="0.2", markerfacecolor="white")
+    entries["stated"] = Line2D([], [], color="0.2", linewidth=0.8)
+    entries["twice that"] = Line2D([], [], color="0.2", linewidth=0.8, linestyle=style.DASHED)
+    style.legend(ax, entries, ncols=1)
+
+
+FIGURE = register(
+    Figure(
+        "coverage",
+        "How often intervals miss: every interval that the package prints, on stored replicas of real networks.",
+        caption=(
+            "Share of intervals that do not contain the true value, for intervals made from R replicas that are drawn from 200"
+            " stored ones, in five cases: the base at d = 128, less patch noise, fewer neurons, a higher threshold, and the base"
+            " with a fine model that guesses in a quarter of its replicas. Filled: intervals that come without a note. Open:"
+            " all intervals, also those that say that replicas are few, that a normal law is assumed, or what share of replicas"
+            f" may fail unseen. Solid: the stated share; dashed: twice that. {DRAWS} intervals for each marker; none that"
+            " miss are drawn at the lower edge."
+        ),
+        size=(style.PAGE, 2.8),
+        layout={"mosaic": [["level0", "level1"]]},
+        needs=needs,
+        compute=compute,
+        draw=draw,
+    )
+)
