@@ -23,11 +23,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from theory_sim.runtime.errors import InputError
 from theory_sim.stats.base import ONE_REPLICA, Estimate, notes_of, undefined
-from theory_sim.stats.means import cox_interval, t_interval, union
+from theory_sim.stats.means import cox_interval, t_interval, t_quantile, union
 from theory_sim.stats.tests import mcnemar
 
 
@@ -42,8 +42,8 @@ def proportion(successes: float, n: int, confidence: float = 0.95) -> Estimate:
     if not 0 <= successes <= n or n < 1:
         raise InputError(f"a proportion needs 0 ≤ successes ≤ n and n ≥ 1, got {successes} of {n}")
     tail = (1 - confidence) / 2
-    low = 0.0 if successes <= 0 else float(stats.beta.ppf(tail, successes, n - successes + 1))
-    high = 1.0 if successes >= n else float(stats.beta.ppf(1 - tail, successes + 1, n - successes))
+    low = 0.0 if successes <= 0 else float(special.betaincinv(successes, n - successes + 1, tail))
+    high = 1.0 if successes >= n else float(special.betaincinv(successes + 1, n - successes, 1 - tail))
     return Estimate(successes / n, low, high, f"Clopper–Pearson, n = {n}")
 
 
@@ -128,7 +128,9 @@ def gain_of_rates(before: np.ndarray, after: np.ndarray, samples: int, confidenc
     Student's t interval of the gains, clipped to [−1, 1], and longer on each side as the intervals of the errors (`error_rate`)
     are longer than Student's: downwards as those of the first error downwards and of the second one upwards, the larger of
     both, by as much or in the same proportion, whichever is less. So it is the interval of the first error where the second is
-    0, and stays short where both errors vary together. The standard error, also in the one-sided t test, is at least that of N independent
+    0, and stays short where both errors vary together.
+
+    The standard error, also in the one-sided t test, is at least that of N independent
     samples in each replica, √(Σ ẽ(1 − ẽ)/(R N)) over the two errors with ẽ = (e N + ½)/(N + 1): equal gains are no certainty.
 
     Args:
@@ -147,7 +149,7 @@ def gain_of_rates(before: np.ndarray, after: np.ndarray, samples: int, confidenc
     if n < 2 or not (np.isfinite(before).all() and np.isfinite(after).all()):
         return undefined("a paired gain needs two replicas or more with finite errors")
     gain = before - after
-    value, quantile = float(gain.mean()), float(stats.t.ppf((1 + confidence) / 2, n - 1))
+    value, quantile = float(gain.mean()), t_quantile(confidence, n - 1)
     error, p = _t_test(gain, [before.mean(), after.mean()], samples)
     notes: tuple[str, ...] = ()
     longer = []
@@ -203,7 +205,7 @@ def _t_test(gain: np.ndarray, errors: Sequence[float], samples: int) -> tuple[fl
     n = len(gain)
     sampling = sum(float(rate * (1 - rate)) for rate in _inner(np.asarray(errors, dtype=float), samples))
     error = max(float(gain.std(ddof=1)) / math.sqrt(n), math.sqrt(sampling / (n * samples)))
-    return error, float(stats.t.sf(gain.mean() / error, n - 1))
+    return error, float(special.stdtr(n - 1, -gain.mean() / error))
 
 
 def _inner(rates: Any, samples: int) -> Any:

@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ def ratio(above: np.ndarray, below: np.ndarray, confidence: float = 0.95, of: st
     if b <= 0:
         return undefined("the mean that divides is not above 0")
     notes = notes_of(n, confidence, of)
-    t2 = float(stats.t.ppf((1 + confidence) / 2, n - 1)) ** 2
+    t2 = t_quantile(confidence, n - 1) ** 2
     (v_aa, v_ab), (_, v_bb) = np.cov(above, below) / n
     square, middle, last = b * b - t2 * v_bb, a * b - t2 * v_ab, a * a - t2 * v_aa
     reach = math.sqrt(max(0.0, middle * middle - square * last))
@@ -123,10 +124,16 @@ def bootstrap(
     return Estimate(value, float(result.low), float(result.high), f"{method} bootstrap, {len(data[0])} {of}")
 
 
+@lru_cache(maxsize=1024)
+def t_quantile(confidence: float, freedom: int) -> float:
+    """Half the width of Student's t interval, in standard errors."""
+    return float(stats.t.ppf((1 + confidence) / 2, freedom))
+
+
 def t_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
     """Student's t interval of the mean of at least two values."""
     center, error = float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values)))
-    reach = error * float(stats.t.ppf((1 + confidence) / 2, len(values) - 1))
+    reach = error * t_quantile(confidence, len(values) - 1)
     return center - reach, center + reach
 
 
@@ -135,7 +142,7 @@ def cox_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
     logs, n = np.log(values), len(values)
     variance = float(logs.var(ddof=1))
     center = float(logs.mean()) + variance / 2
-    reach = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * math.sqrt(variance / n + variance**2 / (2 * (n - 1)))
+    reach = t_quantile(confidence, n - 1) * math.sqrt(variance / n + variance**2 / (2 * (n - 1)))
     return math.exp(max(-_LARGEST, center - reach)), math.exp(min(_LARGEST, center + reach))
 
 

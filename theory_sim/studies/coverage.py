@@ -24,7 +24,8 @@ FAILING = 0.25
 """Share of replicas that fail altogether, in the made case."""
 _CHANCE = 0.5
 
-Make = Callable[[pd.DataFrame, float], Estimate]
+Rows = dict[str, np.ndarray]
+"""Columns of the table of replicas."""
 
 
 @dataclass(frozen=True)
@@ -38,25 +39,23 @@ class Quantity:
     """
 
     name: str
-    truth: Callable[[pd.DataFrame], float]
-    estimate: Make
+    truth: Callable[[Rows], float]
+    estimate: Callable[[Rows, float], Estimate]
 
 
 def _error(column: str) -> Quantity:
     return Quantity(
         f"error: {column.replace('_', ' ')}",
         lambda all_: float(all_[column].mean()),
-        lambda rows, confidence: stats.error_of_rates(rows[column].to_numpy(), int(rows.samples.iloc[0]), confidence),
+        lambda rows, confidence: stats.error_of_rates(rows[column], int(rows["samples"][0]), confidence),
     )
 
 
 def _gain() -> Quantity:
     return Quantity(
         "gain: hard",
-        lambda all_: float((all_.coarse_hard - all_.fine_hard).mean()),
-        lambda rows, confidence: stats.gain_of_rates(
-            rows.coarse_hard.to_numpy(), rows.fine_hard.to_numpy(), int(rows.samples.iloc[0]), confidence
-        ),
+        lambda all_: float((all_["coarse_hard"] - all_["fine_hard"]).mean()),
+        lambda rows, confidence: stats.gain_of_rates(rows["coarse_hard"], rows["fine_hard"], int(rows["samples"][0]), confidence),
     )
 
 
@@ -65,7 +64,7 @@ def _growth(model: str) -> Quantity:
     return Quantity(
         f"growth ratio: {model}",
         lambda all_: float(all_[above].mean() / all_[below].mean()),
-        lambda rows, confidence: stats.ratio(rows[above].to_numpy(), rows[below].to_numpy(), confidence),
+        lambda rows, confidence: stats.ratio(rows[above], rows[below], confidence),
     )
 
 
@@ -74,7 +73,7 @@ def _loss(model: str) -> Quantity:
     return Quantity(
         f"loss: {model}",
         lambda all_: float(all_[column].mean()),
-        lambda rows, confidence: stats.positive_mean(rows[column].to_numpy(), confidence),
+        lambda rows, confidence: stats.positive_mean(rows[column], confidence),
     )
 
 
@@ -122,13 +121,16 @@ class Missed:
         return float(scipy_stats.binom.sf(count - 1, self.draws, min(1.0, 2 * self.level))) > 1e-3
 
 
-def populations() -> dict[str, pd.DataFrame]:
+def populations() -> dict[str, Rows]:
     """The stored replicas by case, and one case more: in a quarter of the base's replicas the fine model guesses."""
     table = pd.read_csv(STORED, encoding="utf-8").set_index("case").astype(float)
     stored = {str(case): rows.reset_index(drop=True) for case, rows in table.groupby("case", sort=False)}
     failing = stored["base"].copy()
     failing.loc[: round(FAILING * len(failing)) - 1, ["fine_hard", "fine_easy"]] = _CHANCE
-    return stored | {"a quarter fails": failing}
+    return {
+        case: {str(name): rows[name].to_numpy() for name in rows}
+        for case, rows in (stored | {"a quarter fails": failing}).items()
+    }
 
 
 def coverage(
@@ -151,7 +153,8 @@ def coverage(
         on_progress(case)
         for n in replicas:
             rng = np.random.default_rng([seed, n])
-            drawn = [all_.iloc[rng.integers(len(all_), size=n)] for _ in range(draws)]
+            chosen = rng.integers(len(all_["samples"]), size=(draws, n))
+            drawn = [{name: values[rows] for name, values in all_.items()} for rows in chosen]
             for quantity in QUANTITIES:
                 truth = quantity.truth(all_)
                 for level in levels:
