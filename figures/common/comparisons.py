@@ -17,7 +17,7 @@ from theory_sim.figures.common.figure import Needs, StudyTables
 from theory_sim.figures.common.groups import interval
 from theory_sim.figures.common.tables import of_part, rows
 from theory_sim.figures.common.values import number
-from theory_sim.studies.study import Verdict
+from theory_sim.studies.decision import Verdict
 
 INTERVALS = (
     "Errors are means over replicas; bars are 95 % intervals over replicas (union of t, Cox's log-normal one, and Clopper–Pearson"

@@ -15,7 +15,7 @@ from theory_sim.figures.common import style
 from theory_sim.runs.results import Results
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.registry import Registry
-from theory_sim.studies.study import StudyAnswer
+from theory_sim.studies.decision import StudyAnswer
 
 Size = tuple[float, float]
 """Width and height, in inches."""
@@ -61,6 +61,7 @@ class StudyTables:
         keys: of its grids, which are columns of both tables.
         cells: one row per cell and claim, see `theory_sim.studies.tables`.
         replicas: one row per cell, replica, model, kind of test samples and readout, see there.
+        measures: one row per cell and replica, with a column for each measure of the theory.
         answer: the study's answer, decided anew from the tables: bounds and comparisons may change while the tables do not.
     """
 
@@ -68,6 +69,7 @@ class StudyTables:
     keys: Sequence[str]
     cells: pd.DataFrame
     replicas: pd.DataFrame
+    measures: pd.DataFrame
     answer: StudyAnswer
 
 

@@ -9,7 +9,8 @@ from theory_sim.config import Config
 from theory_sim.figures.common.figure import StudyTables
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.progress import Progress
-from theory_sim.studies.study import decide_study, load_study, run_study
+from theory_sim.studies.decision import decide_study, measures_table, run_study
+from theory_sim.studies.study import load_study
 
 _IMAGE_COLUMNS = {"kind", "transfer", "samples", "classes", "error", "baseline_error"}
 
@@ -42,7 +43,8 @@ def find_study(name: str, out: Path, device: str = "auto", smoke: bool = False) 
         others = any(place.glob("*/cells.parquet"))
         what = f"the tables in {place} are of another version or size" if others else f"there are no tables in {place}"
         raise NotMadeError(f"{what}; {study_command(name, out, smoke)} makes them")
-    return StudyTables(config, done.keys, done.read("cells"), done.read("replicas"), decide_study(study, done, smoke))
+    tables = {"cells": done.read("cells"), "replicas": done.read("replicas"), "measures": measures_table(done)}
+    return StudyTables(config, done.keys, **tables, answer=decide_study(study, done, smoke))
 
 
 def run_small(name: str, out: Path, device: str, on_progress: Callable[[Progress], None]) -> None:

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from theory_sim.runtime.errors import InputError
-from theory_sim.studies.study import load_study, run_study
+from theory_sim.studies.decision import run_study
+from theory_sim.studies.study import load_study
 
 
 def test_a_study_of_a_theory_of_ones_own(tmp_path: Path) -> None:

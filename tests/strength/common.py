@@ -24,7 +24,8 @@ from theory_sim import cli
 from theory_sim.config import load_config
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.storage import load_checkpoint
-from theory_sim.studies.study import load_study, run_study
+from theory_sim.studies.decision import run_study
+from theory_sim.studies.study import load_study
 from theory_sim.studies.sweep import sweep
 
 sys.path.append(str(Path(__file__).parents[1]))

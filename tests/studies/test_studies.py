@@ -11,8 +11,9 @@ import pytest
 from theory_sim.config import Config
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.settings import value_at
+from theory_sim.studies.decision import StudyAnswer, decide_study, run_study
 from theory_sim.studies.sensitivity import region, table_rows
-from theory_sim.studies.study import Study, StudyAnswer, decide_study, load_study, run_study, study_files
+from theory_sim.studies.study import Study, load_study, study_files
 from theory_sim.studies.sweep import Sweep
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from theory_sim.runtime.display import new_console
 from theory_sim.runtime.errors import InputError, one_line
 
 if TYPE_CHECKING:
-    from theory_sim.studies.study import StudyAnswer
+    from theory_sim.studies.decision import StudyAnswer
     from theory_sim.studies.sweep import Sweep
 
 _HEADLINES = {"coarse-hard-error": "coarse hard error", "fine-hard-error": "fine hard error", "transfer-gain": "gain"}
@@ -68,6 +68,7 @@ def study(
     """Run a study: a sweep whose results answer a question. Exit 0 for any answer; 1: some cells failed."""
     from theory_sim.runtime.progress import progress_bar
     from theory_sim.studies import study as studies
+    from theory_sim.studies.decision import run_study
 
     console = new_console()
     if list_ or name is None:
@@ -79,9 +80,10 @@ def study(
     chosen = studies.load_study(name, plugin or ())
     address = _scheduler(backend, scheduler)
     with progress_bar() as on_progress:
-        done, answer = studies.run_study(chosen, smoke, out, device, jobs, address, on_progress)
+        done, answer = run_study(chosen, smoke, out, device, jobs, address, on_progress)
     code = _print_sweep(done, cells=not chosen.one_at_a_time)
-    console.print((_sensitivities_table if chosen.one_at_a_time else _verdicts_table)(answer, chosen.question))
+    show = _sensitivities_table if chosen.one_at_a_time else _trends_table if chosen.trends else _verdicts_table
+    console.print(show(answer, chosen.question))
     print(f"{chosen.name}: {answer.answer} ({answer.basis})")
     return code
 
@@ -93,6 +95,15 @@ def _verdicts_table(answer: "StudyAnswer", question: str) -> Table:
         interval = f"[{e.low:.3f}, {e.high:.3f}]" if e.value == e.value else e.method
         p = "" if verdict.p_holm is None else f"{verdict.p_holm:.2g}"
         table.add_row(verdict.name, f"{e.value:.3f}", interval, p, f"{verdict.at_least:g}", verdict.answer)
+    return table
+
+
+def _trends_table(answer: "StudyAnswer", question: str) -> Table:
+    table = Table("trend", "estimate", "interval", "method", "bound", "", title=question)
+    for trend in answer.trends:
+        e = trend.estimate
+        interval = f"[{e.low:.4g}, {e.high:.4g}]" if e.value == e.value else ""
+        table.add_row(trend.id, f"{e.value:.4g}", interval, e.method, f"{trend.side} {trend.bound:.4g}", trend.decision)
     return table
 
 

@@ -2,7 +2,7 @@
 
 from theory_sim.stats.base import FEW, ONE_REPLICA, Estimate, notes_of, undefined
 from theory_sim.stats.errors import error_of_rates, error_rate, gain_of_rates, gain_over, paired_gain, proportion
-from theory_sim.stats.means import bootstrap, mean, positive_mean, ratio
+from theory_sim.stats.means import bootstrap, mean, positive_mean, ratio, slope
 from theory_sim.stats.tests import holm, mcnemar
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "positive_mean",
     "proportion",
     "ratio",
+    "slope",
     "undefined",
 ]

@@ -150,3 +150,21 @@ def union(intervals: Sequence[tuple[float, float]], least: float, most: float) -
     """The smallest interval that contains all of them, within the possible range."""
     low, high = min(low for low, _ in intervals), max(high for _, high in intervals)
     return max(least, low), min(most, high)
+
+
+def slope(x: np.ndarray, y: np.ndarray, confidence: float = 0.95, of: str = "replicas") -> Estimate:
+    """Slope of the least-squares line with its t interval, under normality of the residuals.
+
+    Args:
+        x: the variable that explains; undefined if all values are equal, or with fewer than three.
+        y: the variable that is explained.
+        confidence: coverage of the interval.
+        of: what the points are.
+    """
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if len(x) < 3 or np.ptp(x) == 0 or not np.isfinite(y).all():
+        return undefined("a slope needs three finite points or more, at two places or more")
+    line = stats.linregress(x, y)
+    reach = t_quantile(confidence, len(x) - 2) * float(line.stderr)
+    value = float(line.slope)
+    return Estimate(value, value - reach, value + reach, f"least squares, {len(x)} {of}", notes=notes_of(len(x), confidence, of))

@@ -1,4 +1,4 @@
-"""The results of many runs as two tidy Parquet tables: the decided claims, and the numbers of each replica.
+"""The results of many runs as three tidy Parquet tables: the decided claims, and the numbers of each replica.
 
 ``cells.parquet`` has one row per cell and claim:
 
@@ -21,10 +21,14 @@ folder            the run's folder, below the folder of results
 kind and readout: ``training_loss`` (nats) and ``rare_growth`` (`theory_sim.theories.label_granularity.claims`; null if the
 common response did not grow, or if the law has no features of classes).
 
+``measures.parquet`` has one row per cell, replica and measure of the theory (`theory_sim.theories.measures`): ``measure``, its
+id, and ``value``, null where it is not defined.
+
 Rows are written in blocks, so that memory does not grow with their number. Equal results give equal bytes.
 """
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -36,7 +40,7 @@ from theory_sim.runs.results import Results
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.outputs import write_output
 from theory_sim.theories.label_granularity.claims import growth_by_leaf
-from theory_sim.theories.theory import evaluate_claims
+from theory_sim.theories.theory import evaluate_claims, theory_of
 
 try:
     import pyarrow as pa
@@ -77,12 +81,13 @@ _REPLICA = {
     "training_loss": pa.float64(),
     "rare_growth": pa.float64(),
 }
-SCHEMAS = {"cells": _CLAIM, "replicas": _REPLICA}
+_MEASURE = {"replica": pa.int64(), "measure": pa.string(), "value": pa.float64()}
+SCHEMAS = {"cells": _CLAIM, "replicas": _REPLICA, "measures": _MEASURE}
 """The tables and their columns, which follow ``cell`` and the keys of the grids."""
 
 
 def rows(results: Results) -> dict[str, list[Row]]:
-    """The rows of one finished run in both tables."""
+    """The rows of one finished run in all tables."""
     *_, last = results.records.values()
     classes = last.sizes["head"]
     folder = f"{results.config.name}/{results.folder.name}"
@@ -92,7 +97,13 @@ def rows(results: Results) -> dict[str, list[Row]]:
         numbers = {"value": e.value, "low": e.low, "high": e.high, "p": e.p, "method": e.method, "notes": "; ".join(e.notes)}
         decided = {"quantity": claim.id, "side": claim.side, "bound": claim.bound, "decision": claim.decision}
         claims.append({"status": "stored", "classes": classes, "folder": folder} | decided | numbers)
-    return {"cells": claims, "replicas": list(_by_replica(results))}
+    return {"cells": claims, "replicas": list(_by_replica(results)), "measures": list(_measures(results))}
+
+
+def _measures(results: Results) -> Iterator[Row]:
+    for measure in theory_of(results.config).measures:
+        for replica, value in enumerate(measure.values(results).tolist()):
+            yield {"replica": replica, "measure": measure.id, "value": value if math.isfinite(value) else None}
 
 
 def _by_replica(results: Results) -> Iterator[Row]:

@@ -69,7 +69,7 @@ class Claim:
         Raises:
             InputError: its function gives no `Estimate` of numbers, or its bound is no number.
         """
-        estimate = _checked(f"claim {self.id}: estimate ({place(self.estimate)})", self.estimate(results))
+        estimate = checked_estimate(f"claim {self.id}: estimate ({place(self.estimate)})", self.estimate(results))
         bound, max_p = self.bounds(results.config)
         return ClaimResult(self.id, self.statement, self.theorem, estimate, self.side, bound, max_p, self.source)
 
@@ -85,8 +85,12 @@ class Claim:
         return expect_number(f"claim {self.id}: bound", bound), most
 
 
-def _checked(what: str, estimate: Any) -> Estimate:
-    """An estimate whose parts are plain numbers; those of NumPy and xarray become such."""
+def checked_estimate(what: str, estimate: Any) -> Estimate:
+    """An estimate whose parts are plain numbers; those of NumPy and xarray become such.
+
+    Raises:
+        InputError: it is none.
+    """
     expect_type(what, estimate, Estimate, meaning=", such as ts.mean(...)")
     value, low, high = (expect_number(f"{what}: {name}", getattr(estimate, name)) for name in ("value", "low", "high"))
     expect_type(f"{what}: method", estimate.method, str)

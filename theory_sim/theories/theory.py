@@ -25,8 +25,10 @@ from theory_sim.runtime.registry import Registry
 from theory_sim.runtime.returned import expect_function, expect_number, expect_type, place
 from theory_sim.runtime.settings import repeated
 from theory_sim.theories.claims import CLAIMS, Claim, ClaimResult
+from theory_sim.theories.measures import Measure
 from theory_sim.theories.prediction import predict as large_batch_prediction
 from theory_sim.theories.regime import Assumption
+from theory_sim.theories.trends import Trend
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,9 @@ class Theory(Setup):
         defaults: what it changes in the default configuration, as nested sections; ``labels`` names its networks, each with
             the label function that it is trained on.
         parameters: of its own law, as a section of settings; they stand under ``law`` in a configuration.
-        claims: what is decided, in the order of the theorems.
+        claims: what is decided of a run, in the order of the theorems.
+        measures: numbers of each replica, for the tables of studies.
+        trends: what studies decide of several runs, from these numbers.
         regime: the assumptions at a configuration.
         predict: predicts a network's record from its initial state; the large-batch recursion of the law without it.
         source: where it is published, such as ``arXiv:2303.16887``.
@@ -47,6 +51,8 @@ class Theory(Setup):
     """
 
     claims: Sequence[Claim] = ()
+    measures: Sequence[Measure] = ()
+    trends: Sequence[Trend] = ()
     regime: Callable[[Config], Sequence[Assumption]] = lambda config: ()
     predict: Callable[[Config, xr.Dataset], xr.Dataset] = large_batch_prediction
     source: str = ""
@@ -55,11 +61,13 @@ class Theory(Setup):
     def __post_init__(self) -> None:
         super().__post_init__()
         what = f"theory {self.name}"
-        expect(f"{what}: claims", self.claims, list, tuple)
-        for claim in self.claims:
-            expect(f"{what}: claims", claim, Claim)
-        if twice := repeated([claim.id for claim in self.claims]):
-            raise InputError(f"{what}: claims: '{twice[0]}' is there twice")
+        for name, type_ in (("claims", Claim), ("measures", Measure), ("trends", Trend)):
+            given = getattr(self, name)
+            expect(f"{what}: {name}", given, list, tuple)
+            for each in given:
+                expect(f"{what}: {name}", each, type_)
+            if twice := repeated([each.id for each in given]):
+                raise InputError(f"{what}: {name}: '{twice[0]}' is there twice")
         expect_function(f"{what}: regime", self.regime, "config")
         expect_function(f"{what}: predict", self.predict, "config", "start")
 

@@ -16,6 +16,7 @@ from theory_sim.figures.gallery.source import Source
 from theory_sim.runtime.errors import InputError
 from theory_sim.studies import study as studies
 from theory_sim.studies import sweep
+from theory_sim.studies.decision import decide_study, run_study
 
 STUDIES = sorted({study for name in FIGURES for study in FIGURES[name].needs(Config()).studies})
 COMMAND = "theory-sim study hierarchy --out {}"
@@ -35,7 +36,7 @@ def test_tables_are_read_and_decided(name: str, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(found.replicas, pd.read_parquet(folder / "replicas.parquet"))
     done = sweep.find_sweep(found.config, study.grids, tmp_path, "cpu")
     assert done is not None
-    assert found.answer == studies.decide_study(study, done)
+    assert found.answer == decide_study(study, done)
 
 
 def test_failed_cells_are_known(tmp_path: Path) -> None:
@@ -131,7 +132,7 @@ def test_smoke_runs_the_study_at_its_small_size(tmp_path: Path, monkeypatch: pyt
     again = command("granularity", "--smoke", "--device", "cpu", "--check")
     assert (again.code, again.out, again.err) == (0, "granularity: the same\n", "")
     # In this process or in others: the same tables.
-    done, _ = studies.run_study(study, True, tmp_path / "others", "cpu", jobs=1)
+    done, _ = run_study(study, True, tmp_path / "others", "cpu", jobs=1)
     pd.testing.assert_frame_equal(
         done.read("replicas"), finished.find_study("granularity", Path("results"), "cpu", True).replicas
     )

@@ -35,23 +35,24 @@ def _bound(key: str) -> Callable[[Config], float]:
     return lambda config: float(getattr(config.claims, key))
 
 
-def _chance(config: Config) -> float:
+def chance(config: Config) -> float:
     """The error of uniform guessing."""
     return 1 - 1 / config.label_tree.n_coarse
 
 
 def _coarse_hard_bound(config: Config) -> float:
     bound = config.claims.coarse_hard_error
-    return _chance(config) if bound == "chance" else bound
+    return chance(config) if bound == "chance" else bound
 
 
-def _coarse_growth_bound(config: Config) -> float:
+def coarse_growth_bound(config: Config) -> float:
+    """The largest growth ratio of the coarse model, 1/k unless the configuration gives a number."""
     if config.claims.coarse_rare_growth == "1/k":
         return config.label_tree.n_coarse / config.label_tree.n_leaves
     return config.claims.coarse_rare_growth
 
 
-def _correct(results: Results, network: str, kind: str) -> np.ndarray:
+def correct(results: Results, network: str, kind: str) -> np.ndarray:
     """Probability of the right answer by the deciding readout, (replica, sample)."""
     readout = results.config.transfer.readouts[0]
     correct: np.ndarray = results.records[network].test_correct.sel(kind=kind, test_readout=readout).values
@@ -59,15 +60,15 @@ def _correct(results: Results, network: str, kind: str) -> np.ndarray:
 
 
 def _error(network: str, kind: str, results: Results) -> Estimate:
-    return stats.error_rate(_correct(results, network, kind), results.config.claims.confidence)
+    return stats.error_rate(correct(results, network, kind), results.config.claims.confidence)
 
 
 def _gain(results: Results) -> Estimate:
     """The gain over the coarse model; that over guessing where it is not above 0. The larger p-value of both tests."""
-    before, after = (_correct(results, network, "hard") for network in ("coarse", "fine"))
-    confidence, chance = results.config.claims.confidence, _chance(results.config)
+    before, after = (correct(results, network, "hard") for network in ("coarse", "fine"))
+    confidence = results.config.claims.confidence
     gain = stats.paired_gain(before, after, confidence)
-    over_chance = stats.gain_over(chance, after, confidence)
+    over_chance = stats.gain_over(chance(results.config), after, confidence)
     p = None if gain.p is None or over_chance.p is None else max(gain.p, over_chance.p)
     if over_chance.low > 0:
         return replace(gain, p=p)
@@ -116,7 +117,7 @@ CLAIMS = [
         COARSE,
         partial(_growth_of, "coarse"),
         "≤",
-        _coarse_growth_bound,
+        coarse_growth_bound,
         source="paper",
     ),
     Claim(

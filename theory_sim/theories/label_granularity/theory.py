@@ -2,7 +2,9 @@
 
 from theory_sim.theories.label_granularity.claims import CLAIMS
 from theory_sim.theories.label_granularity.law import setup
+from theory_sim.theories.label_granularity.measures import MEASURES
 from theory_sim.theories.label_granularity.regime import regime
+from theory_sim.theories.label_granularity.trends import TRENDS
 from theory_sim.theories.theory import Theory, register_theory
 
 theory = register_theory(
@@ -10,6 +12,8 @@ theory = register_theory(
         name=setup.name,
         law=setup.law,
         claims=CLAIMS,
+        measures=MEASURES,
+        trends=TRENDS,
         regime=regime,
         source="arXiv:2303.16887",
         description="Coarse labels teach a network only common features; fine labels teach it the rare ones too.",

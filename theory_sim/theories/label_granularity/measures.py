@@ -1,0 +1,192 @@
+"""Numbers of each replica that the paper's theory speaks of, computed from what a run records.
+
+Notation: head c, neuron r, feature v; g_t = ⟨w_{c,r}, v⟩ after t steps; S_c,v(t) = {r : g_t + b_{c,r} > 0}, the neurons that the
+pure feature fires, with S(0) the lucky ones; a leaf (y, c) is trained on the head h(y, c). All of this is ours.
+"""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import xarray as xr
+from scipy import stats as scipy_stats
+
+from theory_sim.config import Config
+from theory_sim.data.law import described
+from theory_sim.data.parts import gaussian_norm
+from theory_sim.data.setup import law_of
+from theory_sim.labels.functions import label_function
+from theory_sim.runs.results import Results
+from theory_sim.theories.label_granularity.claims import chance, coarse_growth_bound, correct, growth_by_leaf
+from theory_sim.theories.measures import Measure
+
+Pairs = tuple[np.ndarray, np.ndarray]
+"""Heads and features, one of each for every pair."""
+
+
+def pairs_of(data: xr.Dataset, config: Config) -> tuple[Pairs, Pairs]:
+    """Pairs (h(y, c), v_{y,c}) and (h(y, c), v_y) of every leaf whose rare feature is not its common one; each pair once."""
+    law = law_of(config)
+    labels = label_function(data.attrs["labels"], law.tree, config.data.training_samples)
+    if labels.placeholder or not law.n_node_features:
+        nothing = np.zeros(0, dtype=int)
+        return (nothing, nothing), (nothing, nothing)
+    own, common, rare = labels.leaf_label.numpy(), law.tree.coarse_of_leaf.numpy(), np.array(law.tree.leaves)
+    kept = common != rare
+    both = (np.unique(np.stack([own[kept], features[kept]]), axis=1) for features in (rare, common))
+    (rare_heads, rare_features), (common_heads, common_features) = both
+    return (rare_heads, rare_features), (common_heads, common_features)
+
+
+def _lucky_growth(data: xr.Dataset, pairs: Pairs) -> np.ndarray:
+    """Mean growth g_T − g_0 of the lucky neurons of these pairs, by replica; NaN where there is none."""
+    heads, features = pairs
+    lucky = data.lucky.values[:, heads, :, features]  # (pair, replica, neuron)
+    grown = (data.correlation.isel(step=-1) - data.correlation.isel(step=0)).values[:, heads, :, features]
+    count = lucky.sum((0, 2))
+    with np.errstate(invalid="ignore"):
+        mean: np.ndarray = np.where(lucky, grown, 0).sum((0, 2)) / count
+    return mean
+
+
+def _subclasses(config: Config) -> float:
+    return config.label_tree.n_leaves / config.label_tree.n_coarse
+
+
+def lucky_growth(results: Results) -> np.ndarray:
+    """K · mean growth of lucky neurons for rare features ÷ mean growth of those for common ones, coarse model."""
+    data = results.records["coarse"]
+    rare, common = pairs_of(data, results.config)
+    above, below = _lucky_growth(data, rare), _lucky_growth(data, common)
+    return np.where(below > 0, _subclasses(results.config) * above / np.where(below > 0, below, 1), np.nan)
+
+
+def response_growth(results: Results) -> np.ndarray:
+    """K · growth of the response to rare features ÷ growth of that to common ones, coarse model: newcomers count too."""
+    rare, common = growth_by_leaf(results.records["coarse"], results.config)
+    if not rare.size:
+        return np.full(len(rare), np.nan)
+    above, below = rare.mean(1), common.mean(1)
+    return np.where(below > 0, _subclasses(results.config) * above / np.where(below > 0, below, 1), np.nan)
+
+
+def _firing(data: xr.Dataset, config: Config) -> Iterator[np.ndarray]:
+    """Of each group of pairs, whether each neuron fires at each step: (pair, replica, step, neuron)."""
+    for heads, features in pairs_of(data, config):
+        yield data.firing.values[:, :, heads, :, features]
+
+
+def kept(network: str, results: Results) -> np.ndarray:
+    """The smallest share of S(0) that S(t) contains, over recorded steps; all pairs of the network together."""
+    still, were = 0, 0
+    for fires in _firing(results.records[network], results.config):
+        lucky = fires[:, :, :1]
+        still, were = still + (fires & lucky).sum((0, 3)), were + lucky.sum((0, 3))
+    with np.errstate(invalid="ignore"):
+        share = np.asarray(still / were)
+    least: np.ndarray = share.min(1)
+    return least
+
+
+def newcomers(network: str, results: Results) -> np.ndarray:
+    """|S(T) ∖ S(0)| ÷ |S(0)|, all pairs of the network together."""
+    new, were = np.zeros(results.config.replicas), np.zeros(results.config.replicas)
+    for fires in _firing(results.records[network], results.config):
+        lucky = fires[:, :, 0]
+        new += (fires[:, :, -1] & ~lucky).sum((0, 2))
+        were += lucky.sum((0, 2))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share: np.ndarray = np.where(were > 0, new / were, np.nan)
+    return share
+
+
+def uncovered(results: Results) -> np.ndarray:
+    """Number of leaves whose own head has no lucky neuron for their rare feature, fine model."""
+    data = results.records["fine"]
+    (heads, features), _ = pairs_of(data, results.config)
+    missed: np.ndarray = (~data.lucky.values[:, heads, :, features].any(2)).sum(0)
+    return missed.astype(float)
+
+
+def uncovered_predicted(results: Results) -> np.ndarray:
+    """1 − (1 − (1 − Q(τ))^m)^n: probability that some of n leaves has no lucky neuron, by the initial law alone."""
+    config = results.config
+    (heads, _), _ = pairs_of(results.records["fine"], config)
+    missed = float(scipy_stats.norm.cdf(config.threshold)) ** config.neurons
+    return np.full(config.replicas, 1 - (1 - missed) ** len(heads))
+
+
+def hard_error(network: str, results: Results) -> np.ndarray:
+    """Error on hard test samples by the deciding readout."""
+    error: np.ndarray = 1 - correct(results, network, "hard").mean(1)
+    return error
+
+
+def success(results: Results) -> np.ndarray:
+    """1 where a replica meets every bound of the nine claims by its own numbers, else 0."""
+    config, bounds = results.config, results.config.claims
+    met = np.ones(config.replicas, dtype=bool)
+    for network, data in results.records.items():
+        met &= data.final_loss.values.mean(1) <= bounds.training_loss
+        met &= 1 - correct(results, network, "easy").mean(1) <= bounds.easy_error
+    coarse, fine = (hard_error(network, results) for network in ("coarse", "fine"))
+    lowest = chance(config) if bounds.coarse_hard_error == "chance" else bounds.coarse_hard_error
+    met &= (coarse >= lowest) & (fine <= bounds.fine_hard_error) & (fine < np.minimum(coarse, chance(config)))
+    for network, side, bound in (("coarse", -1, coarse_growth_bound(config)), ("fine", 1, bounds.fine_rare_growth)):
+        by_leaf = growth_by_leaf(results.records[network], config)
+        rare, common = (grown.mean(1) if grown.size else np.zeros(len(grown)) for grown in by_leaf)
+        met &= (common > 0) & (side * rare >= side * bound * common)
+    return met.astype(float)
+
+
+def dominant_response(network: str, step: int, results: Results) -> np.ndarray:
+    """E of the mean over heads of Σ_r a ReLU(⟨w, ζ*⟩ + b) over a fresh ζ* ~ N(0, σ*² I), given the weights of one step.
+
+    ⟨w, ζ*⟩ ~ N(0, s²) with s = σ*‖w‖, and E ReLU(sZ + b) = s φ(b/s) + b Φ(b/s). Undefined where an engine did not draw all
+    neurons.
+    """
+    data, config = results.records[network], results.config
+    law = described(law_of(config), "the response to dominant noise")
+    if not law.own_noises or json.loads(data.attrs["certificate"]) is not None:
+        return np.full(config.replicas, np.nan)
+    sigma = gaussian_norm(law.own_noises[0], "dominant response") / np.sqrt(config.data.dim)
+    at = data.isel(step=step)
+    spread, bias = sigma * at.norm.values, at.bias.values
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = bias / spread
+        each = np.where(spread > 0, spread * scipy_stats.norm.pdf(z) + bias * scipy_stats.norm.cdf(z), np.maximum(bias, 0))
+    if "output" in at:
+        each = each * at.output.values
+    response: np.ndarray = each.sum(2).mean(1)
+    return response
+
+
+def dominant_grown(network: str, results: Results) -> np.ndarray:
+    """The part of `dominant_response` that training added."""
+    return np.asarray(dominant_response(network, -1, results) - dominant_response(network, 0, results))
+
+
+MEASURES = [
+    Measure("success", "1 where a replica meets every bound of the nine claims by its own numbers, else 0", success),
+    Measure("lucky-growth", "k · growth of lucky neurons for rare features ÷ for common ones, coarse model", lucky_growth),
+    Measure("response-growth", "k · growth of the response to rare features ÷ to common ones, coarse model", response_growth),
+    Measure("uncovered", "number of leaves without a lucky neuron for their rare feature, fine model", uncovered),
+    Measure("uncovered-predicted", "probability that some leaf has none: 1 − (1 − (1 − Q(τ))^m)^n", uncovered_predicted),
+    *(
+        measure
+        for network in ("coarse", "fine")
+        for measure in (
+            Measure(f"{network}-hard-error", f"hard test error of the {network} model", partial(hard_error, network)),
+            Measure(f"{network}-kept", "smallest share of S(0) that S(t) contains, over recorded t", partial(kept, network)),
+            Measure(f"{network}-newcomers", "|S(T) ∖ S(0)| ÷ |S(0)|", partial(newcomers, network)),
+            Measure(
+                f"{network}-dominant",
+                "expected response to a dominant-noise patch at the end, mean over heads",
+                partial(dominant_response, network, -1),
+            ),
+            Measure(f"{network}-dominant-grown", "the part of it that training added", partial(dominant_grown, network)),
+        )
+    ),
+]
+"""All of them; each is defined by its function."""
