@@ -17,7 +17,8 @@ of failure δ = 0.05, L leaves, K coarse classes, and π_ℓ the share of leaf �
   right, the step overshoots.
 * **Steps.** The rare feature alone raises its leaf's logit F by A (1 − p) a step, A = η n (s ᾱ)² π_ℓ, p = e^F/(e^F + L − 1).
   By the differential equation it reaches F after [F + (e^F − 1)/(L − 1)]/A steps. T₀ = (1 + ln L)/A is when F = ln L: from
-  then on the leaf is likelier than all others together.
+  then on the leaf is likelier than all others together. Neurons that start to fire on the way make it shorter: 6 steps in
+  place of 13 in simulations of the default configuration.
 """
 
 import math
