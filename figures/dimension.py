@@ -35,7 +35,7 @@ def needs(config: Config) -> Needs:
 
 
 def subclasses(d: int) -> int:
-    """K = ⌊d^0.4⌋, the largest number of subclasses that the theory allows [paper]."""
+    """K = ⌊d^0.4⌋, d^0.4 being the paper's example of a largest number of subclasses [paper]."""
     return int(d**0.4)
 
 

@@ -13,7 +13,7 @@ _LAW = [
 _CHECKS = ["tests/data/test_planted_bugs.py", "tests/data/test_checks_calibrated.py"]
 _TRAINING = ["tests/training/test_reference.py", "tests/training/test_training.py", "-k", "not pretended and not growth"]
 _TRANSFER = ["tests/training/test_transfer.py", "tests/training/test_evaluation.py"]
-_LUCKY = ["tests/training/test_lucky.py"]
+_LUCKY = ["tests/training/test_dominant_noise.py", "tests/training/test_lucky.py"]
 _LABELS = ["tests/labels"]
 _CLAIMS = ["tests/theories/test_claims_by_hand.py"]
 _RUNS = ["tests/runs/test_run.py", "tests/runs/test_record.py", "tests/runs/test_fit.py", "tests/training/test_evaluation.py"]
@@ -66,6 +66,7 @@ FIRST = {
     "theory_sim/training/engines/lucky/candidates.py": _LUCKY,
     "theory_sim/training/engines/lucky/certificate.py": _LUCKY,
     "theory_sim/training/engines/lucky/design.py": _LUCKY,
+    "theory_sim/training/engines/lucky/dominant.py": _LUCKY,
     "theory_sim/training/engines/lucky/engine.py": _LUCKY,
     "theory_sim/runtime/philox.py": ["tests/runtime/test_streams.py", "tests/runtime/test_philox.py"],
 }
