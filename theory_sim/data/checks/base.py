@@ -3,13 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from theory_sim.runtime.display import table_html
-
-MOST = 20_000
-"""Numbers that a Kolmogorov–Smirnov test takes at most."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,9 +54,3 @@ def tested(name: str, p: float, finding: str) -> Check:
 def two_sided(law: Any, value: float) -> float:
     """P-value of a value under a law."""
     return float(min(1.0, 2 * min(law.cdf(value), law.sf(value))))
-
-
-def some_of(values: Tensor) -> np.ndarray:
-    """At most `MOST` of the values, in double precision."""
-    some: np.ndarray = values.flatten()[:: max(1, values.numel() // MOST)].double().cpu().numpy()
-    return some

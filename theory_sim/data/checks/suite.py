@@ -12,15 +12,17 @@ import torch
 
 from theory_sim.config import Config
 from theory_sim.data.checks.base import Check
-from theory_sim.data.checks.noise import independence, noise_laws
-from theory_sim.data.checks.patches import distributions, exact, labels
+from theory_sim.data.checks.independence import distinct, independence
+from theory_sim.data.checks.noise import noise_laws
+from theory_sim.data.checks.patches import exact, labels
+from theory_sim.data.checks.samples import distributions
 from theory_sim.data.dictionary import Dictionary
 from theory_sim.data.law import Law, PatchLaw
 from theory_sim.data.sampler import Batch, make_sampler
 from theory_sim.data.setup import law_of, make_dictionary
 from theory_sim.runtime.display import Shown
 from theory_sim.runtime.errors import InputError, expect
-from theory_sim.runtime.streams import streams
+from theory_sim.runtime.streams import PURPOSES, keys_of, streams
 from theory_sim.stats import holm
 
 LEAST = 10
@@ -48,7 +50,8 @@ def check_data(config: Config, samples: int = 500, alpha: float = 1e-3, device: 
     own = streams(config.seed_of("data"), "check", config.replicas, device)
     first, *others = law.kinds
     steps = [sampler.sample(own, samples, first) for _ in range(2)]
-    return check_batches(law, dictionary, steps, {kind: sampler.sample(own, samples, kind) for kind in others}, alpha)
+    checks = check_batches(law, dictionary, steps, {kind: sampler.sample(own, samples, kind) for kind in others}, alpha)
+    return Shown([distinct(_keys(config)), *checks])
 
 
 def check_batches(
@@ -74,7 +77,7 @@ def check_batches(
             checks += distributions(law, batch, kind)
             checks += noise_laws(law, dictionary, batch, kind)
     if isinstance(law, PatchLaw):
-        checks += independence(law, dictionary, steps)
+        checks += independence(law, dictionary, steps, others)
     else:
         finding = "the law samples by a function of its own: nothing is known to test its patches against"
         checks.append(Check("patches: not tested", finding, True))
@@ -82,6 +85,12 @@ def check_batches(
     for i, p in zip(undecided, holm([checks[i].p or 0.0 for i in undecided]), strict=True):
         checks[i] = replace(checks[i], p=float(p), passed=bool(p >= alpha))
     return Shown(checks)
+
+
+def _keys(config: Config) -> dict[str, list[int]]:
+    """The keys of all random streams of a run."""
+    seeds = {name: "dictionary" if name == "dictionary" else "init" if name.startswith("init ") else "data" for name in PURPOSES}
+    return {name: keys_of(config.seed_of(of), name, config.replicas).tolist() for name, of in seeds.items()}
 
 
 def _orthonormal(dictionary: Dictionary) -> Check:
