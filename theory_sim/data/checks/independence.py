@@ -89,7 +89,7 @@ def _part(batch: Batch) -> Batch:
 
 
 def _unit(zeta: Tensor) -> Tensor:
-    return zeta / zeta.norm(dim=-1, keepdim=True).clamp(min=1e-300)
+    return torch.nn.functional.normalize(zeta, dim=-1, eps=1e-30)
 
 
 def _apart(name: str, cosine: Tensor, d: int) -> Iterator[Check]:

@@ -89,8 +89,11 @@ def check_batches(
 
 def _keys(config: Config) -> dict[str, list[int]]:
     """The keys of all random streams of a run."""
-    seeds = {name: "dictionary" if name == "dictionary" else "init" if name.startswith("init ") else "data" for name in PURPOSES}
-    return {name: keys_of(config.seed_of(of), name, config.replicas).tolist() for name, of in seeds.items()}
+    keys = {}
+    for name in PURPOSES:
+        seed = config.seed_of("dictionary" if name == "dictionary" else "init" if name.startswith("init ") else "data")
+        keys[name] = keys_of(seed, name, config.replicas).tolist()
+    return keys
 
 
 def _orthonormal(dictionary: Dictionary) -> Check:
