@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: verify test lint figures clean
+.PHONY: verify test lint figures strength mutants clean
 
 verify: $(VENV)/installed
 	$(BIN)/theory-sim verify
@@ -20,6 +20,15 @@ lint: $(VENV)/installed
 
 figures: $(VENV)/installed
 	$(BIN)/theory-sim figures
+
+mutants: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[strength]'
+	$(BIN)/python tests/strength/mutants.py
+# Processes killed at random moments, dead workers, a full disk: tests/strength/README.md. Minutes.
+strength: $(VENV)/installed
+	$(BIN)/python tests/strength/kills.py
+	$(BIN)/python tests/strength/workers.py
+	$(BIN)/python tests/strength/full_disk.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -13,7 +13,7 @@ from theory_sim.figures.common import style
 from theory_sim.figures.common.figure import Figure, Inputs, Needs, Panels, register
 from theory_sim.figures.common.groups import FEATURES, of_heads, over_replicas
 from theory_sim.figures.common.tables import grouped
-from theory_sim.theories.prediction import predict
+from theory_sim.theories.prediction import check_covered, predict
 
 
 def needs(config: Config) -> Needs:
@@ -122,5 +122,6 @@ FIGURE = register(
         needs=needs,
         compute=compute,
         draw=draw,
+        check=check_covered,
     )
 )

@@ -11,7 +11,7 @@ from theory_sim.figures.common import rates, style
 from theory_sim.figures.common.figure import Figure, Inputs, Needs, Panels, register
 from theory_sim.figures.common.tables import grouped
 from theory_sim.runs.results import Results
-from theory_sim.theories.prediction import predict
+from theory_sim.theories.prediction import check_covered, predict
 
 QUANTITIES = {"correlation": "correlation of lucky pairs", "loss": "training loss"}
 
@@ -113,5 +113,6 @@ FIGURE = register(
         needs=needs,
         compute=compute,
         draw=draw,
+        check=check_covered,
     )
 )

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 from pretended import PRETENDED, pretended_device
+from tiny import TINY
 
 # Tests run beside each other on few cores.
 torch.set_num_threads(1)
@@ -36,20 +37,7 @@ def device(request: pytest.FixtureRequest) -> Iterator[str]:
 def config_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A configuration that is run in a second."""
     path = tmp_path_factory.mktemp("config") / "tiny.yaml"
-    path.write_text(
-        """
-name: tiny
-replicas: 2
-seed: 2
-tree: {subclasses: 3}
-data: {dim: 32, patches: 12, feature_patches: 3}
-network: {neurons: 8}
-training: {batch: 16, steps: 40, checkpoint_every: 3, step_size: {coarse: 0.05, fine: 0.2}}
-transfer: {readouts: [sum_logits]}
-test: {samples: 50, curve_samples: 20}
-record: {points: 6}
-"""
-    )
+    path.write_text(TINY)
     return path
 
 

@@ -17,10 +17,11 @@ def save_image(path: Path, brightness: int, seed: int = 0, size: tuple[int, int]
     return path
 
 
-def make_folder(root: Path, per_class: int = 10, classes: dict[str, int] = CLASSES) -> Path:
+def make_folder(root: Path, per_class: int = 10, classes: dict[str, int] = CLASSES, seed: int = 0) -> Path:
+    """Folders of images; those of another seed have no image in common with them."""
     for place, (name, brightness) in enumerate(classes.items()):
         for number in range(per_class):
-            save_image(root / name / f"{number:03d}_{number % 5}.jpg", brightness, 1000 * place + number)
+            save_image(root / name / f"{number:03d}_{number % 5}.jpg", brightness, 100_000 * seed + 1000 * place + number)
     return root
 
 

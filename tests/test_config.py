@@ -7,7 +7,7 @@ import pytest
 
 from theory_sim.config import Config, load_config
 from theory_sim.runtime.errors import InputError
-from theory_sim.runtime.settings import differences
+from theory_sim.runtime.settings import differences, value_at
 from theory_sim.studies.study import study_files
 
 ROOT = Path(__file__).parent.parent
@@ -41,6 +41,19 @@ def test_the_documented_defaults():
         200,
     )
     assert (c.training.bias_decay, c.training.engine, c.replicas, c.seed, c.test.samples) == (0.02, "dense", 5, 0, 2000)
+
+
+@pytest.mark.parametrize(
+    ("key", "most", "changes"),
+    [
+        ("tree.coarse", 10**5, {"tree.subclasses": 1, "data.dim": 10**6}),
+        ("tree.coarse", 7, {}),
+        ("training.steps", 10**9, {}),
+        ("tree.tail", 10.0, {}),
+    ],
+)
+def test_large_values_are_taken_up_to_what_is_documented(key, most, changes):
+    assert value_at(Config().replace({key: most, **changes}), key) == most
 
 
 def test_theory_values():
@@ -129,3 +142,24 @@ def test_the_target_differs_where_it_says_so():
     assert Config().at_target == Config()
     with pytest.raises(InputError, match=r"target: training.engine 'lucky' tests on unshifted samples only"):
         config.replace({"training.engine": "lucky"})
+
+
+@pytest.mark.parametrize("name", ["aaa", "zzz"])
+def test_a_theory_with_one_law_for_all_configurations_has_a_tree_of_its_own(name):
+    """`tree` is then no part of it, however large."""
+    import theory_sim as ts
+
+    law = ts.PatchLaw(ts.LabelTree.of(2, 3), 6, ts.Gaussian(0.5), {"easy": [ts.Group(ts.Node(1), 2)]})
+    ts.register_theory(ts.Theory(name, law))
+    try:
+        config = Config(theory=name).replace({"tree.subclasses": 40, "data.dim": 16})
+        assert (config.name, config.tree.subclasses, config.networks) == (name, 40, ("coarse", "fine"))
+        with pytest.raises(InputError, match=f"law: the theory {name} has no parameters of its own"):
+            config.replace({"law.x": 1})
+        with pytest.raises(InputError, match=r"data\.dim: 8 features .* need as many dimensions, got 7"):
+            config.replace({"data.dim": 7})
+    finally:
+        ts.THEORIES.remove(name)
+        ts.SETUPS.remove(name)
+    with pytest.raises(InputError, match=r"tree\.subclasses: 40 do not fit into data\.dim = 16 dimensions"):
+        Config().replace({"tree.subclasses": 40, "data.dim": 16})

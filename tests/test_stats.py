@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from theory_sim import stats
@@ -111,3 +113,174 @@ def test_holm_by_hand():
     assert stats.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert stats.holm([0.9, 0.8]) == pytest.approx([1, 1])
     assert len(stats.holm([])) == 0
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.999])
+def test_every_interval_has_the_confidence_that_is_asked_for(confidence):
+    interval = scipy_stats.binomtest(3, 10).proportion_ci(confidence, "exact")
+    ours = stats.proportion(3, 10, confidence)
+    assert (ours.low, ours.high) == pytest.approx((interval.low, interval.high))
+    values = np.array([1.0, 2.0, 4.0, 8.0])
+    interval = scipy_stats.ttest_1samp(values, 0).confidence_interval(confidence)
+    ours = stats.mean(values, confidence)
+    assert (ours.value, ours.low, ours.high) == pytest.approx((3.75, interval.low, interval.high))
+    rng = np.random.default_rng(3)
+    before, after = (rng.random((4, 50)) < share for share in (0.4, 0.6))
+    interval = scipy_stats.ttest_rel(after.mean(1), before.mean(1)).confidence_interval(confidence)
+    ours = stats.paired_gain(before, after, confidence)
+    assert (ours.low, ours.high) == pytest.approx((interval.low, interval.high))
+    one = stats.paired_gain(before[:1], after[:1], confidence)
+    width = 2 * scipy_stats.norm.ppf((1 + confidence) / 2) * (after[0] * 1.0 - before[0]).std() / math.sqrt(50)
+    assert one.high - one.low == pytest.approx(width, rel=0.15)
+
+
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, 4 * n), st.just(n))))
+def test_a_proportion_lies_in_its_interval_and_mirrors_its_complement(counted):
+    """Ties count as quarters here."""
+    successes, n = counted[0] / 4, counted[1]
+    e, other = stats.proportion(successes, n), stats.proportion(n - successes, n)
+    assert 0 <= e.low <= e.value <= e.high <= 1
+    assert e.low < e.high
+    assert (other.low, other.high) == pytest.approx((1 - e.high, 1 - e.low), abs=1e-9)
+    assert e.value == successes / n
+    assert (e.low == 0) == (successes == 0)
+    assert (e.high == 1) == (successes == n)
+
+
+def test_two_values_have_an_interval_and_infinity_has_none():
+    """At two values t has one degree of freedom: the half width is tan(0.95 π / 2) times the standard error."""
+    e = stats.mean([1.0, 3.0], of="runs")
+    assert (e.value, e.low, e.high) == pytest.approx((2, 2 - math.tan(0.475 * math.pi), 2 + math.tan(0.475 * math.pi)))
+    assert e.method == "t, 2 runs"
+    assert math.isnan(stats.mean([1.0, math.inf]).high)
+    assert stats.mean([2.0, 2.0]).low == 2
+
+
+def correlation(x, y, axis=-1):
+    x, y = (v - v.mean(axis, keepdims=True) for v in (x, y))
+    return (x * y).mean(axis) / np.sqrt((x * x).mean(axis) * (y * y).mean(axis))
+
+
+def test_a_statistic_that_takes_many_resamples_at_once_gives_the_same_interval():
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=60)
+    y = x + rng.normal(size=60)
+    one = stats.bootstrap([x, y], lambda a, b: float(correlation(a, b)), resamples=500)
+    many = stats.bootstrap([x, y], correlation, vectorized=True, resamples=500)
+    assert (many.value, many.low, many.high) == pytest.approx((one.value, one.low, one.high))
+    assert one.value == pytest.approx(np.corrcoef(x, y)[0, 1])
+    # Fisher's interval of a correlation, which the bootstrap's is near; rows resampled apart would be around 0.
+    expected = np.tanh(np.arctanh(one.value) + np.array([-1.96, 1.96]) / math.sqrt(57))
+    assert (one.low, one.high) == pytest.approx(expected, abs=0.06)
+
+
+def test_resamples_come_in_few_calls_that_fit_into_memory():
+    sizes = []
+
+    def mean(x, axis=-1):
+        sizes.append(x.size)
+        return x.mean(axis)
+
+    stats.bootstrap([np.arange(1000.0)], mean, vectorized=True, resamples=20_000)
+    assert max(sizes) <= 10**7
+    assert len(sizes) < 10
+
+
+def test_the_bootstrap_says_what_it_did():
+    values = np.array([0.0, 1, 1, 0, 1, 1, 1, 0])
+    e = stats.bootstrap([values], lambda x: float(x.mean()), of="leaves")
+    assert e.method == "BCa bootstrap, 8 leaves"
+    assert stats.bootstrap([values], lambda x: float(x.mean()), of="leaves") == e, "the same at every call"
+    narrow = stats.bootstrap([values], lambda x: float(x.mean()), confidence=0.5)
+    assert e.low < narrow.low < e.value < narrow.high < e.high
+    same = stats.bootstrap([np.full(4, 2.0)], lambda x: float(x.mean()), of="leaves")
+    assert (same.value, same.low, same.high, same.method) == (2, 2, 2, "bootstrap, 4 equal leaves")
+    assert math.isnan(stats.bootstrap([values], lambda x: math.inf).value)
+    # Where all of one array is equal but not of the other, there is something to resample.
+    assert stats.bootstrap([np.ones(8), values], lambda a, b: float((a * b).mean())).high > 0.7
+
+
+def test_where_bca_is_not_defined_percentiles_are():
+    """All jackknife values of a median of few distinct numbers are equal: BCa divides by their spread."""
+    values = np.array([0.0] * 9 + [1.0] * 2)
+    e = stats.bootstrap([values], lambda x: float(np.median(x)))
+    assert e.method == "percentile bootstrap, 11 samples"
+    assert 0 == e.low == e.value <= e.high <= 1
+
+
+def test_error_rate_is_the_wider_of_both_intervals():
+    """Replicas that differ by chance alone have the pooled interval within; the value is the pooled error."""
+    rng = np.random.default_rng(5)
+    for confidence in (0.95, 0.8):
+        correct = (rng.random((6, 100)) < np.array([0.7, 0.75, 0.8, 0.8, 0.85, 0.9])[:, None]).astype(float)
+        wrong = 1 - correct
+        e = stats.error_rate(correct, confidence)
+        t = scipy_stats.ttest_1samp(wrong.mean(1), 0).confidence_interval(confidence)
+        cp = scipy_stats.binomtest(int(wrong.sum()), 600).proportion_ci(confidence, "exact")
+        assert e.value == pytest.approx(wrong.mean())
+        assert e.low == pytest.approx(min(t.low, cp.low))
+        assert e.high == pytest.approx(max(t.high, cp.high))
+        assert e.method == "t, 6 replicas ∪ Clopper–Pearson, n = 600"
+    # No number of replicas makes an error below 0 or above 1.
+    few = np.array([[1.0] * 20, [1.0] * 12 + [0.0] * 8])
+    assert stats.error_rate(few).low == 0
+    assert stats.error_rate(1 - few).high == 1
+
+
+def test_mcnemar_counts_signs_alone():
+    assert stats.mcnemar(np.array([0.5, 1, 0.1, -1, 0, 0])) == pytest.approx(5 / 16)
+    assert stats.mcnemar(np.array([-1.0, -1, -0.5, 1])) == pytest.approx(15 / 16)
+    assert stats.mcnemar(np.zeros(5)) == 1
+    assert stats.mcnemar(np.ones(10)) == pytest.approx(2**-10)
+
+
+def test_replicas_that_all_gain_the_same_are_paired_by_sample():
+    before = np.array([[1.0, 0, 0, 0, 1], [0.0, 1, 0, 1, 0]])
+    after = np.array([[1.0, 1, 1, 0, 1], [1.0, 1, 1, 1, 0]])
+    e = stats.paired_gain(before, after)
+    assert e.value == pytest.approx(0.4)
+    assert e.p == pytest.approx(2**-4)
+    assert e.method == "BCa bootstrap, 10 paired samples, McNemar"
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.floats(0.001, 0.999))
+def test_holm_rejects_what_the_step_down_procedure_rejects(p, alpha):
+    """By its definition: the i-th smallest of n is rejected while every one up to it is below α / (n − i + 1)."""
+    adjusted = stats.holm(p)
+    order = sorted(range(len(p)), key=lambda i: p[i])
+    rejected = set()
+    for rank, i in enumerate(order):
+        if p[i] * (len(p) - rank) >= alpha:
+            break
+        rejected.add(i)
+    assert {i for i in range(len(p)) if adjusted[i] < alpha} == rejected
+    assert all(value <= ours <= 1 for value, ours in zip(p, adjusted, strict=True))
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 1), (1, 1)])
+def test_one_trial_has_an_interval(k, n):
+    e = stats.proportion(k, n)
+    assert (e.low, e.high) == pytest.approx((0, 0.975) if k == 0 else (0.025, 1))
+
+
+def test_an_impossible_proportion_says_its_numbers():
+    with pytest.raises(InputError, match=r"got 6 of 5$"):
+        stats.proportion(6, 5)
+    with pytest.raises(InputError):
+        stats.proportion(0, 0)
+    with pytest.raises(InputError):
+        stats.proportion(math.nan, 5)
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 100, 3), (2, 0), ()])
+def test_a_sample_counts_once(shape):
+    """An axis of readouts would multiply the samples, and so make intervals too short."""
+    with pytest.raises(InputError, match=r"error_rate: expected \(replica, sample\), got the shape .*; of several readouts"):
+        stats.error_rate(np.ones(shape))
+    with pytest.raises(InputError, match=r"paired_gain: expected \(replica, sample\)"):
+        stats.paired_gain(np.ones(shape), np.ones(shape))
+
+
+def test_gains_are_of_the_same_samples():
+    with pytest.raises(InputError, match=r"the same samples, got \(2, 100\) and \(2, 90\)"):
+        stats.paired_gain(np.ones((2, 100)), np.ones((2, 90)))

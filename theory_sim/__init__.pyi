@@ -4,17 +4,17 @@ from .data.checks.base import Check as Check
 from .data.checks.suite import check_batches as check_batches
 from .data.checks.suite import check_data as check_data
 from .data.dictionary import Dictionary as Dictionary
-from .data.law import Coordinates as Coordinates
-from .data.law import Distribution as Distribution
-from .data.law import Extra as Extra
-from .data.law import Gaussian as Gaussian
-from .data.law import Group as Group
-from .data.law import Node as Node
-from .data.law import Nothing as Nothing
-from .data.law import OtherClass as OtherClass
 from .data.law import PatchLaw as PatchLaw
 from .data.law import SampledLaw as SampledLaw
-from .data.law import Uniform as Uniform
+from .data.parts import Coordinates as Coordinates
+from .data.parts import Distribution as Distribution
+from .data.parts import Extra as Extra
+from .data.parts import Gaussian as Gaussian
+from .data.parts import Group as Group
+from .data.parts import Node as Node
+from .data.parts import Nothing as Nothing
+from .data.parts import OtherClass as OtherClass
+from .data.parts import Uniform as Uniform
 from .data.sampler import Batch as Batch
 from .data.sampler import Draws as Draws
 from .data.sampler import PatchSampler as PatchSampler
@@ -43,9 +43,13 @@ from .runs.run import run as run
 from .runtime.contracts import ENGINES as ENGINES
 from .runtime.contracts import READOUTS as READOUTS
 from .runtime.contracts import SETUPS as SETUPS
+from .runtime.data_files import DataFile as DataFile
+from .runtime.errors import BusyError as BusyError
 from .runtime.errors import DivergedError as DivergedError
 from .runtime.errors import InputError as InputError
 from .runtime.errors import NotCachedWarning as NotCachedWarning
+from .runtime.errors import PluginWarning as PluginWarning
+from .runtime.errors import WaitingWarning as WaitingWarning
 from .runtime.progress import Progress as Progress
 from .runtime.progress import progress_bar as progress_bar
 from .runtime.provenance import package_version as package_version
@@ -94,12 +98,14 @@ __all__ = [
     "Alignment",
     "Assumption",
     "Batch",
+    "BusyError",
     "Certificate",
     "Check",
     "Claim",
     "ClaimResult",
     "Config",
     "Coordinates",
+    "DataFile",
     "Dictionary",
     "Distribution",
     "DivergedError",
@@ -124,6 +130,7 @@ __all__ = [
     "Parameters",
     "PatchLaw",
     "PatchSampler",
+    "PluginWarning",
     "Progress",
     "Readout",
     "Record",
@@ -140,6 +147,7 @@ __all__ = [
     "Training",
     "TwoLayerConvNet",
     "Uniform",
+    "WaitingWarning",
     "by_leaf",
     "check_batches",
     "check_data",

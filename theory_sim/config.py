@@ -10,7 +10,6 @@ Where no mark stands, the default is ours: chosen because both theorems are deci
 Lengths (``data.noise``, ``hard.noise``) are norms, σ√d, so that they mean the same at every dimension d.
 """
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,12 +18,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, model_validator
 from typing_extensions import TypeAliasType
 
+from theory_sim.runtime import plugins as user_plugins
 from theory_sim.runtime.errors import InputError, expect
-from theory_sim.runtime.plugins import load as load_plugins
-from theory_sim.runtime.plugins import with_plugins
+from theory_sim.runtime.plain_yaml import read_yaml
 from theory_sim.runtime.settings import (
     Count,
     CountOrZero,
+    Distinct,
     NonNegative,
     Positive,
     Range,
@@ -32,8 +32,11 @@ from theory_sim.runtime.settings import (
     Seed,
     Share,
     checked,
+    checked_at,
     differences,
     load_settings,
+    merged,
+    same_keys,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +50,8 @@ Subclasses = TypeAliasType("Subclasses", "Annotated[int, Field(ge=0, le=10**5)] 
 
 LABEL_GRANULARITY = "label-granularity"
 """The theory whose defaults are those below."""
+_STORED = "stored"
+"""Context of a configuration that was complete and checked when a run stored it."""
 _NETWORKS = {"coarse": "level(1)", "fine": "leaf"}
 _STEP_SIZES = {"coarse": 0.02, "fine": 0.1}
 
@@ -145,9 +150,9 @@ class TrainingSettings(Section):
 class TransferSettings(Section):
     """How a model's outputs are read for the coarse target; see `theory_sim.training.readouts`."""
 
-    readouts: Annotated[list[str], Field(min_length=1)] = ["sum_logits", "sum_probabilities", "argmax_parent"]
+    readouts: Annotated[list[str], Field(min_length=1), Distinct] = ["sum_logits", "sum_probabilities", "argmax_parent"]
     """The readouts to evaluate; the first one decides the claims."""
-    samples: Count = 2000
+    samples: Annotated[int, Field(ge=2, le=10**9)] = 2000
     """Coarse-labelled training samples per replica for the linear probe."""
     steps: CountOrZero = 50
     """Steps of full finetuning on coarse labels."""
@@ -235,12 +240,13 @@ class Config(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_defaults(cls, given: Any) -> Any:
+    # `info` is a `pydantic.ValidationInfo`, a protocol whose instances cannot be checked.
+    def _with_defaults(cls, given: Any, info: Any) -> Any:
         """The theory's defaults below what is given; a mapping of networks may be given in part."""
-        if not isinstance(given, Mapping):
+        if not isinstance(given, Mapping) or info.context == _STORED:
             return given
         if isinstance(named := given.get("plugins"), list | tuple) and all(isinstance(plugin, str) for plugin in named):
-            load_plugins(named)
+            user_plugins.load(named)
         defaults: dict[str, Any] = {"labels": dict(_NETWORKS), "training": {"step_size": dict(_STEP_SIZES)}}
         name = given.get("theory", LABEL_GRANULARITY)
         if name != LABEL_GRANULARITY and isinstance(name, str):
@@ -251,23 +257,25 @@ class Config(Section):
             if "labels" in own:  # networks of its own: none of the paper's
                 defaults = {}
             if setup.parameters is not None:
-                parameters = _parameters(setup.parameters, given.get("law"))
-                own, given = _merged(own, {"law": parameters}), dict(given) | {"law": parameters}
+                parameters = checked_at("law", setup.parameters, given.get("law"))
+                own, given = merged(own, {"law": parameters}), dict(given) | {"law": parameters}
             elif given.get("law"):
                 raise ValueError(f"law: the theory {name} has no parameters of its own")
-            defaults = _merged(defaults, {"name": name} | own)
+            defaults = merged(defaults, {"name": name} | own)
         known = defaults["labels"]
-        merged = _merged(defaults, given)
-        sections = {"labels": merged.get("labels")}
-        if isinstance(merged.get("training"), Mapping):
-            sections["training.step_size"] = merged["training"].get("step_size")
-        for key, values in sections.items():
-            if isinstance(values, Mapping):
-                _check_networks(key, values, known)
-        return merged
+        values = merged(defaults, given)
+        sections = {"labels": values.get("labels")}
+        if isinstance(values.get("training"), Mapping):
+            sections["training.step_size"] = values["training"].get("step_size")
+        for key, section in sections.items():
+            if isinstance(section, Mapping):
+                same_keys(key, section, known, "network")
+        return values
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "Config":
+    def _fits_together(self, info: Any) -> "Config":
+        if info.context == _STORED:
+            return self
         if isinstance(self.tree.subclasses, int) and self.tree.subclasses > self.data.dim and self._has_this_tree:
             raise ValueError(f"tree.subclasses: {self.tree.subclasses} do not fit into data.dim = {self.data.dim} dimensions")
         from theory_sim.labels.functions import label_function
@@ -380,6 +388,15 @@ class Config(Section):
         return self.seed if own is None else own
 
 
+def stored_config(path: Path) -> Config:
+    """A configuration that a run has stored: its values are complete and fit together, so that no plugin is needed.
+
+    Raises:
+        InputError: the file is absent or damaged.
+    """
+    return checked(Config, read_yaml(path), f"{path}: ", _STORED)
+
+
 def load_config(
     path: str | Path | None = None, overrides: Sequence[str] = (), plugins: Sequence[str] = (), **values: Any
 ) -> Config:
@@ -397,41 +414,4 @@ def load_config(
     expect("plugins", plugins, list, tuple)
     if path is not None:
         expect("path of a configuration", path, str, Path)
-    return load_settings(Config, path, overrides, with_plugins(path, plugins), **values)
-
-
-def _parameters(section: type[Section], given: Any) -> dict[str, Any]:
-    """Parameters of a theory's own law, checked; errors name the key as configurations do."""
-    if given is not None and not isinstance(given, Mapping):
-        raise ValueError(f"law: should be a section of keys, got {given!r}")
-    try:
-        return checked(section, dict(given or {})).model_dump()
-    except InputError as error:
-        message = str(error)
-        if not message.startswith("unknown key "):
-            raise ValueError(f"law.{message}") from None
-        raise ValueError(
-            message.replace("unknown key ", "unknown key law.").replace("did you mean ", "did you mean law.")
-        ) from None
-
-
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested sections, those above before those below."""
-    merged = dict(below)
-    for key, value in above.items():
-        there = merged.get(key)
-        if value is None and isinstance(there, Mapping):  # an empty section
-            continue
-        merged[key] = _merged(there, value) if isinstance(there, Mapping) and isinstance(value, Mapping) else value
-    return merged
-
-
-def _check_networks(key: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    """Every network of a theory has a value, and none is unknown."""
-    for network in given:
-        if network not in known:
-            near = difflib.get_close_matches(str(network), known, n=1, cutoff=0)
-            hint = f"; did you mean {key}.{near[0]}?" if near else ""
-            raise ValueError(f"unknown key {key}.{network}: the theory's networks are {', '.join(known)}{hint}")
-    if missing := [network for network in known if network not in given]:
-        raise ValueError(f"{key}.{missing[0]}: the network has no value")
+    return load_settings(Config, path, overrides, user_plugins.with_plugins(path, plugins), **values)

@@ -116,8 +116,11 @@ def error_rate(correct: np.ndarray, confidence: float = 0.95) -> Estimate:
     Args:
         correct: (replica, sample) probability of the right answer.
         confidence: coverage of the interval.
+
+    Raises:
+        InputError: the array has other axes; of several readouts select one.
     """
-    wrong = 1 - correct.astype(float)
+    wrong = 1 - _by_replica("error_rate", correct)
     pooled = proportion(float(wrong.sum()), wrong.size, confidence)
     if len(wrong) == 1:
         return pooled
@@ -136,8 +139,13 @@ def paired_gain(before: np.ndarray, after: np.ndarray, confidence: float = 0.95)
         before: (replica, sample) probability of the right answer of the first model.
         after: the same of the second.
         confidence: coverage of the interval.
+
+    Raises:
+        InputError: an array has other axes, or the two have different shapes.
     """
-    gain = after.astype(float) - before.astype(float)
+    if np.shape(before) != np.shape(after):
+        raise InputError(f"paired_gain: both models need the same samples, got {np.shape(before)} and {np.shape(after)}")
+    gain = _by_replica("paired_gain", after) - _by_replica("paired_gain", before)
     by_replica = gain.mean(1)
     if len(gain) > 1 and np.ptp(by_replica) > 0:
         estimate = mean(by_replica, confidence)
@@ -146,6 +154,14 @@ def paired_gain(before: np.ndarray, after: np.ndarray, confidence: float = 0.95)
     flat = gain.ravel()
     estimate = bootstrap([flat], lambda g: float(np.mean(g)), confidence, "paired samples")
     return Estimate(estimate.value, estimate.low, estimate.high, f"{estimate.method}, McNemar", mcnemar(flat))
+
+
+def _by_replica(what: str, values: Any) -> np.ndarray:
+    """The values as numbers, if their axes are (replica, sample): with others a sample would count several times."""
+    given = np.asarray(values, dtype=float)
+    if given.ndim != 2 or not given.size:
+        raise InputError(f"{what}: expected (replica, sample), got the shape {given.shape}; of several readouts select one")
+    return given
 
 
 def mcnemar(gain: np.ndarray) -> float:

@@ -11,6 +11,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from theory_sim.config import Config
+from theory_sim.figures.common import style
 from theory_sim.runs.results import Results
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.registry import Registry
@@ -104,6 +105,7 @@ class Figure:
             does not train.
         draw: draws the table, and nothing else, into the panels. It gets the table read back from its CSV file, so that the
             file holds exactly the numbers that are drawn.
+        check: refuses, before anything is run, a configuration that `compute` does not cover, by an `InputError`.
         cost: time and memory that the runs take, in words, if they are too expensive to make unless the figure is named.
     """
 
@@ -115,6 +117,7 @@ class Figure:
     needs: Callable[[Config], Needs]
     compute: Callable[[Config, Inputs], pd.DataFrame]
     draw: Callable[[pd.DataFrame, Panels], None]
+    check: Callable[[Config], None] = lambda config: None
     cost: str | None = None
 
     def size_of(self, table: pd.DataFrame) -> Size:
@@ -127,9 +130,10 @@ class Figure:
 
     def paint(self, table: pd.DataFrame) -> matplotlib.figure.Figure:
         """The picture of a table. It is made outside pyplot: no window opens, and nothing has to be closed."""
-        picture = matplotlib.figure.Figure(figsize=self.size_of(table), layout="constrained")
-        layout: Mapping[str, Any] = self.layout_of(table)
-        self.draw(table, picture.subplot_mosaic(**layout))
+        with style.applied():
+            picture = matplotlib.figure.Figure(figsize=self.size_of(table), layout="constrained")
+            layout: Mapping[str, Any] = self.layout_of(table)
+            self.draw(table, picture.subplot_mosaic(**layout))
         return picture
 
 

@@ -1,8 +1,10 @@
 """The style of all figures: sizes, fonts, one colour per role, and the marks that several figures share."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import matplotlib.style
 import pandas as pd
 import seaborn as sns
 from matplotlib.artist import Artist
@@ -70,9 +72,17 @@ _RC = {
 }
 
 
-def use() -> None:
-    """Set the style. Call it once per process, before drawing or saving."""
-    sns.set_theme("paper", "ticks", rc=_RC)
+@contextmanager
+def applied() -> Iterator[None]:
+    """Apply the style to all that is drawn or saved inside the context.
+
+    The style starts from matplotlib's defaults, so that neither a matplotlibrc nor what a session has set changes a figure. The
+    session's settings are restored at the end.
+    """
+    with matplotlib.style.context("default"):
+        # Color codes such as "r" are no setting that the context could restore.
+        sns.set_theme("paper", "ticks", color_codes=False, rc=_RC)
+        yield
 
 
 def band(ax: Axes, table: pd.DataFrame, x: str, color: str, **line: Any) -> None:

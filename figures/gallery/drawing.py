@@ -7,16 +7,22 @@ from itertools import chain, islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pandas as pd
 
 from theory_sim.figures.common import style
 from theory_sim.figures.common.figure import FIGURES, Figure
 from theory_sim.runtime import plugins
-from theory_sim.runtime.storage import write_atomically
+from theory_sim.runtime.outputs import write_output
 
 _FEW = 4
 """From this number of figures on, processes of their own are worth their start."""
+
+
+def files(figure: Figure, folder: Path) -> list[Path]:
+    """The files of a figure: numbers, then pictures."""
+    return [folder / f"{figure.name}.{suffix}" for suffix in ("csv", "pdf", "png")]
 
 
 def draw(made: Iterable[tuple[Figure, pd.DataFrame]], folder: Path) -> None:
@@ -29,7 +35,7 @@ def draw(made: Iterable[tuple[Figure, pd.DataFrame]], folder: Path) -> None:
         return
     # Processes are not forked: PyTorch's threads would not survive that.
     cores = min(2, os.cpu_count() or 1)
-    with ProcessPoolExecutor(cores, get_context("spawn"), initializer=style.use) as pool:
+    with mock.patch.dict(os.environ, plugins.PYTHON_FIRST), ProcessPoolExecutor(cores, get_context("spawn")) as pool:
         drawn = []
         for figure, table in chain(first, made):
             entry = FIGURES.entry(figure.name)
@@ -47,17 +53,22 @@ def _save(name: str, plugin: str | None, table: pd.DataFrame, folder: Path) -> N
 
 
 def save(figure: Figure, table: pd.DataFrame, folder: Path) -> None:
-    """Write a figure and its numbers. The same table gives the same bytes."""
-    path = folder / f"{figure.name}.csv"
-    write_atomically(path, lambda part: table.to_csv(part, index=False))
-    picture = figure.paint(pd.read_csv(path))
-    # Both files get the layout of the PNG, whose letters are the wider ones.
-    picture.draw_without_rendering()
-    picture.set_layout_engine("none")
-    about: dict[str, Any] = {"CreationDate": None, "Title": figure.name, "Subject": figure.caption}
-    for suffix, metadata in {"pdf": about, "png": {}}.items():
+    """Write a figure and its numbers. The same table gives the same bytes.
 
-        def write(part: Path, suffix: str = suffix, metadata: dict[str, Any] = metadata) -> None:
-            picture.savefig(part, format=suffix, metadata=metadata)
+    Raises:
+        InputError: as `theory_sim.runtime.outputs.write_output`.
+    """
+    numbers, *pictures = files(figure, folder)
+    write_output(numbers, lambda part: table.to_csv(part, index=False))
+    with style.applied():  # matplotlib reads some settings only when it saves
+        picture = figure.paint(pd.read_csv(numbers))
+        # Both files get the layout of the PNG, whose letters are the wider ones.
+        picture.draw_without_rendering()
+        picture.set_layout_engine("none")
+        about: dict[str, Any] = {"CreationDate": None, "Title": figure.name, "Subject": figure.caption}
+        for path, metadata in zip(pictures, (about, {}), strict=True):
 
-        write_atomically(folder / f"{figure.name}.{suffix}", write)
+            def write(part: Path, path: Path = path, metadata: dict[str, Any] = metadata) -> None:
+                picture.savefig(part, format=path.suffix[1:], metadata=metadata)
+
+            write_output(path, write)

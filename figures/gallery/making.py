@@ -1,6 +1,7 @@
 """Makes what figures need, and computes their tables."""
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import pandas as pd
 
@@ -11,7 +12,7 @@ from theory_sim.figures.gallery.source import SMOKE, Source
 from theory_sim.figures.gallery.studies import NotMadeError, image_table, run_small, study_cells
 from theory_sim.runs.evaluate import evaluate_on
 from theory_sim.runs.folder import results_folder
-from theory_sim.runs.results import load_results
+from theory_sim.runs.results import Results, load_results
 from theory_sim.runs.run import run as run_experiment
 from theory_sim.runtime.devices import choose_device
 from theory_sim.runtime.progress import Progress
@@ -22,7 +23,7 @@ OnProgress = Callable[[Progress], None]
 def tables(
     figures: Iterable[Figure], source: Source, on_progress: OnProgress = lambda progress: None
 ) -> Iterator[tuple[Figure, pd.DataFrame]]:
-    """Pairs of each figure and its table; all missing runs are made before the first.
+    """Pairs of each figure and its table, computed one after the other; all missing runs are made before this returns.
 
     Args:
         figures: the figures.
@@ -30,13 +31,20 @@ def tables(
         on_progress: called with the progress of everything that has to be run.
 
     Raises:
-        InputError: a study is missing, a run on disk is damaged, or the device does not exist.
+        InputError: a figure does not cover the configuration, a study is missing, a run on disk is damaged, or the device does
+            not exist.
         DivergedError: a run met a NaN or an infinity.
     """
     figures = list(figures)
+    for figure in figures:
+        figure.check(source.config)
     needed = work(figures, source)
-    make(needed.left(), source, on_progress)
-    loaded = {folder: load_results(folder, run) for folder, run in needed.runs.items()}
+    made = make(needed.left(), source, on_progress)
+    loaded = {folder: made[folder] if folder in made else load_results(folder, run) for folder, run in needed.runs.items()}
+    return _tables(figures, source, loaded)
+
+
+def _tables(figures: Iterable[Figure], source: Source, loaded: dict[Path, Results]) -> Iterator[tuple[Figure, pd.DataFrame]]:
     kind = choose_device(source.device)
     for figure in figures:
         needs = figure.needs(source.config)
@@ -50,8 +58,11 @@ def tables(
         yield figure, figure.compute(source.config, inputs)
 
 
-def make(left: Work, source: Source, on_progress: OnProgress) -> None:
+def make(left: Work, source: Source, on_progress: OnProgress) -> dict[Path, Results]:
     """Run and evaluate what is left, with one progress for all of it.
+
+    Returns:
+        the results of the runs that were left, by the folders of `Work.runs`: runs that are not cached have others.
 
     Raises:
         InputError: a study is left; at full size only its own command runs it.
@@ -76,17 +87,19 @@ def make(left: Work, source: Source, on_progress: OnProgress) -> None:
 
         return pass_on
 
-    for run in left.runs.values():
+    made: dict[Path, Results] = {}
+    for place, run in left.runs.items():
         cost = cost_of_run(run)
         test = cost_of_test(run) / cost
         stages = {"training": (0.0, 1 - test), "testing": (1 - test, test)}
-        run_experiment(run, source.out, source.device, part(cost, run.name, stages))
+        made[place] = run_experiment(run, source.out, source.device, part(cost, run.name, stages))
         done += cost
-    loaded = {folder: load_results(folder) for folder, _ in left.evaluations.values()}
+    tested = {folder: made[folder] if folder in made else load_results(folder) for folder, _ in left.evaluations.values()}
     for folder, other in left.evaluations.values():
         cost = cost_of_test(other)
-        evaluate_on(loaded[folder], other, source.device, part(cost, other.name, {"testing": (0, 1)}))
+        evaluate_on(tested[folder], other, source.device, part(cost, other.name, {"testing": (0, 1)}))
         done += cost
     for name, cost in studies.items():
         run_small(name, source.out, source.device, part(cost, name, {"cells": (0, 1)}))
         done += cost
+    return made

@@ -10,8 +10,23 @@ from theory_sim.config import Config
 from theory_sim.figures.common.figure import FIGURES, Figure
 from theory_sim.figures.gallery.source import Source
 from theory_sim.figures.gallery.studies import image_command, study_cells, study_command
+from theory_sim.runtime.outputs import check_ours
 from theory_sim.runtime.settings import differences, value_at
 from theory_sim.runtime.storage import write_text
+
+_PAGE = "README.md"
+_OPENING = "# Figures\n\nDrawn by `theory-sim figures`; the CSV files hold exactly the numbers that are drawn.\n\n"
+
+
+def check_page(folder: Path) -> None:
+    """Check that a page in the folder is a gallery's; what was added to its entries by hand is kept.
+
+    Raises:
+        InputError: it has another opening.
+    """
+    path = folder / _PAGE
+    if path.is_file() and not path.read_bytes().startswith(_OPENING.encode()):
+        check_ours([path])
 
 
 def write_page(figures: Iterable[Figure], source: Source, command: str, folder: Path) -> None:
@@ -22,15 +37,19 @@ def write_page(figures: Iterable[Figure], source: Source, command: str, folder: 
         source: where they came from.
         command: the command that drew them, without their names.
         folder: of the pictures and the page.
+
+    Raises:
+        InputError: as `check_page`.
     """
-    path = folder / "README.md"
-    entries = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", path.read_text() if path.exists() else "", re.M | re.S))
+    check_page(folder)
+    path = folder / _PAGE
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    entries = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", before, re.M | re.S))
     for figure in figures:
         entries[figure.name] = _entry(figure, source, command)
     # Entries of plugins that are not loaded now come last.
     order = [*(name for name in FIGURES if name in entries), *(name for name in entries if name not in FIGURES)]
-    text = "# Figures\n\nDrawn by `theory-sim figures`; the CSV files hold exactly the numbers that are drawn.\n\n"
-    text += "".join(f"## {name}\n{entries[name].rstrip()}\n\n" for name in order)
+    text = _OPENING + "".join(f"## {name}\n{entries[name].rstrip()}\n\n" for name in order)
     absent = [f"- **{name}**: {first}`{command} {name}`\n" for name, first in _commands(source).items() if name not in entries]
     if absent:
         text += "## Not drawn yet\n\n" + "".join(absent)

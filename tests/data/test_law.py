@@ -47,10 +47,26 @@ def drawn(of: ts.PatchLaw, samples: int = 400, dim: int = 20, shares: Any = None
         ),
         (lambda: ts.Uniform(0.0, math.inf), "strengths: the lower end 0.0 is not below the upper end inf"),
         (lambda: ts.Coordinates(stats.cauchy(), 1.0), "Coordinates: the law has no finite variance"),
+        (
+            lambda: ts.Group(ts.Node(1), 1, stats.norm(math.nan)),
+            "Group: strength: ppf .*expected a number for each of 3, got ndarray",
+        ),
+        (lambda: law(features=["sky", "sky"]), "PatchLaw: features: 'sky' is there twice"),
+        (lambda: law(features=["1,1"]), "PatchLaw: features: '1,1' is there twice"),
+        (lambda: law(label_noise=1.5), "PatchLaw: label_noise: should be a probability, got 1.5"),
+        (
+            lambda: law(ts.Group(ts.Node(1), 1), node_features=False),
+            "one samples: the level-1 feature is none without node_features",
+        ),
+        (lambda: law(ts.Group(ts.OtherClass(), 1), node_features=False), "one samples: another class's feature is none without"),
+        (lambda: ts.SampledLaw(TREE, ["a", "a"], lambda *asked: None), "SampledLaw: kinds: 'a' is there twice"),
         (lambda: ts.Gaussian(math.nan), "Gaussian: norm: should be a number of 0 or more, got nan"),
         (lambda: shares_of(law(), "two"), "there is no kind of sample 'two'; there are one"),
         (lambda: shares_of(law(), {"one": 0.5}), "shares of kinds of samples: {'one': 0.5} are no probabilities"),
-        (lambda: described(ts.SampledLaw(TREE, ["a"], len), "recursion"), "recursion: the law draws its samples by a function"),
+        (
+            lambda: described(ts.SampledLaw(TREE, ["a"], lambda *asked: None), "recursion"),
+            "recursion: the law draws its samples by a function",
+        ),
     ],
 )
 def test_what_does_not_fit_together_is_refused(make: Any, message: str) -> None:

@@ -91,7 +91,7 @@ BUGS = {
     ),
     "overlapping patches": (overlapping, "easy: noise of feature patches ignores its feature"),
     "noise shared by samples": (wrong_noise(lambda z: z[:, :1].expand_as(z)), "independent samples"),
-    "noise shared by patches": (wrong_noise(lambda z: z[:, :, :1].expand_as(z)), "independent patches"),
+    "noise shared by patches": (wrong_noise(lambda z: z[:, :, :1].expand_as(z)), "independent patches of a sample"),
     "noise of one patch used again": (
         wrong_noise(lambda z: torch.cat([z[:, :, :-1], z[:, :, :1]], 2)),
         "independent patches of a sample",
@@ -203,3 +203,9 @@ def test_the_correct_generator_breaks_nothing(drawn):
 def test_bug_is_caught(drawn, bug):
     plant, expected = BUGS[bug]
     assert expected in broken(plant(drawn))
+
+
+def test_both_steps_count(drawn):
+    """The laws are tested on the first step, and the noise of both is compared."""
+    first_wrong = replace(drawn, easy=(drawn.rebuilt(drawn.easy[0], noise=1.02 * drawn.noise(drawn.easy[0])), drawn.easy[1]))
+    assert "easy: variance of noise of plain patches" in broken(first_wrong)

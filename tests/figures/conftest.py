@@ -38,8 +38,7 @@ def result(made: Made) -> ts.Results:
 
 @pytest.fixture(scope="module", autouse=True)
 def _style() -> Iterator[None]:
-    with matplotlib.rc_context():
-        style.use()
+    with style.applied():
         yield
 
 

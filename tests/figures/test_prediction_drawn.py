@@ -7,8 +7,11 @@ from drawn import assert_estimates, assert_inside, estimates, line, panels_of
 from matplotlib.colors import same_color
 
 from theory_sim.config import Config
-from theory_sim.figures import prediction
+from theory_sim.figures import FIGURES, prediction
 from theory_sim.figures.common import style
+from theory_sim.figures.gallery.making import tables
+from theory_sim.figures.gallery.source import SMOKE, Source
+from theory_sim.runtime.errors import InputError
 from theory_sim.testing.figures import check_readable
 from theory_sim.theories import prediction as recursion
 
@@ -81,3 +84,12 @@ def test_batches_reach_from_a_quarter_to_8192() -> None:
     runs = prediction.needs(Config()).runs
     assert [run.training.batch for run in runs] == [32, 128, 512, 2048, 8192]
     assert {(run.data.dim, run.tree.subclasses, run.replicas) for run in runs} == {(64, 5, 5)}
+
+
+@pytest.mark.parametrize("name", ["prediction", "correlations"])
+@pytest.mark.parametrize("uncovered", [{"network.train_output": True}, {"data.training_samples": 64}])
+def test_what_the_recursion_does_not_cover_is_refused_before_a_run(name, uncovered, tmp_path) -> None:
+    """It was refused when all runs had been made."""
+    with pytest.raises(InputError, match=f"prediction: {next(iter(uncovered))} is not covered"):
+        next(tables([FIGURES[name]], Source(SMOKE.replace(uncovered), tmp_path, "cpu", smoke=True)))
+    assert list(tmp_path.iterdir()) == []

@@ -47,9 +47,7 @@ def table(results):
 
 @pytest.fixture(scope="module")
 def axes(table):
-    with matplotlib.rc_context():
-        style.use()
-        return {ax.get_label(): ax for ax in theory_scale.FIGURE.paint(table).axes}
+    return {ax.get_label(): ax for ax in theory_scale.FIGURE.paint(table).axes}
 
 
 def test_runs_are_the_theorys_and_the_shipped_file_is_one_of_them():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import theory_sim as ts
+from theory_sim.runtime.sources import source_digest
 from theory_sim.studies.sweep import sweep
 
 LABELS = """
@@ -157,3 +158,55 @@ def test_a_recorded_lambda(project: Path) -> None:
     with pytest.warns(ts.NotCachedWarning, match="the source of record steps cannot be read"):
         hidden = ts.run(config, project / "results", "cpu", record={"steps": RECORDS["hidden"]})
     assert hidden.fine.steps.values.tolist() == readable.fine.steps.values.tolist() == [[0, 1, 2]]
+
+
+# Files that a plugin reads.
+
+READS = """
+import numpy as np
+import torch
+import theory_sim as ts
+
+TABLE = ts.DataFile("table.txt")
+{once}
+
+@ts.register_label_function("mine")
+def mine(tree, context):
+    return ts.by_leaf("mine", tree, torch.from_numpy({values}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("once", "values"),
+    [("", "np.loadtxt(TABLE, dtype=int)"), ("VALUES = np.loadtxt(TABLE, dtype=int)", "VALUES")],
+    ids=["when called", "when imported"],
+)
+def test_a_file_that_is_read_counts(once: str, values: str, project: Path) -> None:
+    """Its contents changed: another run, with the new contents. Before, the old result came back, or the old contents ran."""
+    (project / "labels.py").write_text(READS.format(once=once, values=values))
+    table = project / "table.txt"
+    table.write_text("0 0 0 1 1 1")
+    before = run_here(project)
+    assert before.fine.sizes["head"] == 2
+    table.write_text("0 1 2 3 4 5")
+    after = run_here(project)
+    assert (after.folder != before.folder, after.fine.sizes["head"]) == (True, 6)
+    table.write_text("0 0 0 1 1 1")
+    again = run_here(project)
+    assert (again.folder, again.fine.sizes["head"]) == (before.folder, 2)
+
+
+def test_the_place_of_a_file_does_not_count(tmp_path: Path) -> None:
+    digests = []
+    for folder, text in (("one", "1"), ("two", "1"), ("three", "2")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "data.txt").write_text(text)
+        digests.append(source_digest((test_the_place_of_a_file_does_not_count, ts.DataFile(tmp_path / folder / "data.txt"))))
+    assert digests[0] == digests[1] != digests[2]
+    assert None not in digests
+
+
+def test_an_absent_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("import theory_sim as ts\nts.DataFile('absent.csv')\n")
+    with pytest.raises(ts.InputError, match=r"^plugin .*mine\.py: data file .*absent\.csv: No such file or directory$"):
+        ts.load_config(plugins=[str(tmp_path / "mine.py")])

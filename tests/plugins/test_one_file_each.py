@@ -64,7 +64,10 @@ CASES = [
     Case("readout", {"transfer.readouts": ["mean_log_probability"]}),
     Case("claim", {"seed": 0}),
     Case("own_sampler", {"theory": OWN}),
+    Case("signed", {"theory": "signed"}),
 ]
+ALONE = ("own_sampler", "signed")
+"""Theories with networks of their own: each is swept by itself."""
 THEORIES = [case for case in CASES if case.is_theory]
 each = pytest.mark.parametrize("case", CASES, ids=lambda case: case.plugin)
 each_theory = pytest.mark.parametrize("case", THEORIES, ids=lambda case: case.plugin)
@@ -79,17 +82,25 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def config_of(case: Case, tiny: Path) -> ts.Config:
     """The configuration of a case alone."""
-    theory = {"theory": case.values["theory"]} if case.is_theory else {}
-    config = ts.load_config(tiny, plugins=[str(case.file)], **theory)
+    if case.is_theory:
+        return tiny_of(case, tiny, [str(case.file)])
+    config = ts.load_config(tiny, plugins=[str(case.file)])
     return config.replace({key: value for key, value in case.values.items() if key != "theory"})
 
 
 def swept(tiny: Path, out: Path, **how: Any) -> list[Sweep]:
     """Every case as a cell; the theory with a network of its own is a sweep of its own."""
     files = [str(case.file) for case in CASES]
-    papers = [{key: [value] for key, value in case.values.items()} for case in CASES if case.values.get("theory") != OWN]
-    own = ts.load_config(tiny, plugins=files, theory=OWN)
-    return [sweep(ts.load_config(tiny, plugins=files), papers, out, "cpu", **how), sweep(own, [{"seed": [0]}], out, "cpu", **how)]
+    papers = [{key: [value] for key, value in case.values.items()} for case in CASES if case.plugin not in ALONE]
+    own = [tiny_of(case, tiny, files) for case in CASES if case.plugin in ALONE]
+    first = sweep(ts.load_config(tiny, plugins=files), papers, out, "cpu", **how)
+    return [first, *(sweep(config, [{"seed": [0]}], out, "cpu", **how) for config in own)]
+
+
+def tiny_of(case: Case, tiny: Path, files: list[str]) -> ts.Config:
+    """The small configuration of a theory; one without subclasses has none there either."""
+    given = [f"tree.subclasses={0 if case.plugin == 'signed' else 2}"]
+    return ts.load_config(tiny, given, plugins=files, theory=case.values["theory"])
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +116,7 @@ def dask(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[
 
     folder = tmp_path_factory.mktemp("dask")
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, local_directory=str(folder)
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", local_directory=str(folder)
     ) as cluster:
         yield swept(tiny, folder, scheduler=cluster.scheduler_address)
 
@@ -144,6 +155,7 @@ def test_the_same_numbers_here_and_in_worker_processes(
     # A theory's file is the configuration; the other files are named beside one.
     chosen = [str(case.file)] if case.is_theory else [str(tiny), "--plugin", str(case.file)]
     values = (flat(yaml.safe_load(TINY)) if case.is_theory else {}) | {k: v for k, v in case.values.items() if k != "theory"}
+    values |= {"tree.subclasses": 0} if case.plugin == "signed" else {}
     options = [f"--set={key}={value}" for key, value in values.items()]
     monkeypatch.setattr(sys, "argv", ["theory-sim", "verify", *chosen, *options, "--device=cpu", f"--out={tmp_path}"])
     with pytest.raises(SystemExit) as stop:
@@ -156,7 +168,7 @@ def test_the_same_numbers_here_and_in_worker_processes(
     assert ("fine-unlucky-stay" in rows(printed)) == (case.plugin == "claim")
     for sweeps in (local, dask):
         assert not any(done.failed for done in sweeps)
-        done = sweeps[case.values.get("theory") == OWN]
+        done = sweeps[1 + ALONE.index(case.plugin) if case.plugin in ALONE else 0]
         assert_same(here, done.folder.parents[1] / "tiny" / here.name)
         decided = done.read("cells").set_index(["cell", "quantity"]).loc[here.name]
         for claim in claims:
@@ -183,6 +195,7 @@ def test_check_data_and_conformance(case: Case, tiny: Path, local: list[Sweep]) 
         "background": "hard: signs of feature 'background'",
         "two_dominant": "hard: patches of dominant noise",
         "own_sampler": "faint: coarse label is the leaf's ancestor",
+        "signed": "noisy: patches of feature 'signal'",
     }
     assert wanted[case.plugin] in {check.name for check in checks}
     folder = ts.results_folder(config, local[0].folder.parents[1])
@@ -204,6 +217,10 @@ def theirs(case: Case) -> st.SearchStrategy[ts.Config]:
         if case.values["theory"] == OWN:
             own = ts.load_config(plugins=[str(case.file)], theory=OWN)
             return own.replace({"replicas": config.replicas, "seed": config.seed, "data.dim": config.data.dim + 6})
+        if case.plugin == "signed":
+            own = ts.load_config(plugins=[str(case.file)], theory="signed")
+            shapes = {"data.dim": config.data.dim, "data.patches": config.data.patches, "data.noise": config.data.noise}
+            return own.replace({"replicas": config.replicas, "seed": config.seed, **shapes})
         more = {"data.patches": config.data.patches + 2, "data.dim": config.data.dim + 1, "plugins": [str(case.file)]}
         return config.replace(more | {"theory": case.values["theory"]})
 
@@ -267,4 +284,20 @@ def _own_sampler(drawn: testing.Drawn) -> list[str]:
     return ["yes"] if clear.any() else []
 
 
-LOOK = {"student_t": _student_t, "background": _background, "two_dominant": _two_dominant, "own_sampler": _own_sampler}
+def _signal(drawn: testing.Drawn) -> list[str]:
+    """One patch of each sample holds the only feature, with the sign of its class; no node of the tree has a feature."""
+    law, batch = drawn.law, drawn.batch
+    assert (law.n_features, law.tree.n_nodes, law.tree.n_leaves) == (1, 2, 2)
+    held = batch.content == 0
+    assert (held.sum(-1) == 1).all()
+    assert torch.equal((batch.strength * held).sum(-1), 1.0 - 2.0 * batch.coarse)
+    return ["yes"]
+
+
+LOOK = {
+    "student_t": _student_t,
+    "background": _background,
+    "two_dominant": _two_dominant,
+    "own_sampler": _own_sampler,
+    "signed": _signal,
+}

@@ -36,7 +36,7 @@ def test_the_verdict_says_what_is_significant(functions, said):
             low, high, p = RESULTS[name]
             table.append({"label_function": name, "kind": "made up", "transfer": transfer, "transfer_steps": steps})
             table[-1] |= {"samples": samples, "gain_low": low, "gain_high": high, "p_holm": p}
-    outcome = study.Outcome(ImageStudy(), Path(), [], [], {}, {}, None)
+    outcome = study.Outcome(ImageStudy(), Path(), [], [], {}, {}, {})
     vars(outcome)["results"] = pd.DataFrame(table)
     assert report.verdict(outcome) == [f"all test images, finetune (20 steps): {said}", f"hard images, sum_logits: {said}"]
 

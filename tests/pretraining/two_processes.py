@@ -31,4 +31,5 @@ for step in range(3):
     dist.all_reduce(losses[1])
     if rank == 0:
         print(f"step {step}: {float(losses[0]):.15g} {float(losses[1]) / processes:.15g}")
+dist.barrier()  # gloo aborts a process whose last messages the other has not waited for
 dist.destroy_process_group()

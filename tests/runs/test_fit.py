@@ -101,15 +101,23 @@ def test_progress_and_divergence() -> None:
 
 X, LABELS, V = planted()
 WRONG: list[tuple[tuple[Any, ...], dict[str, Any], str]] = [
-    ((X[0], LABELS), {}, r"x: expected samples of the shape \(N, P, d\), got \(4, 12\)"),
-    ((X[:0], LABELS[:0]), {}, r"x: expected samples of the shape \(N, P, d\), got \(0, 4, 12\)"),
-    ((X, LABELS[:-1]), {}, r"x: expected 120 labels, whole numbers from 0, got \(119,\)"),
-    ((X, LABELS * 1.0), {}, "x: expected 120 labels, whole numbers from 0"),
-    ((X, LABELS - 1), {}, "x: expected 120 labels, whole numbers from 0"),
-    ((X * np.nan, LABELS), {}, "x: some numbers are NaN or infinite"),
+    ((X[0], LABELS), {}, r"x: expected the shape \(N, P, d\): samples, patches, dimensions; got \(4, 12\)$"),
+    ((X[:0], LABELS[:0]), {}, r"x: expected the shape \(N, P, d\): samples, patches, dimensions; got \(0, 4, 12\)$"),
+    ((X[:, :0], LABELS), {}, r"x: expected the shape \(N, P, d\): samples, patches, dimensions; got \(120, 0, 12\)$"),
+    ((X * 1j, LABELS), {}, "x: expected real numbers, got torch.complex"),
+    ((X, LABELS[:-1]), {}, r"labels: expected one for each of the 120 samples, got the shape \(119,\)$"),
+    ((X, np.eye(2)[LABELS % 2]), {}, r"labels: expected one for each of the 120 samples, got the shape \(120, 2\)$"),
+    ((X, LABELS * 1.0), {}, "labels: expected whole numbers, got torch.float64$"),
+    ((X, LABELS - 1), {}, "labels: number the classes from 0; the smallest is -1, the first negative of sample "),
+    ((X, LABELS + 1000), {}, "labels: number the classes from 0; the largest is 100., for 120 samples$"),
+    ((np.where(np.arange(120)[:, None, None] == 7, np.nan, X), LABELS), {}, "x: some .* infinite, the first in sample 7$"),
+    ((X, LABELS), {"test": (X, LABELS - 1)}, "test labels: number the classes from 0; the smallest is -1"),
+    ((X, LABELS), {"test": (X * np.inf, LABELS)}, "test samples: some numbers are NaN or infinite, the first in sample 0$"),
     ((X, LABELS, V[:, :-1]), {}, r"directions: expected the shape \(F, 12\), got \(3, 11\)"),
-    ((X, LABELS, V * np.inf), {}, "directions: some numbers are NaN or infinite"),
+    ((X, LABELS, V * np.inf), {}, "directions: some numbers are NaN or infinite, the first in direction 0$"),
+    ((X, LABELS, V * 1j), {}, "directions: expected real numbers, got torch.complex"),
     ((X, LABELS, V), {"names": ["a"]}, "names: 1 names for 3 directions"),
+    ((X, LABELS, V), {"names": ["a", "b", "a"]}, "names: 'a' is there twice$"),
     ((X, LABELS), {"test": (X[:, :-1], LABELS)}, r"test: patches and dimensions \(3, 12\) are not \(4, 12\) as in x"),
     ((X, LABELS), {"neurons": 0}, "neurons: .*greater than or equal to 1.* got 0"),
     ((X, LABELS), {"steps": -1}, "steps: .*got -1"),
@@ -126,3 +134,11 @@ def test_wrong_input_is_refused_in_one_line(arguments: tuple[Any, ...], options:
     with pytest.raises(ts.InputError, match=f"^{message}") as refused:
         ts.fit(*arguments, **{**QUICK, **options})
     assert "\n" not in str(refused.value)
+
+
+def test_samples_that_carry_a_gradient(tmp_path):
+    """As they come out of a network."""
+    x = torch.randn(20, 3, 5, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(20) % 2
+    plain, carrying = (ts.fit(each, labels, neurons=2, steps=2) for each in (x, x.clone().requires_grad_()))
+    assert plain.equals(carrying)

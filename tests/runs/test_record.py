@@ -105,10 +105,18 @@ def test_another_function_is_another_run(tmp_path: Any) -> None:
     assert len({one, *others}) == 6
 
 
-@pytest.mark.parametrize("name", ["correlation", "test_error", "step", "neuron", "feature_name", "two words", "1st", ""])
+@pytest.mark.parametrize(
+    "name", ["correlation", "test_error", "step", "neuron", "feature_name", "sample", "test_sample", "two words", "1st", ""]
+)
 def test_taken_names_are_refused(name: str, tmp_path: Any) -> None:
     with pytest.raises(ts.InputError, match=f"^record {name}: choose a name that is an identifier and none of correlation, "):
         ts.run(CONFIG, tmp_path, "cpu", record={name: steps})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_of_the_axes_of_others_are_refused(tmp_path: Any) -> None:
+    with pytest.raises(ts.InputError, match=r"^record matrix_0: choose another name; so is an axis of matrix called$"):
+        ts.run(CONFIG, tmp_path, "cpu", record={"matrix": matrix, "matrix_0": steps})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -119,8 +127,20 @@ def test_taken_names_are_refused(name: str, tmp_path: Any) -> None:
         (lambda training: "text", "an array whose first axis is the 2 replicas, got str"),
         (lambda training: None, "an array whose first axis is the 2 replicas, got NoneType"),
         (lambda training: {"other": 1}, "there is no network 'other'; there are coarse, fine"),
+        (lambda training: {}, "gave numbers of no network"),
+        (lambda training: 1j, "of real numbers; got complex"),
+        (lambda training: np.array(["a", "b"]), r"got ndarray of <U1 of the shape \(2,\)"),
+        (
+            lambda training: torch.zeros(2, 1 + training.steps_done),
+            r"gave the shape \(2, 1\) at first and \(2, 2\) at step 1; one shape is needed",
+        ),
+        (
+            lambda training: {"fine" if training.steps_done else "coarse": 1.0},
+            "gave numbers of fine, after those of coarse",
+        ),
+        (lambda: 1.0, r"expected a function \(training\), got <lambda> in .*, which takes \(\)"),
     ],
 )
 def test_wrong_values_are_refused(function: Callable[[ts.Training], Any], message: str, tmp_path: Any) -> None:
-    with pytest.raises(ts.InputError, match=f"^record mine: .*{message}$"):
+    with pytest.raises(ts.InputError, match=rf"^record mine( \(.*line \d+\))?: .*{message}$"):
         ts.run(CONFIG, tmp_path, "cpu", record={"mine": function})

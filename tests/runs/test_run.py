@@ -31,6 +31,7 @@ from theory_sim.runs.results import load_results
 from theory_sim.runs.run import run
 from theory_sim.runtime import storage
 from theory_sim.runtime.errors import DivergedError, InputError
+from theory_sim.runtime.locks import LOCK
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.storage import load_checkpoint, save_checkpoint, write_atomically, write_json
 from theory_sim.theories.theory import evaluate_claims
@@ -242,7 +243,7 @@ def test_crash_in_the_middle_of_a_record(config: Config, finished: Path, tmp_pat
     crash_in_the_middle(monkeypatch, sys.modules["theory_sim.runs.run"], "write_dataset", 2)
     with pytest.raises(StoppedError):
         run(config, tmp_path / "results", "cpu")
-    assert {path.name for path in finished.iterdir()} == FILES - {"fine.nc", "manifest.json"}
+    assert {path.name for path in finished.iterdir()} == FILES - {"fine.nc", "manifest.json"} | {LOCK}
     assert variables(finished / "coarse.nc") == expected
 
 
@@ -382,7 +383,7 @@ def test_infinite_update_stops_the_run(config_file: Path, tmp_path: Path, model:
     for _ in range(2):
         with pytest.raises(DivergedError, match=message):
             run(config, tmp_path, "cpu")
-    assert {path.name for path in only(tmp_path).iterdir()} == {"config.yaml", "environment.json"}
+    assert {path.name for path in only(tmp_path).iterdir()} == {"config.yaml", "environment.json", LOCK}
 
 
 @pytest.mark.parametrize("threshold", [0, 3], ids=["many fire", "few fire"])

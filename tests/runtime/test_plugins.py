@@ -10,6 +10,7 @@ import pytest
 
 from theory_sim.runtime import plugins
 from theory_sim.runtime.errors import InputError, PluginWarning
+from theory_sim.runtime.sources import source_digest
 
 
 @pytest.fixture(autouse=True)
@@ -110,3 +111,105 @@ def test_installed_plugins_are_loaded_once_and_a_broken_one_harms_nothing(monkey
         plugins.load_entry_points()
     plugins.load_entry_points()
     assert seen == ["good.part"]
+
+
+# Modules beside a plugin.
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("files", "statement"),
+    [
+        ({"helper.py": "VALUE = {0}"}, "import helper; VALUE = helper.VALUE"),
+        ({"helper.py": "VALUE = {0}"}, "import helper as h; VALUE = h.VALUE"),
+        ({"helper.py": "VALUE = {0}"}, "from helper import VALUE"),
+        ({"helper.py": "VALUE = {0}"}, "from helper import *"),
+        ({"helper.py": "from below import VALUE", "below.py": "VALUE = {0}"}, "import helper; VALUE = helper.VALUE"),
+        ({"helper/__init__.py": "", "helper/part.py": "VALUE = {0}"}, "import helper.part; VALUE = helper.part.VALUE"),
+        ({"helper/__init__.py": "", "helper/part.py": "VALUE = {0}"}, "import helper.part as p; VALUE = p.VALUE"),
+        ({"helper/__init__.py": "", "helper/part.py": "VALUE = {0}"}, "from helper import part; VALUE = part.VALUE"),
+        ({"helper/__init__.py": "from .part import VALUE", "helper/part.py": "VALUE = {0}"}, "from helper import VALUE"),
+        ({"helper/part.py": "VALUE = {0}"}, "from helper.part import VALUE"),
+        ({"helper/part.py": "from other import VALUE", "other.py": "VALUE = {0}"}, "from helper.part import VALUE"),
+        ({"helper.py": "VALUE = {0}"}, "def value():\n    import helper\n    return helper.VALUE"),
+        (
+            {"helper.py": "def late():\n    import below\n    return below.VALUE", "below.py": "VALUE = {0}"},
+            "from helper import late as value",
+        ),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_each_folder_has_its_own_modules(files: dict[str, str], statement: str, tmp_path: Path) -> None:
+    """Two plugins import a module of one name, which lies beside each: neither gets the other's."""
+    for number in (1, 2):
+        folder = tmp_path / str(number)
+        write(folder, {name: text.format(number) for name, text in files.items()} | {"mine.py": statement})
+    one, two = plugins.load([str(tmp_path / "1/mine.py"), str(tmp_path / "2/mine.py")])
+    values = [module.value() if hasattr(module, "value") else module.VALUE for module in (one, two, one)]
+    assert values == [1, 2, 1]
+
+
+def test_a_module_beside_a_plugin_comes_before_one_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notebook's own module of that name was imported before."""
+    write(tmp_path, {"notebook/a_helper.py": "VALUE = 1", "plugin/a_helper.py": "VALUE = 2", "plugin/mine.py": "import a_helper"})
+    monkeypatch.syspath_prepend(tmp_path / "notebook")
+    import a_helper
+
+    (plugin,) = plugins.load([str(tmp_path / "plugin/mine.py")])
+    assert (plugin.a_helper.VALUE, a_helper.VALUE) == (2, 1)
+    assert str(tmp_path / "plugin") not in sys.path
+
+
+def test_what_lies_beside_a_plugin_hides_nothing_installed(tmp_path: Path) -> None:
+    """A module named as one of Python's, and a folder of data named as an installed package."""
+    write(tmp_path, {"json.py": "raise OSError", "scipy/data.csv": "", "mine.py": "import json, scipy.stats, collections.abc"})
+    (plugin,) = plugins.load([str(tmp_path / "mine.py")])
+    assert plugin.json.loads("[1]") == [1]
+    assert plugin.scipy.stats.norm.cdf(0) == 0.5
+
+
+def test_an_absent_module_is_named_as_it_was_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("from helper import value\n")
+    (tmp_path / "helper.py").write_text("\nimport nowhere_to_be_found\n")
+    with pytest.raises(InputError, match=r"line 1: ModuleNotFoundError: No module named 'nowhere_to_be_found'$"):
+        plugins.load([str(tmp_path / "mine.py")])
+
+
+def test_a_module_that_a_function_imports_late_is_followed_too(tmp_path: Path) -> None:
+    write(tmp_path, {"mine.py": "def value():\n    import helper\n    return helper.VALUE\n", "helper.py": "VALUE = 1\n"})
+    (plugin,) = plugins.load([str(tmp_path / "mine.py")])
+    assert plugin.value() == 1
+    (tmp_path / "helper.py").write_text("VALUE = 2\n")
+    (plugin,) = plugins.load([str(tmp_path / "mine.py")])
+    assert plugin.value() == 2
+
+
+def test_digests_do_not_depend_on_the_folder_and_cover_what_lies_beside(tmp_path: Path) -> None:
+    files = {
+        "mine.py": "import helper\n\ndef value():\n    import late\n    return helper.value() + late.VALUE\n",
+        "helper.py": "def value():\n    return 1\n",
+        "late.py": "VALUE = 1\n",
+    }
+    for folder, change in {
+        "same": {},
+        "other": {"helper.py": "def value():\n    return 2\n"},
+        "later": {"late.py": "VALUE = 2\n"},
+    }.items():
+        write(tmp_path / folder, files | change)
+    write(tmp_path / "first", files)
+    names = ("first", "same", "other", "later")
+    first, *others = (source_digest(plugins.load([str(tmp_path / name / "mine.py")])[0].value) for name in names)
+    assert first is not None
+    assert [digest == first for digest in others] == [True, False, False]
+
+
+def test_a_plugin_that_cannot_be_written_beside(tmp_path: Path) -> None:
+    """Nothing is written into the folder of a plugin: it may be read-only."""
+    write(tmp_path, {"mine.py": "import helper\n", "helper.py": "VALUE = 1\n"})
+    plugins.load([str(tmp_path / "mine.py")])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["helper.py", "mine.py"]

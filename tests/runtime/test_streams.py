@@ -1,5 +1,6 @@
 """Named streams: their numbers are pinned, whatever other names and label functions there are."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -77,3 +78,18 @@ def test_a_new_label_function_changes_no_number() -> None:
     finally:
         ts.LABEL_FUNCTIONS.remove("aaa")
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_generators_fill_the_numbers_of_their_own_replicas_alone() -> None:
+    """As on a GPU, with a generator of PyTorch for each stream: an array for more replicas than there are is refused."""
+
+    def own() -> module.Streams:
+        generators = [torch.Generator().manual_seed(seed) for seed in (3, 5)]
+        return module.Streams(np.array([3, 5], dtype=np.uint64), generators=generators)
+
+    expected = torch.stack([torch.randn(4, generator=torch.Generator().manual_seed(seed)) for seed in (3, 5)])
+    assert torch.equal(own().normal(4, dtype=torch.float32), expected)
+    assert torch.equal(own().one(1).normal(4, dtype=torch.float32), expected[1:])
+    assert torch.equal(own().normal_(torch.empty(2, 4), 0.5), expected * 0.5)
+    with pytest.raises(ValueError, match=r"longer|shorter"):
+        own().normal_(torch.empty(3, 4))

@@ -301,7 +301,13 @@ def test_wrong_names_and_comparisons(tmp_path: Path) -> None:
     study = Study.model_validate(STUDY | {"comparisons": [{"name": "x", "before": {}, "after": {}}]})
     with pytest.raises(InputError, match=r"a comparison's {} identifies 4 cells of the study, not one"):
         run_study(study, out=tmp_path)
+    sides: dict[str, Any] = {"before": {"model": "coarse"}, "after": {"model": "fine"}}
+    study = Study.model_validate(STUDY | {"comparisons": [{"name": "x", "for_each": "data.dim"} | sides]})
+    with pytest.raises(InputError, match=r"comparison 'x': for_each: the grids have no values for data\.dim"):
+        run_study(study, out=tmp_path)
     assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ValueError, match="two comparisons have the name 'x'"):
+        Study.model_validate(STUDY | {"comparisons": [{"name": "x"} | sides, {"name": "x"} | sides]})
     with pytest.raises(InputError, match=r"unknown key data\.nois"):
         Study.model_validate(STUDY | {"config": {"data": {"nois": 1}}}).cells()
     assert Study.model_validate(STUDY).configuration() == Config().replace(

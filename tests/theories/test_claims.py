@@ -121,3 +121,17 @@ def test_growth_is_that_of_the_recorded_responses(tmp_path):
 def test_verdict(side, low, high, p, holds):
     claim = ClaimResult("x", "x", "x", Estimate(0.5, low, high, "by hand", p), side, 0.5, 1e-3 if side == ">" else None)
     assert claim.holds is holds
+
+
+def test_a_claim_for_a_theory_that_does_not_exist_is_refused():
+    """It was accepted, and never decided."""
+    import theory_sim as ts
+    from theory_sim.theories.claims import CLAIMS
+    from theory_sim.theories.theory import claims_of
+
+    ts.register_claim(ts.Claim("lost", "A sentence.", "none", print, "≤", 1.0, theory="nope"))
+    try:
+        with pytest.raises(ts.InputError, match="claim lost is added to an unknown theory 'nope'; there are label-granularity"):
+            claims_of(ts.Config())
+    finally:
+        CLAIMS.remove("lost")

@@ -324,6 +324,23 @@ def test_noise_that_could_fire_trained_neurons_stops_the_run():
         train()
 
 
+@pytest.mark.parametrize("kind", ["easy", "hard"])
+def test_every_patch_is_booked_once(kind, monkeypatch):
+    """Patches with features, with dominant noise and with plain noise make up a batch."""
+    training = make("replicas=1", "hard.noise=0.2")
+    engine = training.models["fine"].engine
+    booked = []
+    monkeypatch.setattr(
+        engine.ledger, "charge", lambda replica, strengths, plain, dominant: booked.append((strengths, plain, dominant))
+    )
+    batch = training.test_sampler.sample(training.streams(f"test {kind}"), 50, kind)
+    engine.heads(batch)
+    ((strengths, plain, dominant),) = booked
+    assert dominant == int((batch.content == DOMINANT_NOISE).sum()) == (50 if kind == "hard" else 0)
+    assert len(strengths) == int((batch.content >= 0).sum())
+    assert len(strengths) + plain + dominant == 50 * training.config.data.patches
+
+
 def test_many_replicas_spend_the_certificate():
     training = make(replicas=1)
     training.models["fine"].engine.ledger.spent[0, 0] = 1e-6

@@ -91,6 +91,20 @@ def test_batched_replicas_equal_single_runs(model, block, monkeypatch, device):
         close(engine.activity(batch)[r], one.activity(only(batch, r))[0])
 
 
+def test_more_replicas_than_samples():
+    """Each ends where it ends alone, with a batch of two."""
+    training = make("replicas=5", "training.batch=2")
+    for model in training.models.values():
+        engine, batch = model.engine, training.next_batch()
+        alone = [part(engine, r) for r in range(5)]
+        labels = model.labels.assign(batch)
+        report = engine.step(batch, labels)
+        for r, one in enumerate(alone):
+            single = one.step(only(batch, r), labels[r : r + 1])
+            close(report.update[r : r + 1], single.update)
+            close(engine.parameters.weight[r], one.parameters.weight[0])
+
+
 def test_a_replica_does_not_depend_on_how_many_there_are(device):
     many, one = make("replicas=4", "data.basis=rotated", device=device), make("replicas=1", "data.basis=rotated", device=device)
     for _ in range(5):

@@ -4,9 +4,11 @@ import pytest
 import torch
 
 from theory_sim.config import load_config
+from theory_sim.runs.run import run
 from theory_sim.runtime.contracts import READOUTS
+from theory_sim.runtime.errors import InputError
 from theory_sim.training.engines.base import HeadGroups
-from theory_sim.training.readouts import QUICK_READOUTS, choose, correctness, quick_readouts, readouts
+from theory_sim.training.readouts import QUICK_READOUTS, check_readouts, choose, correctness, quick_readouts, readouts
 from theory_sim.training.trainer import Training
 
 ALL = ["sum_logits", "sum_probabilities", "argmax_parent", "linear_probe", "finetuning"]
@@ -79,3 +81,45 @@ def test_readouts_leave_the_model_as_it_is(trained):
     readouts(trained, model)
     for key, value in trained.state().items():
         assert torch.equal(value, before[key]), key
+
+
+@pytest.mark.parametrize("settings", [["transfer.samples=2"], ["data.training_samples=1"]])
+def test_a_probe_of_one_class_is_refused_before_training(settings, tmp_path, monkeypatch):
+    """Scikit-learn cannot fit one class: that ended the run by a traceback after its training."""
+    config = load_config(None, ["transfer.readouts=[sum_logits, linear_probe]", "replicas=5", "test.samples=10", *settings])
+    monkeypatch.setattr(Training, "step", lambda training: pytest.fail("trained"))
+    with pytest.raises(InputError, match=r"transfer\.samples: the .* samples of the linear probe are of one class in replica \d"):
+        run(config, tmp_path)
+
+
+def test_a_probe_of_two_samples_of_two_classes_is_fitted():
+    config = load_config(None, ["transfer.readouts=[linear_probe]", "transfer.samples=2", "replicas=1", "data.dim=32"])
+    seeds = (Training(config.replace({"seed": seed})) for seed in range(20))
+    fitted = 0
+    for training in seeds:
+        try:
+            check_readouts(training)
+        except InputError:
+            continue
+        readouts(training, training.models["fine"])
+        fitted += 1
+    assert 0 < fitted < 20
+
+
+def test_a_linear_probe_needs_two_samples():
+    with pytest.raises(InputError, match=r"transfer\.samples: should be greater than or equal to 2, got 1"):
+        load_config(None, ["transfer.samples=1"])
+
+
+def test_a_readout_is_given_once():
+    with pytest.raises(InputError, match=r"transfer\.readouts: 'sum_logits' is given twice"):
+        load_config(None, ["transfer.readouts=[sum_logits, argmax_parent, sum_logits]"])
+
+
+@pytest.mark.parametrize("change", ["data.noise=0.4", "target.noise=0.1", "data.training_samples=50", "data.label_noise=0.3"])
+def test_the_truth_about_samples_is_that_of_the_samples_with_patches(change):
+    """The check before training looks at the labels that the probe is fitted on after it."""
+    training = Training(load_config(overrides=["replicas=2", "tree.subclasses=3", "data.dim=16", change]))
+    whole, truth = (training.draw_target(training.streams("probe"), 40, latents) for latents in (False, True))
+    for name in ("leaf", "labelled_leaf", "coarse", "kind"):
+        assert torch.equal(getattr(truth, name), getattr(whole, name))

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from theory_sim.config import Config
-from theory_sim.data.law import Node, PatchLaw, Uniform, described, gaussian_norm
+from theory_sim.data.law import PatchLaw, described
+from theory_sim.data.parts import Node, Uniform, gaussian_norm
 from theory_sim.data.setup import law_of
 from theory_sim.training.network import Parameters
 

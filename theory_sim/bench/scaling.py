@@ -18,6 +18,7 @@ import torch
 
 from theory_sim.bench.simulator import Size, configuration, in_turns
 from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.plugins import PYTHON_FIRST
 from theory_sim.training.trainer import Training
 
 EXPONENT = (0.9, 1.1)
@@ -111,7 +112,7 @@ def _peak(size: Size | None) -> float:
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_send_peak, args=(size, theirs))
     # Freed arrays go back to the system at once: else glibc keeps some, of sizes that it learns as it goes.
-    with mock.patch.dict(os.environ, MALLOC_MMAP_THRESHOLD_=str(2**16)):
+    with mock.patch.dict(os.environ, PYTHON_FIRST, MALLOC_MMAP_THRESHOLD_=str(2**16)):
         process.start()
     theirs.close()
     try:
@@ -133,5 +134,5 @@ def _send_peak(size: Size | None, connection: Any) -> None:
 
 def _most_held() -> float:
     """Most bytes that this process held. Not of `resource`: its number starts with what the parent held."""
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     return 1024.0 * int(status.split("VmHWM:")[1].split()[0])

@@ -1,5 +1,6 @@
 """The command line: it parses, calls, and prints. Exit 0: done, or all claims hold; 1: some fail; 2: wrong input."""
 
+import os
 import sys
 import warnings
 from typing import Any
@@ -8,18 +9,27 @@ import typer
 
 from theory_sim.cli import simulator, figures, sweeps, images, bench, listing
 from theory_sim.cli.program import app
+from theory_sim.cli.standard_streams import standard_streams
 from theory_sim.runtime.plugins import blamed
-from theory_sim.runtime.errors import DivergedError, InputError, NotCachedWarning, PluginWarning, is_out_of_memory
+from theory_sim.runtime.errors import DivergedError, InputError, OneLineWarning, is_out_of_memory, one_line
 
 
 def main() -> None:
     """Entry point. An error that a user can cause is printed as one line on standard error; any other error is a bug and is
     raised.
     """
+    os.environ["MPLBACKEND"] = "agg"  # nothing is shown; a notebook sets a backend that may not be installed here
+    with standard_streams(), warnings.catch_warnings():
+        warnings.showwarning = _print_warning
+        code = _exit_code()
+    sys.exit(code)
+
+
+def _exit_code() -> int:
+    """Run the command; errors are printed."""
     try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _print_warning
-            code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        code: int = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        sys.stdout.flush()  # a full disk is an error like others
     except typer.TyperException as error:
         code = _print_error(getattr(error, "format_message", error.__str__)())
     except (InputError, DivergedError, OSError) as error:
@@ -36,7 +46,7 @@ def main() -> None:
             raise
     if code == 130:  # typer returns it too, after an interrupt
         print("interrupted; run the same command again to continue from the last checkpoint", file=sys.stderr)
-    sys.exit(code)
+    return code
 
 
 _show = warnings.showwarning
@@ -44,12 +54,12 @@ _show = warnings.showwarning
 
 def _print_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
     """The package's own warnings are one line; others are Python's."""
-    if issubclass(category, NotCachedWarning | PluginWarning):
-        print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+    if issubclass(category, OneLineWarning):
+        print(f"warning: {one_line(str(message))}", file=sys.stderr)
     else:
         _show(message, category, *where, **more)
 
 
 def _print_error(message: str) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {one_line(message)}", file=sys.stderr)
     return 2

@@ -1,14 +1,14 @@
 """Speed: bench."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from theory_sim.cli.program import Device, Json, app, new_console, writable
+from theory_sim.cli.json_file import JsonFile
+from theory_sim.cli.program import Device, Json, app, whole
+from theory_sim.runtime.display import new_console
 from theory_sim.runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,13 +21,14 @@ def bench(
     sizes: Annotated[str | None, typer.Option(help="Of A, S, F, M and XL, with commas between; all that the device can.")] = None,
     device: Device = "auto",
     scaling: Annotated[bool, typer.Option("--scaling", help="Also fit how time and memory grow with B, P, d and m.")] = False,
-    images: Annotated[int, typer.Option(min=64, help="pretrain: JPEGs to read.")] = 512,
-    workers: Annotated[int, typer.Option(min=1, help="pretrain: processes that read them.")] = 2,
-    rounds: Annotated[int | None, typer.Option(min=1, help="Measurements of each, in turns; 15, for pretrain 5.")] = None,
+    images: Annotated[int, typer.Option(help="pretrain: JPEGs to read.", **whole("--images", least=64))] = 512,
+    workers: Annotated[int, typer.Option(help="pretrain: processes that read them.", **whole("--workers", least=1))] = 2,
+    rounds: Annotated[
+        int | None, typer.Option(help="Measurements of each, in turns; 15, for pretrain 5.", **whole("--rounds", least=1))
+    ] = None,
     json: Json = None,
 ) -> int:
     """Measure speed, as ratios in one run: the simulator's steps, or the image pipeline (exit 1: a ratio is below its bound)."""
-    writable(json)
     if what == "simulator":
         return _bench_simulator(sizes, device, scaling, rounds or 15, json)
     if what == "pretrain":
@@ -35,14 +36,13 @@ def bench(
     raise InputError(f"unknown benchmark '{what}': simulator or pretrain")
 
 
-def _bench_simulator(sizes: str | None, device: str, scaling: bool, rounds: int, json: Path | None) -> int:
+def _bench_simulator(sizes: str | None, device: str, scaling: bool, rounds: int, json: JsonFile | None) -> int:
     """Our steps against autograd loops and against this machine's matrix products and normal numbers."""
     import torch
 
     from theory_sim.bench import scaling as scaling_module
     from theory_sim.bench import simulator as bench_module
     from theory_sim.runtime.devices import choose_device
-    from theory_sim.runtime.storage import write_json
     from theory_sim.runtime.threads import torch_threads
 
     chosen, console = choose_device(device), new_console()
@@ -50,7 +50,7 @@ def _bench_simulator(sizes: str | None, device: str, scaling: bool, rounds: int,
     times = Table("size", "replicas", "ours", "plain", "vectorised", "floor", "generator", "normals", "recording")
     ratios = Table("size", "replicas", *bench_module.RATIOS)
     lines, growths = [], []
-    with Console(stderr=True).status("measuring"), torch_threads(1):
+    with new_console(stderr=True).status("measuring"), torch_threads(1):
         for name in names:
             size = bench_module.SIZES[name]
             for replicas in size.replicas:
@@ -63,18 +63,18 @@ def _bench_simulator(sizes: str | None, device: str, scaling: bool, rounds: int,
         if scaling:
             growths = list(scaling_module.scaling(chosen))
     console.print(times, ratios)
-    console.print(
+    print(
         "plain: an autograd loop whose data are made sample by sample; vectorised: the same with a batch drawn at once, which can"
         "\nbe surpassed by vectorised ÷ floor at most; floor: both products and the normal numbers. ✗: not within its bound."
     )
     for growth in growths:
-        console.print(str(growth), highlight=False)
+        print(growth)
     if sizes is None and chosen.type != "cuda":
-        console.print("XL is left out: it needs a CUDA device")
+        print("XL is left out: it needs a CUDA device")
     if json is not None:
         precision = torch.get_float32_matmul_precision()
         written = {"device": str(chosen), "matmul_precision": precision, "sizes": lines, "scaling": [asdict(g) for g in growths]}
-        write_json(json, written)
+        json.write(written)
     return 0
 
 
@@ -83,18 +83,17 @@ def _judged(value: float, bound: "Bound | None") -> str:
     return f"{value:.3g}" if bound is None else f"{value:.3g} {'✓' if bound.holds(value) else '✗'} {bound}"
 
 
-def _bench_pretrain(images: int, workers: int, rounds: int, json: Path | None) -> int:
+def _bench_pretrain(images: int, workers: int, rounds: int, json: JsonFile | None) -> int:
     """The image loader against bare decoding, a training step against a minimal loop."""
     from theory_sim.pretraining import need_extra
 
     need_extra()
     from theory_sim.bench.images import bench as measure
-    from theory_sim.runtime.storage import write_json
 
-    with Console(stderr=True).status("measuring") as status:
+    with new_console(stderr=True).status("measuring") as status:
         ratios = measure(images, workers=workers, rounds=rounds, on_progress=status.update)
     if json is not None:
-        write_json(json, [asdict(ratio) for ratio in ratios])
+        json.write([asdict(ratio) for ratio in ratios])
     table = Table("", "images/s", "bare: images/s", "ratio", "at least")
     for ratio in ratios:
         table.add_row(

@@ -1,14 +1,16 @@
 """The command that draws the figures."""
 
+import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from theory_sim.cli.program import Device, Plugin, app, new_console
-from theory_sim.config import load_config
+from theory_sim.cli.program import Device, Plugin, app, read_config
 from theory_sim.runtime import plugins
+from theory_sim.runtime.display import new_console
 from theory_sim.runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,7 +23,9 @@ def figures(
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME ...]", help="Figures to draw; by default all.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the pictures: paper_figs, or figures_smoke with --smoke.")] = None,
     results: Annotated[Path, typer.Option(help="Folder of the runs; finished ones are loaded.")] = Path("results"),
-    config: Annotated[Path | None, typer.Option(help="A YAML file that all runs derive from; the default configuration.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A YAML or Python file that all runs derive from; the default configuration.")
+    ] = None,
     plugin: Plugin = None,
     device: Device = "auto",
     smoke: Annotated[bool, typer.Option("--smoke", help="At toy size: shows that all figures draw, not what is true.")] = False,
@@ -33,16 +37,16 @@ def figures(
     plugins.load([plugins.resolved(name, Path.cwd()) for name in plugin or []])
     if smoke and config is not None:
         raise InputError("--smoke has a configuration of its own: leave --config out")
-    checked = None if smoke else load_config(config)
+    checked = None if smoke else read_config(config)
     try:
-        from theory_sim.figures.common import style
         from theory_sim.figures.gallery import compare, drawing, making, needed, page
         from theory_sim.figures.gallery.source import SMOKE, Source
     except ModuleNotFoundError as error:
         raise InputError(f"figures need the package {error.name}: pip install 'theory-sim[figures]'") from None
+    from theory_sim.runtime.locks import locked
+    from theory_sim.runtime.outputs import check_ours
     from theory_sim.runtime.progress import progress_bar
 
-    style.use()
     base = SMOKE if checked is None else checked
     folder = out or Path("figures_smoke" if smoke else "paper_figs")
     if folder.exists() and not folder.is_dir():
@@ -54,19 +58,24 @@ def figures(
         return 0
     waiting = {} if names else {figure.name: why for figure in wanted if (why := needed.waiting(figure, source)) is not None}
     wanted = [figure for figure in wanted if figure.name not in waiting]
+    if not check:
+        page.check_page(folder)
+        check_ours(file for figure in wanted for file in drawing.files(figure, folder))
     with progress_bar() as on_progress:
         made = making.tables(wanted, source, on_progress)
+    with nullcontext() if check else locked(folder):
         if check:
             found = {figure.name: compare.differing(figure, table, folder) for figure, table in made}
         else:
             drawing.draw(made, folder)
+            named = os.fsencode(config).decode("utf-8", "backslashreplace") if config else ""
+            options = [*(["--smoke"] if smoke else []), *([f"--config {named}"] if named else [])]
+            options += [f"--plugin {name}" for name in plugin or []]
+            page.write_page(wanted, source, " ".join(["theory-sim figures", *options]), folder)
     if check:
         lines = [f"{name}: {difference or 'the same'}" for name, difference in found.items()]
     else:
         lines = [f"{folder / figure.name}: pdf, png, csv" for figure in wanted]
-        options = [*(["--smoke"] if smoke else []), *([f"--config {config}"] if config else [])]
-        options += [f"--plugin {name}" for name in plugin or []]
-        page.write_page(wanted, source, " ".join(["theory-sim figures", *options]), folder)
     print("\n".join([*lines, *(f"{name}: waits, {reason}" for name, reason in waiting.items())]))
     return 1 if check and any(found.values()) else 0
 

@@ -7,17 +7,16 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from theory_sim.cli.program import ConfigFile, Json, Out, Set, app, new_console, writable
+from theory_sim.cli.program import ConfigFile, Json, Out, Plugin, Set, app, whole
+from theory_sim.runtime.display import new_console
 
 
 @app.command()
 def pretrain(
     config: ConfigFile,
     set_: Set = None,
-    seeds: Annotated[int | None, typer.Option(help="Number of independent repetitions.")] = None,
-    plugin: Annotated[
-        list[str] | None, typer.Option("--plugin", metavar="FILE", help="Import this file or module first; may be repeated.")
-    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="Number of independent repetitions.", **whole("--seeds"))] = None,
+    plugin: Plugin = None,
     out: Out = Path("results"),
 ) -> int:
     """Pretrain on real images at every label granularity, transfer, and compare. Exit 1: some cells failed."""
@@ -39,14 +38,14 @@ def pretrain(
     if len(outcome.results):
         console.print(report.results_for_people(outcome))
         for line in report.verdict(outcome):
-            console.print(line, soft_wrap=True)
+            print(line)
     for what, why in outcome.failures.items():
-        console.print(f"failed: {what}: {why}", markup=False)
-    if outcome.damaged is not None:
-        console.print(f"{outcome.damaged[0]} damaged files were passed over: {outcome.damaged[1]}", soft_wrap=True)
+        print(f"failed: {what}: {why}")
+    for fault_list, count in outcome.damaged.items():
+        print(f"{count} image files were passed over: {fault_list}")
     if outcome.unreadable:
-        console.print(f"not cached, because its source cannot be read: {', '.join(outcome.unreadable)}", markup=False)
-    console.print(f"results: {outcome.folder}", soft_wrap=True)
+        print(f"not cached, because its source cannot be read: {', '.join(outcome.unreadable)}")
+    print(f"results: {outcome.folder}")
     return 1 if outcome.failures else 0
 
 
@@ -58,12 +57,10 @@ def hierarchy(
 ) -> int:
     """Show the levels of a label set: classes, and samples per class where there is a folder of images."""
     from theory_sim.pretraining import summary
-    from theory_sim.runtime.storage import write_json
 
-    writable(json)
     levels = summary.summarise(source, path)
     if json is not None:
-        write_json(json, [asdict(level) for level in levels])
+        json.write([asdict(level) for level in levels])
     several, samples = source == "imagenet21k", path is not None
     table = Table("level", "classes", *["of several labels"] * several, *["samples per class: least", "mean", "most"] * samples)
     for level in levels:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from theory_sim.cli.program import Json, Plugin, app, new_console, writable
+from theory_sim.cli.program import Json, Plugin, app
+from theory_sim.runtime.display import new_console
 from theory_sim.runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -131,16 +131,13 @@ def list_(
 
     if kind not in KINDS:
         raise InputError(f"unknown kind '{kind}': {', '.join(KINDS)}")
-    writable(json)
     plugins.load([plugins.resolved(each, Path.cwd()) for each in plugin or ()])
     found = list(KINDS[kind]())
     if json is not None:
-        from theory_sim.runtime.storage import write_json
-
-        write_json(json, [asdict(each) for each in found])
+        json.write([asdict(each) for each in found])
     table = Table("name", "description", "defined in")
     for each in found:
-        table.add_row(escape(each.name), escape(each.description), escape(each.source))
+        table.add_row(each.name, each.description, each.source)
     new_console().print(table)
     return 0
 

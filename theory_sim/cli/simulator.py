@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from theory_sim.cli.program import (
     ConfigFile,
@@ -20,11 +19,11 @@ from theory_sim.cli.program import (
     Seed,
     Set,
     app,
-    new_console,
     read_config,
     run_shown,
-    writable,
+    whole,
 )
+from theory_sim.runtime.display import new_console
 
 
 @app.command()
@@ -40,24 +39,26 @@ def verify(
 ) -> int:
     """Train a theory's networks and test its theorems, claim by claim. Exit 1: a claim fails."""
     checked = read_config(config, set_, plugin, replicas, seed)
-    writable(json)
     # Only now: wrong input is answered without importing the numerical packages.
-    from theory_sim.runtime.storage import write_json
     from theory_sim.theories.regime import outside
     from theory_sim.theories.summary import certificates, summary
-    from theory_sim.theories.theory import check_regime, evaluate_claims
+    from theory_sim.theories.theory import check_regime, claims_of, evaluate_claims
 
+    claims_of(checked)  # a wrong one is refused before the work
+    lines = check_regime(checked)
     results = run_shown(checked, out, device)
-    decided, lines = evaluate_claims(results), check_regime(checked)
+    decided = evaluate_claims(results)
     if json is not None:
-        write_json(json, summary(results, decided, lines))
-    console = new_console()
-    console.print(_claims_table(decided, checked.claims.confidence))
+        json.write(summary(results, decided, lines))
+    if decided:
+        new_console().print(_claims_table(decided, checked.claims.confidence))
+    else:
+        print(f"the theory {checked.theory} has no claims")
     for line in outside(lines):
-        console.print(f"outside the theory's regime: {line.assumption} = {line.value:.4g}, theory {line.range} ({line.source})")
+        print(f"outside the theory's regime: {line.assumption} = {line.value:.4g}, theory {line.range} ({line.source})")
     for text in _certificate_lines(certificates(results)):
-        console.print(text)
-    console.print(f"results: {results.folder}", soft_wrap=True)
+        print(text)
+    print(f"results: {results.folder}")
     return 0 if all(claim.holds for claim in decided) else 1
 
 
@@ -73,7 +74,6 @@ def simulate(
 ) -> int:
     """Train once and keep the record; an interrupted run goes on, a finished one is not run again."""
     results = run_shown(read_config(config, set_, plugin, replicas, seed), out, device)
-    console = new_console()
     kinds = [str(kind) for kind in next(iter(results.records.values())).kind.values]
     errors = [f"{kind} error" for kind in kinds]
     table = Table("model", "training loss", "readout", *errors, title="means over replicas")
@@ -82,8 +82,8 @@ def simulate(
         for readout in data.test_readout.values:
             means = [float(data.test_error.sel(kind=kind, test_readout=readout).mean()) for kind in kinds]
             table.add_row(data.attrs["model"], f"{loss:.4f}", str(readout), *(f"{mean:.4f}" for mean in means))
-    console.print(table)
-    console.print(f"results: {results.folder}", soft_wrap=True)
+    new_console().print(table)
+    print(f"results: {results.folder}")
     return 0
 
 
@@ -91,19 +91,16 @@ def simulate(
 def regime(config: ConfigFile, set_: Set = None, plugin: Plugin = None, json: Json = None) -> int:
     """Compare a configuration with the theory's assumptions."""
     checked = read_config(config, set_, plugin)
-    writable(json)
-    from theory_sim.runtime.storage import write_json
     from theory_sim.theories.summary import as_dict
     from theory_sim.theories.theory import check_regime
 
     lines = check_regime(checked)
     if json is not None:
-        write_json(json, [as_dict(line) for line in lines])
+        json.write([as_dict(line) for line in lines])
     table = Table("assumption", "value", "the theory's range", "source", "")
     for line in lines:
-        table.add_row(
-            line.assumption, f"{line.value:.4g}", line.range, line.source, "inside" if line.inside else "[yellow]outside[/]"
-        )
+        place = Text("inside") if line.inside else Text("outside", "yellow")
+        table.add_row(line.assumption, f"{line.value:.4g}", line.range, line.source, place)
     new_console().print(table)
     return 0
 
@@ -113,7 +110,7 @@ def check_data(
     config: ConfigFile,
     set_: Set = None,
     plugin: Plugin = None,
-    samples: Annotated[int, typer.Option(min=100, help="Samples per replica and batch.")] = 500,
+    samples: Annotated[int, typer.Option(help="Samples per replica and batch.", **whole("--samples", least=100))] = 500,
     replicas: Replicas = None,
     seed: Seed = None,
     device: Device = "auto",
@@ -121,23 +118,20 @@ def check_data(
 ) -> int:
     """Test the data generator's invariants on a configuration. Exit 1: some are broken."""
     checked = read_config(config, set_, plugin, replicas, seed)
-    writable(json)
     from theory_sim.data.checks.suite import check_data as checks_of
     from theory_sim.runtime.devices import choose_device
-    from theory_sim.runtime.storage import write_json
 
-    with Console(stderr=True).status("drawing and testing samples"):
+    with new_console(stderr=True).status("drawing and testing samples"):
         checks = checks_of(checked, samples, device=choose_device(device))
     if json is not None:
-        write_json(json, [asdict(check) for check in checks])
+        json.write([asdict(check) for check in checks])
     table = Table("invariant", "finding", "p (Holm)", "")
     for check in checks:
         p = "exact" if check.p is None else f"{check.p:.3g}"
-        table.add_row(check.name, check.finding, p, "passed" if check.passed else "[red]broken[/]")
-    console = new_console()
-    console.print(table)
+        table.add_row(check.name, check.finding, p, Text("passed") if check.passed else Text("broken", "red"))
+    new_console().print(table)
     broken = sum(not check.passed for check in checks)
-    console.print(f"{len(checks)} invariants, {broken} broken; {samples} samples per replica and batch")
+    print(f"{len(checks)} invariants, {broken} broken; {samples} samples per replica and batch")
     return 1 if broken else 0
 
 
@@ -147,13 +141,11 @@ def _claims_table(decided: list[Any], confidence: float) -> Table:
         e = claim.estimate
         p = "" if claim.max_p is None else f", p = {'undefined' if e.p is None else f'{e.p:.1e}'}"
         bound = f"{claim.side} {claim.bound:.4g}" + ("" if claim.max_p is None else f", p < {claim.max_p:g}")
-        verdict = "[green]holds[/]" if claim.holds else "[red]fails[/]"
+        verdict = Text("holds", "green") if claim.holds else Text("fails", "red")
         if e.value != e.value:
-            table.add_row(escape(claim.id), "undefined", "", escape(e.method), bound, verdict)
+            table.add_row(claim.id, "undefined", "", e.method, bound, verdict)
         else:
-            table.add_row(
-                escape(claim.id), f"{e.value:.4g}", escape(f"[{e.low:.4g}, {e.high:.4g}]"), escape(e.method + p), bound, verdict
-            )
+            table.add_row(claim.id, f"{e.value:.4g}", f"[{e.low:.4g}, {e.high:.4g}]", e.method + p, bound, verdict)
     return table
 
 

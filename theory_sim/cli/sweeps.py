@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from theory_sim.cli.program import ConfigFile, Device, Out, Plugin, Replicas, Seed, Set, app, new_console, read_config
-from theory_sim.runtime.errors import InputError
+from theory_sim.cli.program import ConfigFile, Device, Out, Plugin, Replicas, Seed, Set, app, read_config, whole
+from theory_sim.runtime.display import new_console
+from theory_sim.runtime.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from theory_sim.studies.study import StudyAnswer
@@ -21,7 +21,7 @@ _HEADLINES = {"coarse-hard-error": "coarse hard error", "fine-hard-error": "fine
 Grid = Annotated[list[str], typer.Option("--grid", metavar="KEY=A,B,...", help="A key and its values; may be repeated.")]
 Backend = Annotated[Literal["local", "dask"], typer.Option(help="Processes on this machine, or an existing Dask cluster.")]
 Scheduler = Annotated[str | None, typer.Option(metavar="ADDRESS", help="The Dask scheduler, such as tcp://host:8786.")]
-Jobs = Annotated[int | None, typer.Option(min=1, help="Cells run at the same time on this machine; default: one per core.")]
+Jobs = Annotated[int | None, typer.Option(help="Cells run at the same time here; one per core.", **whole("--jobs", least=1))]
 
 
 @app.command()
@@ -82,7 +82,7 @@ def study(
         done, answer = studies.run_study(chosen, smoke, out, device, jobs, address, on_progress)
     code = _print_sweep(done, cells=not chosen.one_at_a_time)
     console.print((_sensitivities_table if chosen.one_at_a_time else _verdicts_table)(answer, chosen.question))
-    console.print(f"{chosen.name}: {answer.answer} ({answer.basis})", soft_wrap=True)
+    print(f"{chosen.name}: {answer.answer} ({answer.basis})")
     return code
 
 
@@ -90,7 +90,7 @@ def _verdicts_table(answer: "StudyAnswer", question: str) -> Table:
     table = Table("comparison", "error falls by", "interval", "p (Holm)", "at least", "", title=question)
     for verdict in answer.verdicts:
         e = verdict.estimate
-        interval = escape(f"[{e.low:.3f}, {e.high:.3f}]") if e.value == e.value else e.method
+        interval = f"[{e.low:.3f}, {e.high:.3f}]" if e.value == e.value else e.method
         p = "" if verdict.p_holm is None else f"{verdict.p_holm:.2g}"
         table.add_row(verdict.name, f"{e.value:.3f}", interval, p, f"{verdict.at_least:g}", verdict.answer)
     return table
@@ -101,7 +101,7 @@ def _sensitivities_table(answer: "StudyAnswer", question: str) -> Table:
 
     table = Table(*COLUMNS, title=question)
     for row in table_rows(answer.sensitivities):
-        table.add_row(*map(escape, row))
+        table.add_row(*row)
     return table
 
 
@@ -113,12 +113,11 @@ def _scheduler(backend: str, scheduler: str | None) -> str | None:
 
 def _print_sweep(done: "Sweep", cells: bool = True) -> int:
     """Print one row per cell, if `cells` asks for it; a line for each failed cell goes to standard error."""
-    console = new_console()
     if cells:
-        console.print(_cells_table(done))
-    console.print(f"tables: {done.folder}", soft_wrap=True)
+        new_console().print(_cells_table(done))
+    print(f"tables: {done.folder}")
     for id_, reason in done.failed.items():
-        print(f"failed: {done.ids[id_]}: {reason}", file=sys.stderr)
+        print(f"failed: {one_line(f'{done.ids[id_]}: {reason}')}", file=sys.stderr)
     return 1 if done.failed else 0
 
 
@@ -131,8 +130,8 @@ def _cells_table(done: "Sweep") -> Table:
     for _, rows in stored.groupby("cell", sort=False):
         claims = rows.set_index("quantity")
         numbers = [claims.loc[id_] for id_ in shown]
-        texts = [escape(f"{n.value:.3f} [{n.low:.3f}, {n.high:.3f}]") for n in numbers]
+        texts = [f"{n.value:.3f} [{n.low:.3f}, {n.high:.3f}]" for n in numbers]
         first = rows.iloc[0]
-        values = [escape(str(first[key])) for key in done.keys]
+        values = [str(first[key]) for key in done.keys]
         table.add_row(*values, str(int(first.classes)), *texts, f"{int(claims.holds.sum())}/{len(claims)}")
     return table

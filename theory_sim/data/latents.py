@@ -14,10 +14,11 @@ from typing import NamedTuple, no_type_check
 import numpy as np
 import torch
 from jaxtyping import Float
-from numba import njit
 from torch import Tensor
 
-from theory_sim.data.law import Extra, Group, Node, Nothing, OtherClass, PatchLaw, Uniform
+from theory_sim.data.law import PatchLaw
+from theory_sim.data.parts import Extra, Group, Node, Nothing, OtherClass, Uniform
+from theory_sim.runtime.compiled import compiled
 from theory_sim.runtime.threads import map_blocks
 
 NOISE = -1
@@ -216,7 +217,7 @@ def _tables(law: PatchLaw, slots: Sequence[_Slot], number: np.dtype) -> Tables:
     )
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 @no_type_check
 def _fill(uniform, kinds, tables, out, first, last):
     """Samples first … last − 1 of all replicas."""
@@ -260,7 +261,7 @@ def _fill(uniform, kinds, tables, out, first, last):
                 out.slot[r, b, p] = slot
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 @no_type_check
 def _kind(shares, value):
     """The last kind has the numbers below its share, the one before it those from there on, …, the first all others."""
@@ -271,7 +272,7 @@ def _kind(shares, value):
     return kind
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 @no_type_check
 def _searched(edges, value):
     """How many edges are not above a value."""
@@ -281,7 +282,7 @@ def _searched(edges, value):
     return i
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 @no_type_check
 def _sort(values, order):
     """The places of the values in ascending order, by insertion: there are few."""

@@ -18,9 +18,12 @@ from torch.nn.functional import pad
 
 from theory_sim.data.dictionary import Dictionary
 from theory_sim.data.latents import DOMINANT_NOISE, NOISE, Latents
-from theory_sim.data.law import Gaussian, Law, Noise, PatchLaw, SampledLaw, Shares, shares_of
+from theory_sim.data.law import Law, PatchLaw, SampledLaw, Shares, shares_of
+from theory_sim.data.parts import Gaussian, Noise
 from theory_sim.labels.tree import LabelTree
+from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.memory import ReusableBuffer
+from theory_sim.runtime.returned import expect_finite, expect_tensor, expect_type, expect_whole, place, shown
 from theory_sim.runtime.streams import Streams
 from theory_sim.runtime.threads import map_blocks
 
@@ -74,10 +77,17 @@ class Batch:
             content: what each patch holds; `NOISE` without it.
             strength: of what it holds; 0 without it.
         """
+        expect_tensor("Batch.of: x", x, (len(streams), -1, -1, -1), meaning="replica, sample, patch, coordinate")
         replicas, samples, patches = x.shape[:3]
+        expect_tensor("Batch.of: leaf", leaf, (replicas, samples), torch.long, meaning="the index of each sample's leaf")
+        try:
+            coarse = tree.coarse_of_leaf.to(leaf.device)[leaf]
+        except IndexError:
+            expect_whole("Batch.of: leaf", leaf, 0, tree.n_leaves)
+            raise
         return cls(
             x=x,
-            coarse=tree.coarse_of_leaf.to(leaf.device)[leaf],
+            coarse=coarse,
             leaf=leaf,
             labelled_leaf=leaf,
             kind=torch.zeros_like(leaf) if kind is None else kind,
@@ -157,14 +167,51 @@ class OwnSampler:
 
     def __init__(self, law: SampledLaw, dictionary: Dictionary) -> None:
         self.law, self.dictionary = law, dictionary
+        self._checked: set[tuple[int, tuple[float, ...]]] = set()
 
     def sample(self, streams: Streams, samples: int, shares: Shares) -> Batch:
-        """As `Sampler.sample`."""
-        return self.law.sample(streams, samples, shares_of(self.law, shares), self.dictionary)
+        """As `Sampler.sample`; the first batch of each size and mixture of kinds is checked.
+
+        Raises:
+            InputError: the law's function gives no `Batch`, or one of other shapes or types, or of labels that do not exist.
+        """
+        told = shares_of(self.law, shares)
+        try:
+            batch = self.law.sample(streams, samples, told, self.dictionary)
+        except InputError as error:
+            raise InputError(f"{self._what}: {error}") from None
+        asked = samples, tuple(told.values())
+        if asked not in self._checked:
+            self._check(batch, len(streams), samples)
+            self._checked.add(asked)
+        return batch
 
     def latents(self, streams: Streams, samples: int, shares: Shares) -> Batch:
         """As `Sampler.latents`."""
         return self.sample(streams, samples, shares)
+
+    @property
+    def _what(self) -> str:
+        """The law's function in messages."""
+        return f"sample ({place(self.law.sample)})"
+
+    def _check(self, batch: Batch, replicas: int, samples: int) -> None:
+        what, law, like = self._what, self.law, self.dictionary.vectors
+        expect_type(what, batch, Batch)
+        wanted = (replicas, samples)
+        expect_tensor(f"{what}: x", batch.x, (*wanted, -1, like.shape[-1]), like.dtype, like.device)
+        patches = batch.x.shape[2]
+        if not patches:
+            raise InputError(f"{what}: x: expected one patch or more, got {shown(batch.x)}")
+        leaves, classes = law.tree.n_leaves, law.tree.n_coarse
+        for name, most in {"leaf": leaves, "labelled_leaf": leaves, "coarse": classes, "kind": len(law.kinds)}.items():
+            expect_tensor(f"{what}: {name}", getattr(batch, name), wanted, torch.long, like.device)
+            expect_whole(f"{what}: {name}", getattr(batch, name), 0, most)
+        expect_tensor(f"{what}: content", batch.content, (*wanted, patches), torch.long, like.device)
+        expect_tensor(f"{what}: strength", batch.strength, (*wanted, patches), None, like.device)
+        expect_tensor(f"{what}: tag", batch.tag, wanted, None, like.device)
+        expect_tensor(f"{what}: index", batch.index, wanted, torch.long, like.device)
+        expect_finite(f"{what}: x", batch.x)
 
 
 class PatchSampler:

@@ -14,7 +14,9 @@ from theory_sim.config import Config
 from theory_sim.data.dictionary import Dictionary, canonical_dictionary, rotated_dictionary
 from theory_sim.data.law import Law, PatchLaw, SampledLaw
 from theory_sim.runtime.contracts import SETUPS
-from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.errors import InputError, expect
+from theory_sim.runtime.plugins import blaming
+from theory_sim.runtime.returned import expect_function, place
 from theory_sim.runtime.settings import Section
 from theory_sim.runtime.streams import streams
 
@@ -36,11 +38,22 @@ class Setup:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     parameters: type[Section] | None = None
 
+    def __post_init__(self) -> None:
+        expect("theory: name", self.name, str)
+        what = f"theory {self.name}"
+        if callable(self.law):
+            expect_function(f"{what}: law", self.law, "config")
+        expect(f"{what}: defaults", self.defaults, Mapping)
+        if self.parameters is not None and not (isinstance(self.parameters, type) and issubclass(self.parameters, Section)):
+            raise InputError(f"{what}: parameters: expected a class that derives from Section, got {self.parameters!r}")
+
     def law_at(self, config: Config) -> Law:
         """The law of samples of a configuration."""
-        law = self.law(config) if callable(self.law) else self.law
+        with blaming():
+            law = self.law(config) if callable(self.law) else self.law
         if not isinstance(law, PatchLaw | SampledLaw):
-            raise InputError(f"theory {self.name}: its law should be a PatchLaw or a SampledLaw, got {type(law).__name__}")
+            where = f" ({place(self.law)})" if callable(self.law) else ""
+            raise InputError(f"theory {self.name}: its law{where} should be a PatchLaw or a SampledLaw, got {type(law).__name__}")
         return law
 
 

@@ -35,8 +35,10 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from theory_sim.labels.tree import LabelTree
-from theory_sim.runtime.errors import InputError, expect
+from theory_sim.runtime.errors import InputError, expect, shortened
+from theory_sim.runtime.plugins import blaming
 from theory_sim.runtime.registry import Registry
+from theory_sim.runtime.returned import expect_function, expect_tensor, expect_type, expect_whole, place
 
 
 @runtime_checkable
@@ -135,7 +137,7 @@ class LabelMaker:
             InputError: they are not what it takes, or do not fit the tree.
         """
         signature = inspect.signature(self.make)
-        text = f"{self.name}({', '.join(map(str, arguments))})" if arguments else self.name
+        text = shortened(f"{self.name}({', '.join(map(str, arguments))})" if arguments else self.name)
         try:
             bound = signature.bind(tree, context, *arguments)
         except TypeError:
@@ -145,10 +147,41 @@ class LabelMaker:
             for value in given if isinstance(given, tuple) else (given,):
                 if wanted in (int, str) and not isinstance(value, wanted):
                     raise InputError(f"label function '{text}': expected {self.usage}, with {name} {_KINDS[wanted]}")
-        return self.make(tree, context, *arguments)
+        with blaming():
+            function = self.make(tree, context, *arguments)
+        what = f"label function '{text}' ({place(self.make)})"
+        _check(what, function, tree)
+        if not self._names(function.name, tree, context, bound):
+            raise InputError(f"{what}: its name should be the text that makes it, '{text}', got '{function.name}'")
+        return function
+
+    def _names(self, name: str, tree: LabelTree, context: LabelContext, bound: inspect.BoundArguments) -> bool:
+        """Whether a text makes the same label function: records keep it, and predictions and claims make it from there again."""
+        try:
+            called, arguments = parsed(name)
+            again = inspect.signature(self.make).bind(tree, context, *arguments)
+        except (InputError, TypeError):
+            return False
+        bound.apply_defaults()
+        again.apply_defaults()
+        return called == self.name and list(again.arguments.values())[2:] == list(bound.arguments.values())[2:]
+
+
+def _check(what: str, function: Any, tree: LabelTree) -> None:
+    """Refuse what is no label function of a tree."""
+    expect_type(what, function, LabelFunction)
+    expect_type(f"{what}: name", function.name, str)
+    expect_type(f"{what}: n_classes", function.n_classes, int)
+    if function.n_classes < 1:
+        raise InputError(f"{what}: n_classes: expected 1 or more, got {function.n_classes}")
+    for name, size, most in (("parent", function.n_classes, tree.n_coarse), ("leaf_label", tree.n_leaves, function.n_classes)):
+        expect_tensor(f"{what}: {name}", getattr(function, name), (size,), torch.long)
+        expect_whole(f"{what}: {name}", getattr(function, name), 0, most)
+    expect_function(f"{what}: assign", function.assign, "samples")
 
 
 _KINDS: dict[Any, str] = {int: "a whole number", str: "a name"}
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 
 LABEL_FUNCTIONS: Registry[LabelMaker] = Registry(
     "label function", ["theory_sim.labels.by_leaf", "theory_sim.labels.random", "theory_sim.labels.clusters"]
@@ -171,6 +204,9 @@ def register_label_function(name: str, usage: str | None = None) -> Callable[[Ma
         raise InputError(f"label function '{name}': a name is of lower-case letters and hyphens, such as odd-even")
 
     def add(make: Maker) -> Maker:
+        expect_maker = [kind for kind in inspect.signature(make).parameters.values() if kind.kind in _POSITIONAL]
+        if len(expect_maker) < 2 and not any(kind.kind is kind.VAR_POSITIONAL for kind in expect_maker):
+            raise InputError(f"label function '{name}': {place(make)} should take the tree, the context and the arguments")
         arguments = list(inspect.signature(make).parameters)[2:]
         written = usage or (f"{name}({', '.join(arguments)})" if arguments else name)
         LABEL_FUNCTIONS.add(name, LabelMaker(name, make, written), make)
@@ -188,9 +224,9 @@ def parsed(text: str) -> tuple[str, tuple[int | str, ...]]:
     match = re.fullmatch(r"\s*([a-z-]+)\s*(?:\(([\w\s,]*)\))?\s*", text)
     if match is None:
         known = ", ".join(LABEL_FUNCTIONS[name].usage for name in LABEL_FUNCTIONS)
-        raise InputError(f"label function '{text}': expected a name, with arguments in parentheses; there are {known}")
+        raise InputError(f"label function '{shortened(text)}': expected a name, with arguments in parentheses; there are {known}")
     given = [a.strip() for a in (match[2] or "").split(",") if a.strip()]
-    return match[1], tuple(int(a) if a.isdecimal() else a for a in given)
+    return match[1], tuple(int(a) if re.fullmatch("0|[1-9][0-9]{0,17}", a) else a for a in given)
 
 
 def kind_of(text: str) -> str:
@@ -215,7 +251,17 @@ def label_function(text: str, tree: LabelTree, n_samples: int = 0, context: Labe
 
 
 def by_leaf(name: str, tree: LabelTree, group: Int[Tensor, " leaf"]) -> LabelFunction:
-    """Label function that looks only at the leaf; `group` may hold any integers, they are numbered afresh."""
+    """Label function that looks only at the leaf.
+
+    Args:
+        name: the text that makes it, as configurations write it.
+        tree: the label tree.
+        group: of each leaf any whole number, the same for leaves of one label; they are numbered afresh.
+
+    Raises:
+        InputError: there is not one whole number for each leaf.
+    """
+    expect_tensor(f"by_leaf: {name}: group", group, (tree.n_leaves,), torch.long, meaning="a label for each leaf")
     values, own = torch.unique(group, return_inverse=True)
     parent = most_frequent(own, tree.coarse_of_leaf, torch.tensor(tree.leaf_probability, dtype=torch.float64))
     return LabelFunction(

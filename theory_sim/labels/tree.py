@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.errors import InputError, expect
 
 ROOT = -1
 
@@ -47,10 +47,16 @@ class LabelTree:
         Examples:
             ``of(2, 9)``: two classes of nine subclasses. ``of(2, [3, 5])``: unequal ones.
             ``of(2, [[2, 2], 3])``: the first class has two children of two leaves each.
+            ``of(2, 0)``: two classes without subclasses, which are the leaves themselves.
+
+        Raises:
+            InputError: there are fewer than two coarse classes, or `subclasses` does not fit them.
         """
+        expect("tree.coarse", coarse, int)
+        expect("tree.subclasses", subclasses, int, Sequence)
         if isinstance(subclasses, int):
-            if subclasses < 1:
-                raise InputError(f"tree.subclasses: a coarse class needs at least 1 subclass, got {subclasses}")
+            if subclasses < 0:
+                raise InputError(f"tree.subclasses: a coarse class cannot have {subclasses} subclasses")
             level: list[object] = [subclasses] * coarse
         else:
             level = list(subclasses)

@@ -8,7 +8,7 @@ import importlib.util
 
 from theory_sim.runtime.errors import InputError
 
-_PARTS = ("accelerate", "datasets", "pandas", "PIL", "pyarrow", "transformers")
+_PARTS = ("accelerate", "datasets", "pandas", "PIL", "pyarrow", "transformers", "xxhash")
 
 
 def need_extra() -> None:

@@ -1,13 +1,16 @@
 """The cells of a study: each is computed once and kept in a folder named by the hash of everything its numbers depend on.
 
 ``cells/<hash>/`` holds ``cell.json`` (what it is), while it is computed ``checkpoint.safetensors`` and ``log.jsonl``, and once
-done ``answers.safetensors`` (a pretraining: ``weights.safetensors``), which is written last: with it the cell is finished.
+done ``answers.safetensors`` (a pretraining: ``weights.safetensors``), which is written last: with it the cell is finished. Of
+several programs that need a cell one computes it, and the others wait.
 """
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from torch import Tensor
 
 from theory_sim.pretraining.config import ImageStudy, Mode, TrainingRecipe
 from theory_sim.pretraining.datasets.base import ImageData, OnProgress
-from theory_sim.pretraining.distributed import processes
+from theory_sim.pretraining.distributed import locked_everywhere, processes, same_everywhere
 from theory_sim.pretraining.evaluation import Answers, Readout, answer, readouts, softmax
 from theory_sim.pretraining.labelling import Labelling
 from theory_sim.pretraining.models import Classifier
@@ -100,43 +103,43 @@ class Cells:
 
     def run_pretraining(self, cell: ImageCell, labelling: Labelling, seed: int) -> None:
         """Compute a pretraining cell and keep its weights."""
-        if self.finished(cell):
-            return
-        folder = self._begin(cell)
-        model = Classifier(self.study.model, labelling.n_classes, seed)
-        task = self._task(self.data, self.data.train[labelling.used], labelling.targets[labelling.used])
-        model = train(model, task, self.study.pretraining, seed, folder, cell.key, cell.what, self.on_progress)
-        self._keep(folder, "weights.safetensors", model.state_dict(), key=cell.key)
+        with self._unless_finished(cell) as folder:
+            if folder is None:
+                return
+            model = Classifier(self.study.model, labelling.n_classes, seed)
+            task = self._task(self.data, self.data.train[labelling.used], labelling.targets[labelling.used])
+            model = train(model, task, self.study.pretraining, seed, folder, cell.key, cell.what, self.on_progress)
+            self._keep(folder, "weights.safetensors", model.state_dict(), key=cell.key)
 
     def run_transfer(
         self, cell: ImageCell, pretraining: ImageCell, labelling: Labelling, mode: Mode, seed: int
     ) -> dict[str, dict[str, Answers]]:
         """Answers of a transferred network by readout, in alphabetical order, and split."""
-        if not self.finished(cell):
-            folder = self._begin(cell)
-            weights, _ = load_checkpoint(self.folder / pretraining.key / "weights.safetensors")
-            model = Classifier(self.study.model, labelling.n_classes, seed)
-            model.load_state_dict(weights)
-            read: dict[str, Readout] = {mode: softmax}
-            if mode == "none":
-                model.to(processes().device)
-                read = readouts(labelling.parent, self.n_coarse)
-            else:
-                model.head = Classifier(self.study.model, self.n_coarse, seed).head
-                model.train_only(_PART[mode])
-                settings = self._transfer_training(cell.steps)
-                model = train(model, self._target_task(), settings, seed, folder, cell.key, cell.what, self.on_progress)
-            self._keep_answers(folder, model, read)
+        with self._unless_finished(cell) as folder:
+            if folder is not None:
+                weights, _ = load_checkpoint(self.folder / pretraining.key / "weights.safetensors")
+                model = Classifier(self.study.model, labelling.n_classes, seed)
+                model.load_state_dict(weights)
+                read: dict[str, Readout] = {mode: softmax}
+                if mode == "none":
+                    model.to(processes().device)
+                    read = readouts(labelling.parent, self.n_coarse)
+                else:
+                    model.head = Classifier(self.study.model, self.n_coarse, seed).head
+                    model.train_only(_PART[mode])
+                    settings = self._transfer_training(cell.steps)
+                    model = train(model, self._target_task(), settings, seed, folder, cell.key, cell.what, self.on_progress)
+                self._keep_answers(folder, model, read)
         return self._answers(cell)
 
     def run_baseline(self, cell: ImageCell, seed: int) -> dict[str, dict[str, Answers]]:
         """Answers of a baseline, by readout and split."""
-        if not self.finished(cell):
-            folder = self._begin(cell)
-            model = Classifier(self.study.model, self.n_coarse, seed)
-            settings = self.study.pretraining.model_copy(update={"steps": cell.steps})
-            model = train(model, self._target_task(), settings, seed, folder, cell.key, cell.what, self.on_progress)
-            self._keep_answers(folder, model, {"baseline": softmax})
+        with self._unless_finished(cell) as folder:
+            if folder is not None:
+                model = Classifier(self.study.model, self.n_coarse, seed)
+                settings = self.study.pretraining.model_copy(update={"steps": cell.steps})
+                model = train(model, self._target_task(), settings, seed, folder, cell.key, cell.what, self.on_progress)
+                self._keep_answers(folder, model, {"baseline": softmax})
         return self._answers(cell)
 
     def _transfer_training(self, steps: int) -> TrainingRecipe:
@@ -148,12 +151,25 @@ class Cells:
     def _target_task(self) -> Task:
         return self._task(self.target, self.target.train, self.target.coarse[self.target.train])
 
-    def _begin(self, cell: ImageCell) -> Path:
+    @contextmanager
+    def _unless_finished(self, cell: ImageCell) -> Iterator[Path | None]:
+        """The folder of a cell to compute, locked; None if it is finished, or another program has finished it meanwhile."""
+
+        def finished() -> bool:  # as the main process finds it: the others may look later
+            return bool(same_everywhere("finished" if self.finished(cell) else ""))
+
         folder = self.folder / cell.key
-        if processes().is_main_process:
-            write_json(folder / "cell.json", {"what": cell.what} | cell.identity)
-        processes().wait_for_everyone()
-        return folder
+        if finished():
+            yield None
+            return
+        with locked_everywhere(folder, partial(self.finished, cell)):
+            if finished():
+                yield None
+                return
+            if processes().is_main_process:
+                write_json(folder / "cell.json", {"what": cell.what} | cell.identity)
+            processes().wait_for_everyone()
+            yield folder
 
     def _keep_answers(self, folder: Path, model: Classifier, read: dict[str, Readout]) -> None:
         tensors = {}

@@ -7,14 +7,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from theory_sim.pretraining.datasets.base import Data, OpenShare
+from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.plugins import load, with_plugins
-from theory_sim.runtime.settings import Count, CountOrZero, NonNegative, Positive, Section, Seed, load_settings
+from theory_sim.runtime.settings import Count, CountOrZero, Distinct, NonNegative, Positive, Section, Seed, load_settings
 
 
 class Labels(Section):
     """The label functions of the study; see `theory_sim.labels.functions` and `theory_sim.pretraining.labelling`."""
 
-    functions: Annotated[list[str], Field(min_length=1)] = ["level(1)", "leaf"]
+    functions: Annotated[list[str], Field(min_length=1), Distinct] = ["level(1)", "leaf"]
     embedding: str = "pixels"
     """What k-means clusters: `pixels`, or a `transformers` vision model, by name or folder (the paper: CLIP ViT-L/14 [paper])."""
     images_per_class: Count | None = None
@@ -76,10 +77,31 @@ class TrainingRecipe(Section):
     checkpoint_every: Count = 1000
 
     @model_validator(mode="after")
-    def _mixes_pairs(self) -> "TrainingRecipe":
-        if self.mixup and self.batch % 2:
-            raise ValueError(f"batch: mixup needs an even number, got {self.batch}")
+    def _shares_batches(self) -> "TrainingRecipe":
+        self.check_parts(1)
         return self
+
+    def check_parts(self, processes: int) -> None:
+        """Check that some processes can compute each batch together.
+
+        Raises:
+            InputError: they cannot share it equally, or mixup finds an odd number of images in a part.
+        """
+        size, rest = divmod(self.batch, processes * self.accumulate)
+        if rest:
+            shared = f"by {processes} processes of {self.accumulate} parts each"
+            raise InputError(f"batch: {self.batch} images cannot be shared {shared}")
+        if self.mixup and size % 2:
+            raise InputError(f"batch: mixup needs an even number of images in each part, got {size}")
+
+    def check_targets(self, several: bool) -> None:
+        """Check that targets can be learned, which may have several labels for an image.
+
+        Raises:
+            InputError: labels would be smoothed, and images have several.
+        """
+        if several and self.label_smoothing:
+            raise InputError("label_smoothing: images with several labels have no smoothed ones")
 
 
 Mode = Literal["finetune", "last_block", "linear_probe", "none"]
@@ -88,11 +110,16 @@ Mode = Literal["finetune", "last_block", "linear_probe", "none"]
 class Transfer(Section):
     """How a pretrained model is adapted to the target: all weights, its last block, a linear probe, or not at all (readouts)."""
 
-    modes: Annotated[list[Mode], Field(min_length=1)] = ["finetune", "last_block", "linear_probe", "none"]
-    steps: Annotated[list[Count], Field(min_length=1)] = [100]
+    modes: Annotated[list[Mode], Field(min_length=1), Distinct] = ["finetune", "last_block", "linear_probe", "none"]
+    steps: Annotated[list[Count], Field(min_length=1), Distinct] = [100]
     """Lengths of transfer, each tried; `none` has length 0."""
     training: TrainingRecipe = TrainingRecipe(step_size=0.02)
     """Its `steps` are those above."""
+
+    @property
+    def normalises(self) -> bool:
+        """Whether some mode trains normalisations of the body, which then use the statistics of a batch."""
+        return bool({"finetune", "last_block"} & set(self.modes))
 
 
 class ImageStudy(Section):
@@ -131,7 +158,23 @@ class ImageStudy(Section):
             raise ValueError("transfer.modes: 'none' reads the pretraining labels for the target, which is another data set's")
         if self.model.name.startswith("vit") and self.model.image_size % 16:
             raise ValueError(f"model.image_size: patches of 16 need a multiple of 16, got {self.model.image_size}")
+        for key, recipe in self.recipes.items():
+            # A linear probe's normalisations are frozen.
+            normalised = (
+                self.model.name.startswith("resnet") and recipe.steps and (key == "pretraining" or self.transfer.normalises)
+            )
+            if normalised and recipe.batch == recipe.accumulate:
+                raise ValueError(
+                    f"{key}: {self.model.name} normalises over the images of a part of a batch, and needs 2 or more;"
+                    f" got batch {recipe.batch} in {recipe.accumulate} parts"
+                )
         return self
+
+    @property
+    def recipes(self) -> dict[str, TrainingRecipe]:
+        """The recipes that it trains with, by key."""
+        trains = set(self.transfer.modes) != {"none"}
+        return {"pretraining": self.pretraining} | ({"transfer.training": self.transfer.training} if trains else {})
 
 
 def load_study(

@@ -1,19 +1,44 @@
 """One process or many, by `accelerate`: what they share, and batch normalisation over all of them."""
 
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from theory_sim.runtime.errors import BusyError, InputError, WaitingWarning
+from theory_sim.runtime.locks import locked
+
+_LAUNCHED = {"LOCAL_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
+"""Variables by which launchers such as torchrun tell a process of the others."""
+_POLL_SECONDS = 0.5
+
 
 @cache
 def processes() -> Any:
-    """The `accelerate.Accelerator` of this program; one process unless a launcher started more."""
+    """The `accelerate.Accelerator` of this program; one process unless a launcher started more.
+
+    Raises:
+        InputError: the environment has variables of a launcher that did not start this process.
+    """
     from accelerate import Accelerator
 
-    return Accelerator()
+    try:
+        return Accelerator()
+    except (ValueError, RuntimeError, ImportError, OSError) as error:  # accelerate and PyTorch raise each, by what is wrong
+        there = [name for name in os.environ if name in _LAUNCHED or name.startswith("ACCELERATE_")]
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"cannot join the processes that the environment describes ({', '.join(sorted(there)) or 'no variable of it'}):"
+            f" {reason}; unset these variables unless a launcher started this process"
+        ) from None
 
 
 def same_everywhere(value: str) -> str:
@@ -22,6 +47,31 @@ def same_everywhere(value: str) -> str:
 
     (shared,) = broadcast_object_list([value])
     return str(shared)
+
+
+@contextmanager
+def locked_everywhere(folder: Path, finished: Callable[[], bool]) -> Iterator[None]:
+    """The lock of a folder, which the main process holds for all; see `theory_sim.runtime.locks.locked`.
+
+    While the main process waits, it sends the others a message in every half second: a collective operation that lasts too
+    long is an error.
+    """
+    with ExitStack() as held:
+        said = False
+        while True:
+            free = ""
+            if processes().is_main_process:
+                try:
+                    held.enter_context(locked(folder, finished, wait=False))
+                    free = "free"
+                except BusyError as error:
+                    if not said:
+                        warnings.warn(f"{error}: waiting for it to end", WaitingWarning, stacklevel=3)
+                    said = True
+                    time.sleep(_POLL_SECONDS)
+            if same_everywhere(free):
+                break
+        yield
 
 
 class GlobalBatchNorm(nn.BatchNorm2d):

@@ -4,6 +4,7 @@ The paper embeds with CLIP ViT-L/14 (``openai/clip-vit-large-patch14``) [paper].
 no code that comes with a model is run.
 """
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from theory_sim.pretraining.hub import quiet_retries
 from theory_sim.pretraining.loading.images import Images, View
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.progress import Progress
+from theory_sim.runtime.storage import digest
 
 _BATCH = 64
 
@@ -48,6 +50,15 @@ def embed(
         rows.append(compute(images.batch(indices[start : start + _BATCH], view)))
         on_progress(Progress("embedding", start + len(rows[-1]), len(indices)))
     return torch.cat(rows)
+
+
+def model_version(name: str) -> str:
+    """What identifies the embeddings of a model: its name, and for a folder the content of its files."""
+    if name == "pixels" or not Path(name).is_dir():
+        return name
+    files = sorted(path for path in Path(name).iterdir() if path.suffix in (".json", ".safetensors"))
+    state = hashlib.sha256(" ".join(f"{path.name} {digest(path)}" for path in files).encode())
+    return f"{name} {state.hexdigest()[:16]}"
 
 
 def _pixels(batch: Tensor) -> Tensor:
@@ -92,7 +103,7 @@ def _preprocessing(name: str, size: int) -> tuple[list[float], list[float], int]
     from transformers.utils.hub import cached_file
 
     try:
-        said = json.loads(Path(cached_file(name, "preprocessor_config.json") or "").read_text())
+        said = json.loads(Path(cached_file(name, "preprocessor_config.json") or "").read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError):
         said = {}
     side = said.get("crop_size") or said.get("size") or size

@@ -62,7 +62,7 @@ def _interval(row: Any, value: str, low: str, high: str) -> str:
     numbers = [100 * float(getattr(row, name)) for name in (value, low, high)]
     if np.isnan(numbers[0]):
         return "undefined"
-    return f"{numbers[0]:.1f} " + rf"\[{numbers[1]:.1f}, {numbers[2]:.1f}]"
+    return f"{numbers[0]:.1f} [{numbers[1]:.1f}, {numbers[2]:.1f}]"
 
 
 def verdict(outcome: Outcome) -> list[str]:

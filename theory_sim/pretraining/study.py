@@ -9,33 +9,40 @@ import hashlib
 import json
 import shutil
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
-import torch
-import yaml
 from jaxtyping import Float
 from torch import Tensor
 
 from theory_sim.labels.tree import ROOT, LabelTree
 from theory_sim.pretraining.cells import Cells
 from theory_sim.pretraining.config import ImageStudy, Mode
-from theory_sim.pretraining.datasets.base import ImageData, OnProgress, load_data
+from theory_sim.pretraining.datasets.base import ImageData, OnProgress, load_data, warn_of_absent_classes
 from theory_sim.pretraining.datasets.hierarchies import Hierarchy
+from theory_sim.pretraining.datasets.splitting import keep_apart
 from theory_sim.pretraining.distributed import processes, same_everywhere
-from theory_sim.pretraining.embedding import embed
+from theory_sim.pretraining.embedding import embed, model_version
 from theory_sim.pretraining.evaluation import Answers
 from theory_sim.pretraining.labelling import Labelling, labelling, load_labelling, save_labelling
+from theory_sim.pretraining.loading.images import View
 from theory_sim.pretraining.origin import Sources, pipeline_version, sources_of
-from theory_sim.runtime.errors import DivergedError, InputError
+from theory_sim.runtime.errors import BusyError, DivergedError, InputError, is_out_of_memory
+from theory_sim.runtime.locks import locked
+from theory_sim.runtime.outputs import check_ours, write_text
+from theory_sim.runtime.plain_yaml import yaml_text
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.provenance import environment
-from theory_sim.runtime.storage import load_checkpoint, save_checkpoint, write_json, write_text
+from theory_sim.runtime.settings import repeated
+from theory_sim.runtime.storage import as_json, load_checkpoint, save_checkpoint
 from theory_sim.runtime.threads import torch_threads
+
+FILES = ("config.yaml", "environment.json", "failures.json", "labels.csv", "results.csv")
+"""Files of a study's folder."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ class Outcome:
         transferred: every label function and transfer.
         baselines: answers of the baselines: total steps → seed → split.
         failures: cells whose training failed, and why.
-        damaged: number of image files that were passed over, and the list of them.
+        damaged: files that list the images that were passed over and why, with the number of images in each.
         unreadable: objects of the user's whose source cannot be read; with any, nothing of the study is cached.
     """
 
@@ -76,7 +83,7 @@ class Outcome:
     transferred: list[Transferred]
     baselines: dict[int, dict[int, dict[str, Answers]]]
     failures: dict[str, str]
-    damaged: tuple[int, Path] | None
+    damaged: Mapping[Path, int]
     unreadable: tuple[str, ...] = ()
 
     @cached_property
@@ -104,23 +111,49 @@ def run_study(study: ImageStudy, out: str | Path = "results", on_progress: OnPro
     if Path(out).exists() and not Path(out).is_dir():
         raise InputError(f"{out} is a file, not a folder for results")
     sources = sources_of(study)
+    n_processes = processes().num_processes
+    for key, recipe in study.recipes.items():
+        with _named(key):
+            recipe.check_parts(n_processes)
     alone = same_everywhere(uuid.uuid4().hex) if sources.unreadable else ""
     main = processes().is_main_process
     if main:
-        place.mkdir(parents=True, exist_ok=True)
-        loaded = _load(study, place, on_progress)
+        with locked(place / "data"):
+            loaded = _load(study, place, on_progress)
     processes().wait_for_everyone()  # the other processes then find indexes and streamed images
     data, target = loaded if main else _load(study, place, lambda progress: None)
+    _check_views(study, data, target)
+    key = _study_key(study, sources, data, target, alone)
+    check_ours(place / key / name for name in FILES)
     # The small network's operations are too small to be shared among cores.
     small = study.model.name == "convnet" and processes().device.type == "cpu"
     with torch_threads(1 if small else None), _cache(place, alone) as cache:
         labellings = _labellings(study, sources, data, cache, on_progress)
         outcome = _cells(study, sources, data, target, labellings, cache, on_progress)
-    key = _study_key(study, sources, data, target, alone)
     outcome = replace(outcome, folder=place / key, unreadable=sources.unreadable)
     if main:
         _write_folder(outcome)
     return outcome
+
+
+@contextmanager
+def _named(key: str) -> Iterator[None]:
+    """Put the key of a section before an error."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{key}.{error}") from None
+
+
+def _check_views(study: ImageStudy, data: ImageData, target: ImageData) -> None:
+    """Read one image as each recipe does, before any network is trained: sources may not serve every size or crop."""
+    for key, recipe in study.recipes.items():
+        # Baselines train on the target by the recipe of pretraining.
+        for images in (data, target) if key == "pretraining" else (target,):
+            try:
+                images.images.batch([int(images.train[0])], View(study.model.image_size, recipe.crop), [(study.seed, 0)])
+            except InputError as error:
+                raise InputError(f"{key}.{error}" if str(error).startswith("crop") else str(error)) from None
 
 
 @contextmanager
@@ -130,16 +163,28 @@ def _cache(place: Path, alone: str) -> Iterator[Path]:
         yield place
         return
     temporary = place / f".uncached-{alone}"
+    main = processes().is_main_process
+    if main:
+        for other in place.glob(".uncached-*"):
+            if (other / "labels").exists():  # without them a run may just begin
+                with suppress(BusyError), locked(other, wait=False):  # of a process that was killed
+                    shutil.rmtree(other)
     try:
-        yield temporary
+        with locked(temporary) if main else nullcontext():
+            yield temporary
+            processes().wait_for_everyone()
     finally:
-        processes().wait_for_everyone()
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _load(study: ImageStudy, place: Path, on_progress: OnProgress) -> tuple[ImageData, ImageData]:
     data = load_data(study.data, place / "data", on_progress)
-    return data, data if study.target is None else _leaves_as_target(load_data(study.target, place / "data", on_progress))
+    if study.target is None:
+        return data, data
+    target = _leaves_as_target(load_data(study.target, place / "data", on_progress))
+    warn_of_absent_classes(target)
+    keep_apart(data, target, study.target.damaged_share)
+    return data, target
 
 
 def _leaves_as_target(data: ImageData) -> ImageData:
@@ -154,9 +199,9 @@ def _labellings(
     study: ImageStudy, sources: Sources, data: ImageData, place: Path, on_progress: OnProgress
 ) -> dict[str, tuple[str, Labelling]]:
     """The label functions with their keys; computed once, by the main process."""
-    keys = {}
+    keys, version = {}, model_version(study.labels.embedding)
     for text in study.labels.functions:
-        own = study.labels.model_dump(exclude={"functions"})
+        own = study.labels.model_dump(exclude={"functions"}) | {"embedding": version}
         identity = [text, sources.labels[text], own, study.model.image_size, data.fingerprint, study.target is None]
         identity.append(pipeline_version())
         keys[text] = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
@@ -165,9 +210,17 @@ def _labellings(
         embedding = _Embedding(study, data, place / "labels", on_progress)
         for text, path in paths.items():
             if not path.exists():
-                save_labelling(path, labelling(text, data, study.labels, embedding, study.target is None))
+                with locked(path.parent):  # also for the embedding
+                    if not path.exists():  # made by the process that this one waited for
+                        save_labelling(path, labelling(text, data, study.labels, embedding, study.target is None))
     processes().wait_for_everyone()
-    return {text: (keys[text], load_labelling(path)) for text, path in paths.items()}
+    found = {text: (keys[text], load_labelling(path)) for text, path in paths.items()}
+    for text, (_, labels) in found.items():
+        with _named(f"labels.functions: {text}: pretraining"):
+            study.pretraining.check_targets(labels.targets.ndim == 2)
+    if twice := repeated([labels.name for _, labels in found.values()]):
+        raise InputError(f"labels.functions: '{twice[0]}' is given twice")
+    return found
 
 
 class _Embedding:
@@ -175,7 +228,7 @@ class _Embedding:
 
     def __init__(self, study: ImageStudy, data: ImageData, folder: Path, on_progress: OnProgress) -> None:
         self.study, self.data, self.on_progress = study, data, on_progress
-        identity = [study.labels.embedding, study.model.image_size, data.fingerprint, pipeline_version()]
+        identity = [model_version(study.labels.embedding), study.model.image_size, data.fingerprint, pipeline_version()]
         self.path = folder / f"embedding-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]}.safetensors"
 
     def __call__(self) -> Float[Tensor, "train dim"]:
@@ -221,7 +274,7 @@ def _cells(
                     for name, answers in cells.run_transfer(cell, pretraining, labels, mode, seed).items():
                         found.setdefault((text, name, steps), {})[seed] = answers
     transferred = [Transferred(labellings[text][1], name, steps, answers) for (text, name, steps), answers in found.items()]
-    damaged = data.damaged or target.damaged
+    damaged = {**data.damaged, **target.damaged}
     return Outcome(study, place, [labels for _, labels in labellings.values()], transferred, baselines, failures, damaged)
 
 
@@ -237,9 +290,9 @@ class _MissingError(Exception):
     """The pretraining that a transfer starts from has failed."""
 
 
-_FAILURES = (DivergedError, MemoryError, torch.OutOfMemoryError, _MissingError)
-"""What ends one cell and not the study. Wrong input, a full disk and an interrupt end it: the other cells would meet them
-too; and so does a mistake in the program."""
+_FAILURES = (DivergedError, _MissingError)
+"""What ends one cell and not the study, as a lack of memory does. Wrong input, a full disk and an interrupt end the study: the
+other cells would meet them too; and so does a mistake in the program."""
 
 
 class _Overall:
@@ -262,7 +315,9 @@ class _Overall:
         """Compute a cell; its failure is noted in `failures`."""
         try:
             yield
-        except _FAILURES as error:
+        except Exception as error:
+            if not (isinstance(error, _FAILURES) or is_out_of_memory(error)):
+                raise
             failures[what] = (str(error).splitlines() or [""])[0] or type(error).__name__
         finally:
             self.before += steps
@@ -279,8 +334,12 @@ def _write_folder(outcome: Outcome) -> None:
     from theory_sim.pretraining.tables import labels_table
 
     folder, study = outcome.folder, outcome.study
-    write_text(folder / "config.yaml", yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
-    write_json(folder / "environment.json", environment(processes().device) | {"pipeline": pipeline_version()})
-    write_json(folder / "failures.json", outcome.failures)
-    write_text(folder / "labels.csv", labels_table(outcome).to_csv(index=False))
-    write_text(folder / "results.csv", outcome.results.to_csv(index=False))
+    texts = {
+        "config.yaml": yaml_text(study.model_dump(mode="json")),
+        "environment.json": as_json(environment(processes().device) | {"pipeline": pipeline_version()}),
+        "failures.json": as_json(outcome.failures),
+        "labels.csv": labels_table(outcome).to_csv(index=False),
+        "results.csv": outcome.results.to_csv(index=False),
+    }
+    for name in FILES:
+        write_text(folder / name, texts[name])

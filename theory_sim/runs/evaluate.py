@@ -10,14 +10,16 @@ import xarray as xr
 
 from theory_sim.config import Config
 from theory_sim.runs.folder import evaluation_path, user_sources
-from theory_sim.runs.results import Results
+from theory_sim.runs.results import Results, warn_changed
 from theory_sim.runs.run import testing, write_dataset
 from theory_sim.runtime.devices import choose_device
 from theory_sim.runtime.errors import InputError, expect
+from theory_sim.runtime.locks import locked
 from theory_sim.runtime.progress import OnProgress, ignore
-from theory_sim.runtime.storage import load_checkpoint, write_atomically
+from theory_sim.runtime.storage import is_being_written, load_checkpoint, write_atomically
 from theory_sim.runtime.threads import cores_share_blocks
 from theory_sim.training.evaluation import evaluate
+from theory_sim.training.readouts import check_readouts
 from theory_sim.training.records import SCHEMA, with_long_names
 from theory_sim.training.trainer import Training
 
@@ -37,44 +39,59 @@ def evaluate_on(results: Results, config: Config, device: str = "auto", on_progr
         ``test_correct`` (model, replica, kind, test_sample, test_readout) and ``test_error``, as in
         `theory_sim.training.recording`.
 
+    Warns:
+        PluginWarning: a plugin has changed since the run was made.
+
     Raises:
-        InputError: the networks do not fit the configuration, or what lies on disk is damaged.
+        InputError: a plugin of the run is gone; the networks do not fit the configuration, or what lies on disk is damaged.
     """
     expect("evaluate_on", results, Results)
     expect("evaluate_on", config, Config)
     if (of := _shape(config)) != (have := _shape(results.config)):
         key = next(key for key in of if of[key] != have[key])
         raise InputError(f"networks trained with {key} = {have[key]} cannot be tested with {key} = {of[key]}")
+    warn_changed(results, stacklevel=2)
+    if None in user_sources(config).values():  # an object whose source cannot be read: it may have changed since
+        return _evaluate(results, config, device, on_progress)
     path = evaluation_path(results.folder, config)
-    if not path.exists() or None in user_sources(config).values():
-        chosen = choose_device(device)
-        tensors, _ = load_checkpoint(results.folder / "checkpoint.safetensors")
-        with torch.no_grad(), cores_share_blocks():
-            training = Training(config, chosen)
-            training.restore_networks(tensors)
-            kinds = list(training.kinds)
-            found = evaluate(training, testing(on_progress, len(kinds) * config.test.samples))
-            correct = torch.stack(list(found.values())).numpy()
-        dims = ("model", "replica", "kind", "test_sample", "test_readout")
-        named = {key: {"long_name": SCHEMA[key][1], "units": SCHEMA[key][2]} for key in ("test_correct", "test_error")}
-        dataset = xr.Dataset(
-            {
-                "test_correct": (dims, correct, named["test_correct"]),
-                "test_error": ((*dims[:3], dims[4]), 1 - correct.mean(3), named["test_error"]),
-            },
-            coords={
-                "model": ("model", list(config.networks), {"long_name": "network"}),
-                "replica": np.arange(config.replicas),
-                "kind": kinds,
-                "test_readout": list(config.transfer.readouts),
-            },
-            attrs={"config": json.dumps(config.model_dump(mode="json"))},
-        )
-        write_atomically(path, partial(write_dataset, with_long_names(dataset)))
+    if not path.exists():
+        with locked(path.parent):
+            if not path.exists():  # made by the process that this one waited for
+                write_atomically(path, partial(write_dataset, _evaluate(results, config, device, on_progress)))
     try:
         return xr.load_dataset(path, engine="netcdf4")
     except (OSError, ValueError, KeyError):
+        if is_being_written(path):
+            raise InputError(f"{path} is open for writing elsewhere; close it there") from None
         raise InputError(f"{path} is damaged; delete it to test again") from None
+
+
+def _evaluate(results: Results, config: Config, device: str, on_progress: OnProgress) -> xr.Dataset:
+    chosen = choose_device(device)
+    tensors, _ = load_checkpoint(results.folder / "checkpoint.safetensors")
+    with torch.no_grad(), cores_share_blocks():
+        training = Training(config, chosen)
+        training.restore_networks(tensors)
+        check_readouts(training)
+        kinds = list(training.kinds)
+        found = evaluate(training, testing(on_progress, len(kinds) * config.test.samples))
+        correct = torch.stack(list(found.values())).numpy()
+    dims = ("model", "replica", "kind", "test_sample", "test_readout")
+    named = {key: {"long_name": SCHEMA[key][1], "units": SCHEMA[key][2]} for key in ("test_correct", "test_error")}
+    dataset = xr.Dataset(
+        {
+            "test_correct": (dims, correct, named["test_correct"]),
+            "test_error": ((*dims[:3], dims[4]), 1 - correct.mean(3), named["test_error"]),
+        },
+        coords={
+            "model": ("model", list(config.networks), {"long_name": "network"}),
+            "replica": np.arange(config.replicas),
+            "kind": kinds,
+            "test_readout": list(config.transfer.readouts),
+        },
+        attrs={"config": json.dumps(config.model_dump(mode="json"))},
+    )
+    return with_long_names(dataset)
 
 
 def _shape(config: Config) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from theory_sim.labels.tree import ROOT, LabelTree
 from theory_sim.runtime.devices import choose_device
 from theory_sim.runtime.errors import InputError, expect
 from theory_sim.runtime.progress import OnProgress, Progress, ignore
-from theory_sim.runtime.settings import checked
+from theory_sim.runtime.settings import checked, repeated
 from theory_sim.runtime.streams import Streams
 from theory_sim.runtime.threads import cores_share_blocks
 from theory_sim.training.recording import Record, Recorder
@@ -29,6 +30,8 @@ Labelled = tuple[Tensor, Tensor]
 _NETWORK = "network"
 _CURVE, _AT_ONCE = 200, 250
 """Test samples looked at during training, and judged at once at its end."""
+_ROWS = 1024
+"""Samples whose numbers are looked through at once."""
 
 
 def fit(
@@ -81,23 +84,19 @@ def fit(
         InputError: shapes do not fit together, a number is not finite, or a setting is out of its range.
         DivergedError: training met a NaN or an infinity.
     """
-    train = _checked("x", x, labels)
-    tested = train if test is None else _checked("test", *_pair(test))
+    train = _checked("x", "labels", x, labels)
+    tested = train if test is None else _checked("test samples", "test labels", *_pair(test))
     if tested[0].shape[1:] != train[0].shape[1:]:
         raise InputError(f"test: patches and dimensions {tuple(tested[0].shape[1:])} are not {tuple(train[0].shape[1:])} as in x")
     dim, dtype = train[0].shape[-1], train[0].dtype
-    vectors = torch.zeros(0, dim) if directions is None else _tensor("directions", directions, "of numbers")
+    vectors = torch.zeros(0, dim) if directions is None else _numbers("directions", directions)
     if vectors.dim() != 2 or vectors.shape[1] != dim:
         raise InputError(f"directions: expected the shape (F, {dim}), got {tuple(vectors.shape)}")
-    if not vectors.isfinite().all():
-        raise InputError("directions: some numbers are NaN or infinite")
-    if names is not None:
-        expect("names", names, list, tuple)
-    if names is not None and len(names) != len(vectors):
-        raise InputError(f"names: {len(names)} names for {len(vectors)} directions")
+    _check_finite("directions", "direction", vectors)
+    _check_names(names, len(vectors))
     n_classes = max(2, int(max(train[1].max(), tested[1].max())) + 1)
     if n_classes > max(2, len(train[1]) + len(tested[1])):
-        raise InputError(f"labels: the largest is {n_classes - 1}, for {len(train[1])} samples; number the classes from 0")
+        raise InputError(f"labels: number the classes from 0; the largest is {n_classes - 1}, for {len(train[1])} samples")
     settings: dict[str, Any] = {
         "name": "fit",
         "replicas": replicas,
@@ -163,24 +162,58 @@ class _OwnTraining(Training):
         return Batch.of(x, leaf, tree, streams)
 
 
-def _checked(name: str, x: Numbers, labels: Numbers | Sequence[int]) -> Labelled:
+def _checked(name: str, name_of_labels: str, x: Numbers, labels: Numbers | Sequence[int]) -> Labelled:
     """Samples and labels as tensors that fit together."""
-    samples, classes = _tensor(name, x, "of numbers"), _tensor(name, labels, "of whole numbers as labels")
-    if samples.dim() != 3 or not len(samples):
-        raise InputError(f"{name}: expected samples of the shape (N, P, d), got {tuple(samples.shape)}")
-    if not samples.is_floating_point():
-        samples = samples.float()
+    samples, classes = _numbers(name, x), _tensor(name_of_labels, labels, "of whole numbers")
+    if samples.dim() != 3 or 0 in samples.shape:
+        raise InputError(f"{name}: expected the shape (N, P, d): samples, patches, dimensions; got {tuple(samples.shape)}")
     samples = samples if samples.dtype in (torch.float32, torch.float64) else samples.float()
-    if not samples.isfinite().all():
-        raise InputError(f"{name}: some numbers are NaN or infinite")
-    if classes.shape != samples.shape[:1] or classes.is_floating_point() or int(classes.min()) < 0:
-        raise InputError(f"{name}: expected {len(samples)} labels, whole numbers from 0, got {tuple(classes.shape)}")
-    return samples, classes.long()
+    _check_finite(name, "sample", samples)
+    if classes.shape != samples.shape[:1]:
+        given = tuple(classes.shape)
+        raise InputError(f"{name_of_labels}: expected one for each of the {len(samples)} samples, got the shape {given}")
+    if classes.is_floating_point() or classes.is_complex():
+        raise InputError(f"{name_of_labels}: expected whole numbers, got {classes.dtype}")
+    classes = classes.long()
+    if (least := int(classes.min())) < 0:
+        place = int((classes < 0).nonzero()[0])
+        raise InputError(
+            f"{name_of_labels}: number the classes from 0; the smallest is {least}, the first negative of sample {place}"
+        )
+    return samples, classes
+
+
+def _numbers(name: str, values: Any) -> Tensor:
+    """Real numbers."""
+    numbers = _tensor(name, values, "of numbers")
+    if numbers.is_complex():
+        raise InputError(f"{name}: expected real numbers, got {numbers.dtype}")
+    return numbers
+
+
+def _check_finite(name: str, of: str, values: Tensor) -> None:
+    for start in range(0, len(values), _ROWS):  # a mask of all might not fit
+        finite = values[start : start + _ROWS].isfinite().flatten(1).all(1)
+        if not finite.all():
+            first = start + int((~finite).nonzero()[0])
+            raise InputError(f"{name}: some numbers are NaN or infinite, the first in {of} {first}")
+
+
+def _check_names(names: Any, directions: int) -> None:
+    if names is None:
+        return
+    expect("names", names, list, tuple)
+    for name in names:
+        expect("names: a name", name, str)
+    if len(names) != directions:
+        raise InputError(f"names: {len(names)} names for {directions} directions")
+    if twice := repeated(names):
+        raise InputError(f"names: '{twice[0]}' is there twice")
 
 
 def _tensor(name: str, values: Any, what: str) -> Tensor:
     try:
-        return torch.as_tensor(values)
+        return torch.as_tensor(values).detach()
     except (TypeError, ValueError, RuntimeError):  # PyTorch raises each of them, by what is wrong
         raise InputError(f"{name}: expected an array {what}, got {type(values).__name__}") from None
 
@@ -201,7 +234,7 @@ def _config(settings: dict[str, Any]) -> Config:
 
 def _for_own_samples(config: Config, x: Tensor, n_classes: int, step_size: float) -> Config:
     """The configuration as these samples have it. No data model describes them, so it is not checked as one."""
-    if not isinstance(step_size, int | float) or not 0 < step_size < math.inf:
+    if isinstance(step_size, bool) or not isinstance(step_size, Real) or not 0 < step_size < math.inf:
         raise InputError(f"step_size: should be a number greater than 0, got {step_size!r}")
     data = {"dim": x.shape[2], "patches": x.shape[1], "training_samples": len(x)}
     return config.model_copy(

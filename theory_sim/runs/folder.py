@@ -16,8 +16,11 @@ module of the package that a run imports, and the source of every object of a us
 
 import hashlib
 import json
+import shutil
+import uuid
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +29,22 @@ import torch
 from theory_sim.config import Config
 from theory_sim.labels.functions import LABEL_FUNCTIONS, kind_of
 from theory_sim.runtime.contracts import ENGINES, READOUTS, SETUPS
-from theory_sim.runtime.errors import InputError, NotCachedWarning, expect
+from theory_sim.runtime.errors import BusyError, InputError, NotCachedWarning, expect, expect_utf8
+from theory_sim.runtime.locks import locked
+from theory_sim.runtime.plain_yaml import read_yaml
 from theory_sim.runtime.provenance import code_version
-from theory_sim.runtime.registry import CORE
-from theory_sim.runtime.settings import read_yaml
+from theory_sim.runtime.registry import CORE, Registry
 from theory_sim.runtime.sources import source_digest
 
 NOT_HASHED = ("claims", "plugins")
 """Sections of a configuration that change no number, or whose objects are hashed by their source."""
 NOT_CACHED = "-not-cached"
-"""Ends the name of a folder whose run uses an object whose source cannot be read."""
+"""Ends the name of a folder whose run uses an object whose source cannot be read; each such run has a folder of its own."""
 
 
 def is_finished(folder: Path) -> bool:
     """Whether the folder holds a whole run that may be loaded in place of a new one."""
-    return (folder / "manifest.json").exists() and not folder.name.endswith(NOT_CACHED)
+    return (folder / "manifest.json").exists()
 
 
 def results_folder(
@@ -51,12 +55,15 @@ def results_folder(
 ) -> Path:
     """Where the results of a configuration lie, run or not.
 
+    Runs that are not cached have folders of their own (`own_folder`); of these it is the common part of their names.
+
     Raises:
         InputError: `out` is no folder to keep results in, or the place is taken by another configuration.
     """
     expect("results_folder", config, Config)
     expect("out", out, str, Path)
     out = Path(out)
+    expect_utf8("out", out.absolute())  # netCDF4 writes no other paths
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file, not a folder for results")
     if any((out / name).exists() for name in ("manifest.json", "checkpoint.safetensors", "config.yaml")):
@@ -68,7 +75,19 @@ def results_folder(
     folder = out / config.name / (name + NOT_CACHED * unreadable)
     if (folder / "config.yaml").exists():
         check_same(config, folder)
+    elif folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
+        raise InputError(f"{folder} holds files, and not the config.yaml of a run: move them, or choose another --out")
     return folder
+
+
+def own_folder(folder: Path) -> Path:
+    """A new folder for a run that is not cached; those of such runs of the configuration that were killed are deleted."""
+    base = folder.name.removesuffix(NOT_CACHED)
+    for other in folder.parent.glob(f"{base}-*{NOT_CACHED}"):
+        if (other / "config.yaml").exists() and not is_finished(other):  # without it a run may just begin
+            with suppress(BusyError), locked(other, wait=False):
+                shutil.rmtree(other)
+    return folder.with_name(f"{base}-{uuid.uuid4().hex[:8]}{NOT_CACHED}")
 
 
 def warn_not_cached(config: Config, record: Mapping[str, Callable[..., Any]] | None = None, stacklevel: int = 1) -> None:
@@ -82,11 +101,15 @@ def warn_not_cached(config: Config, record: Mapping[str, Callable[..., Any]] | N
         warnings.warn(message, NotCachedWarning, stacklevel=stacklevel + 1)
 
 
+def used_objects(config: Config) -> list[tuple[Registry[Any], str]]:
+    """The registered objects that a configuration's run uses besides its theory: the registry and name of each."""
+    used: list[tuple[Registry[Any], str]] = [(LABEL_FUNCTIONS, kind_of(text)) for text in config.labels.values()]
+    return [*used, *((READOUTS, name) for name in config.transfer.readouts), (ENGINES, config.training.engine)]
+
+
 def user_sources(config: Config, record: Mapping[str, Callable[..., Any]] | None = None) -> dict[str, str | None]:
     """Digests of the objects of a user that a run uses, by contract and name; None: the source cannot be read."""
-    named = {f"label function {kind_of(text)}": LABEL_FUNCTIONS.digest(kind_of(text)) for text in config.labels.values()}
-    named |= {f"readout {name}": READOUTS.digest(name) for name in config.transfer.readouts}
-    named |= {f"engine {config.training.engine}": ENGINES.digest(config.training.engine)}
+    named = {f"{registry.kind} {name}": registry.digest(name) for registry, name in used_objects(config)}
     setup = SETUPS.entry(config.theory)
     named |= {f"theory {config.theory}": CORE if setup.is_core else source_digest((setup.value.law, setup.value.parameters))}
     named |= {f"record {name}": source_digest(function) for name, function in (record or {}).items()}

@@ -2,16 +2,18 @@
 
 import html
 import json
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from theory_sim.config import Config, load_config
-from theory_sim.runs.folder import check_same
-from theory_sim.runtime.errors import InputError, expect
-from theory_sim.runtime.storage import digest, load_checkpoint
+from theory_sim.config import Config, stored_config
+from theory_sim.runs.folder import check_same, user_sources
+from theory_sim.runtime import plugins
+from theory_sim.runtime.errors import InputError, PluginWarning, expect
+from theory_sim.runtime.storage import digest, is_being_written, load_checkpoint
 from theory_sim.training.network import Parameters, TwoLayerConvNet, placed
 
 if TYPE_CHECKING:
@@ -102,8 +104,25 @@ class Results:
         return f"<b>{html.escape(first)}</b><ul>{items}</ul>"
 
 
+def warn_changed(results: Results, stacklevel: int = 1) -> None:
+    """Say which objects of plugins are not those that a run was made with; nothing happens where all are.
+
+    Warns:
+        PluginWarning: the source of some has changed.
+
+    Raises:
+        InputError: a plugin, or what it registered, is gone.
+    """
+    plugins.load(results.config.plugins)
+    then, now = results.environment.get("sources", {}), user_sources(results.config)
+    if changed := [name for name in then.keys() & now.keys() if None not in (then[name], now[name]) and then[name] != now[name]]:
+        what = ", ".join(sorted(changed))
+        message = f"{results.folder} was made with another version of {what}: what follows mixes both"
+        warnings.warn(message, PluginWarning, stacklevel=stacklevel + 1)
+
+
 def load_results(folder: str | Path, config: Config | None = None) -> Results:
-    """Read a finished results folder.
+    """Read a finished results folder; the plugins that the run used may be gone.
 
     Args:
         folder: the folder that holds ``manifest.json``.
@@ -115,17 +134,19 @@ def load_results(folder: str | Path, config: Config | None = None) -> Results:
     expect("load_results", folder, str, Path)
     folder = Path(folder)
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         for name, expected in manifest["files"].items():
+            if is_being_written(folder / name):
+                raise InputError(f"{folder / name} is open for writing elsewhere; close it there")
             if digest(folder / name) != expected:
                 raise InputError(f"{folder / name} is not as it was written; delete the folder to run again")
-        env = json.loads((folder / "environment.json").read_text())
+        env = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{folder} holds no finished run: {Path(error.filename).name} is missing") from None
     except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{folder / 'manifest.json'} is damaged; delete the folder to run again") from None
-    config = load_config(folder / "config.yaml") if config is None else check_same(config, folder)
+    config = stored_config(folder / "config.yaml") if config is None else check_same(config, folder)
     records = {name: xr.load_dataset(folder / f"{name}.nc", engine="netcdf4") for name in config.networks}
     return Results(config, folder, records, env)

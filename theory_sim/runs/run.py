@@ -9,20 +9,26 @@ from typing import Any
 
 import torch
 import xarray as xr
-import yaml
 
 from theory_sim.config import Config
-from theory_sim.runs.folder import NOT_CACHED, is_finished, results_folder, user_sources, warn_not_cached
+from theory_sim.runs.folder import NOT_CACHED, is_finished, own_folder, results_folder, user_sources, warn_not_cached
 from theory_sim.runs.results import Results, load_results
 from theory_sim.runtime import plugins
 from theory_sim.runtime.devices import choose_device
 from theory_sim.runtime.errors import expect
+from theory_sim.runtime.locks import locked
+from theory_sim.runtime.plain_yaml import yaml_text
 from theory_sim.runtime.progress import OnProgress, Progress, ignore
 from theory_sim.runtime.provenance import environment
 from theory_sim.runtime.storage import digest, load_checkpoint, save_checkpoint, write_atomically, write_json, write_text
 from theory_sim.runtime.threads import cores_share_blocks
+from theory_sim.training.readouts import check_readouts
 from theory_sim.training.recording import Record, Recorder, check_record
 from theory_sim.training.trainer import Training
+from theory_sim.training.trials import try_out
+
+_LITTLE_ROOM = 1 << 20
+"""HDF5 asks for less at once, bytes."""
 
 
 def run(
@@ -31,8 +37,11 @@ def run(
     device: str = "auto",
     on_progress: OnProgress = ignore,
     record: Mapping[str, Record] | None = None,
+    wait: bool = True,
 ) -> Results:
     """Run an experiment, or take up an interrupted one, or load a finished one.
+
+    While another process runs the same configuration, this one waits, and then loads its results.
 
     Args:
         config: the configuration.
@@ -41,8 +50,10 @@ def run(
         on_progress: called after every step and every chunk of test samples.
         record: further quantities to record, by name: functions of the `Training` between two steps that return a number, an
             array whose first axis is the replicas, or a mapping of these by network. Their source is part of the hash.
+        wait: whether to wait for another process that runs the same configuration.
 
     Raises:
+        BusyError: another process runs the same configuration, and `wait` is false.
         InputError: the device is absent, a name in `record` is taken, or what lies in the results folder is damaged or of
             another configuration.
         DivergedError: training met a NaN or an infinity.
@@ -52,23 +63,33 @@ def run(
     check_record(record or {})
     chosen = choose_device(device)
     folder = results_folder(config, out, chosen, record)
-    if is_finished(folder):
-        return load_results(folder, config)
     if folder.name.endswith(NOT_CACHED):
         warn_not_cached(config, record, stacklevel=2)
-        shutil.rmtree(folder, ignore_errors=True)
-    with torch.no_grad(), cores_share_blocks():
-        _run(config, folder, chosen, on_progress, record or {})
+        folder = own_folder(folder)
+    finished = partial(is_finished, folder)
+    if not finished():
+        with locked(folder, finished, wait), torch.no_grad(), cores_share_blocks():
+            if not finished():  # by the process that this one waited for
+                _run(config, folder, chosen, on_progress, record or {})
     return load_results(folder, config)
 
 
 def write_dataset(dataset: xr.Dataset, path: Path) -> None:
-    """Write a dataset as compressed NetCDF."""
-    dataset.to_netcdf(path, engine="netcdf4", encoding={v: {"zlib": True, "complevel": 1} for v in dataset.data_vars})
+    """Write a dataset as compressed NetCDF.
+
+    Raises:
+        OSError: it cannot be written, as when no room is left.
+    """
+    try:
+        dataset.to_netcdf(path, engine="netcdf4", encoding={v: {"zlib": True, "complevel": 1} for v in dataset.data_vars})
+    except RuntimeError as error:  # HDF5 hides the reason
+        full = shutil.disk_usage(path.parent).free < _LITTLE_ROOM
+        raise OSError(f"cannot write {path}: {'No space left on device' if full else error}") from None
 
 
 def _run(config: Config, folder: Path, device: torch.device, on_progress: OnProgress, record: Mapping[str, Record]) -> None:
     training = Training(config, device)
+    check_readouts(training)
     recorder = Recorder(training, record)
     checkpoint = folder / "checkpoint.safetensors"
     log: list[dict[str, Any]] = []
@@ -78,8 +99,9 @@ def _run(config: Config, folder: Path, device: torch.device, on_progress: OnProg
         training.restore(tensors)
         recorder.restore(tensors)
     else:
+        try_out(training)
         _note(log, recorder)
-    write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+    write_text(folder / "config.yaml", yaml_text(config.model_dump(mode="json")))
     sources = user_sources(config, record)
     write_json(folder / "environment.json", environment(device) | ({"sources": sources} if sources else {}))
 
@@ -99,8 +121,6 @@ def _run(config: Config, folder: Path, device: torch.device, on_progress: OnProg
     judged = testing(on_progress, len(training.kinds) * config.test.samples)
     for name, dataset in recorder.finish(judged).items():
         write_atomically(folder / f"{name}.nc", partial(write_dataset, dataset))
-    for left_behind in folder.glob(".*"):  # half-written files of runs that were killed
-        left_behind.unlink(missing_ok=True)
     files = ["config.yaml", "environment.json", "log.jsonl", "checkpoint.safetensors", *(f"{n}.nc" for n in config.networks)]
     write_json(folder / "manifest.json", {"files": {name: digest(folder / name) for name in files}})
 

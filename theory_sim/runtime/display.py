@@ -1,8 +1,21 @@
 """How objects are shown: lists of results as lines of text, and as tables where a notebook shows HTML."""
 
 import html
+import sys
 from collections.abc import Mapping
 from typing import Protocol, TypeVar, runtime_checkable
+
+from rich.console import Console
+
+
+def new_console(stderr: bool = False) -> Console:
+    """A console on standard output, or on standard error; without a terminal it is wide enough that lines are not wrapped.
+
+    Names, paths and values are printed as they are: no brackets are read as markup, and no ``:word:`` as a picture.
+    """
+    file = sys.stderr if stderr else sys.stdout
+    # With its file a console knows the encoding: it draws tables in ASCII where there is nothing else.
+    return Console(file=file, width=None if file.isatty() else 160, markup=False, emoji=False)
 
 
 @runtime_checkable

@@ -20,7 +20,8 @@ from collections.abc import Callable
 from typing import Any, no_type_check
 
 import numpy as np
-from numba import njit
+
+from theory_sim.runtime.compiled import compiled, inlined
 
 LANES = 64
 """Counters of a tile."""
@@ -55,8 +56,8 @@ _LOG = tuple(
 _SIN = tuple(map(_f32, (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)))
 _COS = tuple(map(_f32, (2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)))
 Fills = dict[np.dtype[Any], Callable[..., None]]
-_compiled = njit(nogil=True, cache=True, error_model="numpy")
-_inlined = njit(inline="always", error_model="numpy")
+_compiled = compiled(error_model="numpy")
+_inlined = inlined(error_model="numpy")
 
 
 @_inlined

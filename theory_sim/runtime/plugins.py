@@ -2,8 +2,9 @@
 
 A plugin is a file (``my_labels.py``), a module by name (``my_package.labels``), or an installed package with an entry
 point in the group ``theory_sim.plugins``. A configuration names the first two under ``plugins``; worker processes import
-them before their first run. Each is executed once, and again when its file or a module of the user's that it imports has
-changed.
+them before their first run. Each is executed once, and again when its file, a module of the user's that it imports, or a
+`theory_sim.runtime.data_files.DataFile` that it names has changed. Import statements of a file look beside it first
+(`theory_sim.runtime.siblings`).
 """
 
 import hashlib
@@ -13,14 +14,15 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from theory_sim.runtime.errors import InputError, PluginWarning
+from theory_sim.runtime import data_files, siblings
+from theory_sim.runtime.errors import InputError, PluginWarning, expect_utf8
 from theory_sim.runtime.sources import is_users
 
 GROUP = "theory_sim.plugins"
@@ -32,6 +34,9 @@ _files: dict[str, tuple[str, ModuleType]] = {}
 _imported: dict[str, tuple[Path, str]] = {}
 """By name: the files of a user's modules that plugins imported, and their digests then."""
 _entry_points_loaded = False
+PYTHON_FIRST = {"PYTHONSAFEPATH": "1"}
+"""Environment of new processes: they do not look for modules in the working directory, where a plugin may be named as one of
+Python's."""
 
 
 forgetters: list[Callable[[str], None]] = []
@@ -54,6 +59,7 @@ def resolved(plugin: str, base: Path) -> str:
     path = (base / Path(plugin).expanduser()).resolve()
     if not path.is_file():
         raise InputError(f"plugin {plugin}: no such file")
+    expect_utf8("plugin", path)
     return str(path)
 
 
@@ -113,20 +119,25 @@ def _being_loaded(plugin: str) -> Iterator[None]:
 
 def _remember(names: Iterable[str]) -> None:
     """Note the files of a user's modules."""
-    for name in names:
+    for name in list(names):
         file = getattr(sys.modules[name], "__file__", None)
         if file is not None and is_users(name, file):
             _imported[name] = Path(file), _digest(Path(file))
 
 
+# Also of modules that a function imports when it is called.
+siblings.imported.append(lambda name: _remember([name]))
+
+
 def _forget_changed() -> None:
     """Where a module that plugins imported has changed, all of them are imported anew, since others may hold what was in it."""
-    if all(_digest(file) == digest for file, digest in _imported.values()):
+    if not data_files.changed() and all(_digest(file) == digest for file, digest in _imported.values()):
         return
     for name, (file, _) in _imported.items():
         sys.modules.pop(name, None)
         # Python takes a compiled file for the same if its source was changed within a second, at the same length.
-        Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
+        with suppress(OSError):  # where none can be deleted, none can be written
+            Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
     importlib.invalidate_caches()
     _imported.clear()
     _files.clear()
@@ -162,18 +173,12 @@ def _load_file(path: Path) -> ModuleType:
     digest = hashlib.sha256(text).hexdigest()
     if (there := _files.get(str(path))) and there[0] == digest:
         return there[1]
-    folder = str(path.parent)
-    if folder not in sys.path:  # for modules beside it that it imports, as for a script
-        sys.path.append(folder)
     for forget in forgetters:
         forget(str(path))
     name = f"theory_sim_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    module = ModuleType(name)
-    module.__file__ = str(path)
-    sys.modules[name] = module
     try:
         with _being_loaded(str(path)):
-            exec(compile(text, str(path), "exec"), module.__dict__)  # noqa: S102 - the user's own file
+            module = siblings.execute(text, path, name)
     except InputError as error:
         raise InputError(f"plugin {path}: {error}") from None
     except Exception as error:  # a plugin may do anything
@@ -189,6 +194,23 @@ def blamed(error: BaseException) -> str | None:
     if not lines:
         return None
     return f"{lines[-1].filename}, line {lines[-1].lineno}: {type(error).__name__}: {' '.join(str(error).split())}"
+
+
+@contextmanager
+def blaming() -> Iterator[None]:
+    """Name the line of a plugin that an error was raised in, where Pydantic would keep nothing but its text.
+
+    Raises:
+        InputError: a plugin raised a `ValueError` or failed an assertion.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (ValueError, AssertionError) as error:
+        if (place := blamed(error)) is None:
+            raise
+        raise InputError(place) from error
 
 
 def _reason(error: Exception, path: Path | None) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from rich.console import Console
 from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+
+from theory_sim.runtime.display import new_console
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,9 @@ def progress_bar(prefix: str = "") -> Iterator[Callable[[Progress], None]]:
     if not sys.stderr.isatty():
         yield _lines(prefix)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[note]}"))
-    with Bar(*columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+    stage, note = (TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[note]"))
+    columns = (stage, BarColumn(), TaskProgressColumn(), note, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    with Bar(*columns, console=new_console(stderr=True)) as bar:
         tasks: dict[str, TaskID] = {}
 
         def on_progress(progress: Progress) -> None:

@@ -4,14 +4,14 @@ A module registers its objects when it is imported. The modules of the package's
 look-up, and so are the entry points of installed plugins (`theory_sim.runtime.plugins`).
 """
 
-import difflib
 import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from theory_sim.runtime import plugins
-from theory_sim.runtime.errors import InputError, expect
+from theory_sim.runtime.errors import InputError, expect, nearest, shortened
+from theory_sim.runtime.returned import place
 from theory_sim.runtime.sources import module_of, registering_module, source_digest
 
 T = TypeVar("T")
@@ -27,11 +27,13 @@ class Entry(Generic[T]):
         value: the object.
         module: the module that defines it.
         plugin: the plugin that was being loaded, as the configuration names it; None: the package, or a session.
+        place: the function or class that defines it, and the file where it is written, for messages.
     """
 
     value: T
     module: str
     plugin: str | None
+    place: str = ""
 
     @property
     def is_core(self) -> bool:
@@ -68,7 +70,7 @@ class Registry(Generic[T]):
         module = module_of(value if source is None else source)
         # A plugin's import may be what first imports the package's own entries: they are not the plugin's.
         plugin = None if registering_module().split(".")[0] == "theory_sim" else plugins.loading()
-        entry = Entry(value, module, plugin)
+        entry = Entry(value, module, plugin, place(value if source is None else source))
         there = self._entries.get(name)
         if there is not None and (there.plugin or there.module) != (plugin or module):
             raise InputError(f"{self.kind} '{name}' is registered twice: by {there.module} and by {module}")
@@ -93,10 +95,15 @@ class Registry(Generic[T]):
         expect(f"name of a {self.kind}", name, str)
         self.load()
         if name not in self._entries:
-            near = difflib.get_close_matches(name, self._entries, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise InputError(f"unknown {self.kind} '{name}'; there are {', '.join(self._entries)}{hint}")
+            near = nearest(name, self._entries, cutoff=0.6)
+            hint = f"; did you mean {near}?" if near else ""
+            raise InputError(f"unknown {self.kind} '{shortened(name)}'; there are {', '.join(self._entries)}{hint}")
         return self._entries[name]
+
+    def named(self, name: str) -> str:
+        """An entry in messages about its values: its kind and name, and where a user's is written."""
+        entry = self.entry(name)
+        return f"{self.kind} '{name}'" + ("" if entry.is_core else f" ({entry.place})")
 
     def digest(self, name: str) -> str | None:
         """`CORE`, or the digest of a user's entry's source; None: its source cannot be read."""

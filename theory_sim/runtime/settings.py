@@ -1,15 +1,14 @@
 """Settings as YAML files say them: checked sections, overrides by ``section.key=value``, and errors of one line."""
 
-import difflib
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from theory_sim.runtime.errors import InputError, expect
+from theory_sim.runtime.errors import InputError, expect, nearest, shortened
+from theory_sim.runtime.plain_yaml import parse_value, read_yaml
 
 # The upper bounds: products of two stay within single precision, and no memory holds such counts.
 Positive = Annotated[float, Field(gt=0, le=1e18)]
@@ -29,7 +28,26 @@ def _ordered(bounds: list[float]) -> list[float]:
 Range = Annotated[list[NonNegative], Field(min_length=2, max_length=2), AfterValidator(_ordered)]
 
 
+def _distinct(values: list[Any]) -> list[Any]:
+    """Refuse a value that is given twice."""
+    if twice := repeated(values):
+        raise ValueError(f"{twice[0]!r} is given twice")
+    return values
+
+
+Distinct = AfterValidator(_distinct)
+"""Marks a list of settings whose values name parts of the results: each must be given once."""
+
+
 Settings = TypeVar("Settings", bound="Section")
+
+
+def repeated(values: Sequence[Any]) -> list[Any]:
+    """The values that are equal to an earlier one."""
+    with suppress(TypeError):  # lists have no hash
+        if len(set(values)) == len(values):
+            return []
+    return [value for place, value in enumerate(values) if value in values[:place]]
 
 
 class Section(BaseModel):
@@ -103,71 +121,61 @@ def value_at(settings: Section, key: str) -> Any:
     return value
 
 
-def checked(model: type[Settings], tree: dict[str, Any], where: str = "") -> Settings:
-    """Settings from nested values; `where` is put before an error.
+def checked(model: type[Settings], tree: dict[str, Any], where: str = "", context: Any = None) -> Settings:
+    """Settings from nested values; `where` is put before an error, and validators get the `context`.
 
     Raises:
         InputError: as `load_settings`.
     """
-    try:
-        return model.model_validate(tree)
-    except ValidationError as error:
-        raise InputError(where + _first_line(error, model)) from None
+    with _one_line_errors(model, where):
+        return model.model_validate(tree, context=context)
 
 
-class _Loader(yaml.SafeLoader):
-    """Plain YAML: no objects, no key twice, and 1e-3 is a number (YAML 1.1 would read a text)."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' stands twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested sections, those above before those below."""
+    values = dict(below)
+    for key, value in above.items():
+        there = values.get(key)
+        if value is None and isinstance(there, Mapping):  # an empty section
+            continue
+        values[key] = merged(there, value) if isinstance(there, Mapping) and isinstance(value, Mapping) else value
+    return values
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+0123456789.")
-)
-
-
-def parse_yaml(text: str, where: str) -> Any:
-    """The value of a plain YAML text; `where` it stands opens the message of an `InputError`."""
-    try:
-        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
-    except Exception as error:  # PyYAML lets ValueError, TypeError and others through, as for the date 2001-99-01
-        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark is not None else ""
-        raise InputError(f"{where}{line}: not a plain YAML file: {reason}") from None
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a plain YAML file.
+def checked_at(key: str, section: type[Section], given: Any) -> dict[str, Any]:
+    """The values of a section that the model above it does not know; errors name the key as if it did.
 
     Raises:
-        InputError: the file is absent, or holds something else.
+        InputError: as `load_settings`.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise InputError(f"cannot read the configuration {path}: {reason}") from None
-    tree = parse_yaml(text, str(path))
-    if tree is None:
-        return {}
-    if not isinstance(tree, dict):
-        raise InputError(f"{path}: a configuration is a mapping of sections, not a {type(tree).__name__}")
-    return tree
+    if given is not None and not isinstance(given, Mapping):
+        raise InputError(f"{key}: should be a section of keys, got {_shown(given)}")
+    with _one_line_errors(section, "", [key]):
+        return section.model_validate(dict(given or {})).model_dump()
+
+
+def same_keys(section: str, given: Mapping[str, Any], known: Iterable[str], what: str) -> None:
+    """Refuse a section that has not a value for each of some names, or one for another name.
+
+    Raises:
+        InputError: as `load_settings`.
+    """
+    known = list(known)
+    for key in given:
+        if key not in known:
+            near = nearest(str(key), known)
+            hint = f"; did you mean {section}.{near}?" if near else ""
+            raise InputError(f"unknown key {section}.{shortened(str(key))}: the theory's {what}s are {', '.join(known)}{hint}")
+    if missing := [key for key in known if key not in given]:
+        raise InputError(f"{section}.{missing[0]}: the {what} has no value")
 
 
 def _override(tree: dict[str, Any], text: str) -> None:
     key, equals, value = text.partition("=")
+    where = f"--set {shortened(text)}"
     if not equals or not key.strip():
-        raise InputError(f"--set {text}: expected section.key=value")
-    _place(tree, key.strip(), parse_yaml(value, f"--set {text}"), f"--set {text}")
+        raise InputError(f"{where}: expected section.key=value")
+    _place(tree, key.strip(), parse_value(value, where), where)
 
 
 def _place(tree: dict[str, Any], key: str, value: Any, where: str) -> None:
@@ -178,13 +186,24 @@ def _place(tree: dict[str, Any], key: str, value: Any, where: str) -> None:
         if inner is None:
             inner = tree[section] = {}
         if not isinstance(inner, dict):
-            raise InputError(f"{where}: {section} is a value, not a section")
+            raise InputError(f"{where}: {shortened(section)} is a value, not a section")
         tree = inner
     tree[last] = value
 
 
-def _first_line(error: ValidationError, model: type[BaseModel]) -> str:
-    """One line for the first thing wrong; an unknown key gets the nearest known one."""
+@contextmanager
+def _one_line_errors(model: type[BaseModel], where: str, above: Sequence[str] = ()) -> Iterator[None]:
+    try:
+        try:
+            yield
+        except ValidationError as error:
+            raise InputError(where + _first_line(error, model, above)) from None
+    except UnicodeEncodeError as error:  # pydantic's, also where it describes another error
+        raise InputError(f"{where}a text holds bytes that are not UTF-8: {shortened(ascii(error.object))}") from None
+
+
+def _first_line(error: ValidationError, model: type[BaseModel], above: Sequence[str] = ()) -> str:
+    """One line for the first thing wrong, with the keys `above`; an unknown key gets the nearest known one."""
     problem = error.errors()[0]
     # Pydantic puts the branch of a union behind the keys: only keys of the configuration are shown.
     path = [str(part) for part in problem["loc"]]
@@ -196,19 +215,19 @@ def _first_line(error: ValidationError, model: type[BaseModel]) -> str:
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
             break
         section = inner
-    where = ".".join(keys)
+    where = shortened(".".join([*above, *keys]))
     if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(keys[-1], _known_keys(section), n=1, cutoff=0)
-        return f"unknown key {where}" + (f"; did you mean {'.'.join([*keys[:-1], near[0]])}?" if near else "")
+        near = nearest(keys[-1], section.model_fields)
+        return f"unknown key {where}" + (f"; did you mean {'.'.join([*above, *keys[:-1], near])}?" if near else "")
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error" and not keys:
         return message
     if problem["type"] == "model_type":
-        return f"{where}: should be a section of keys, got {problem['input']!r}"
+        return f"{where}: should be a section of keys, got {_shown(problem['input'])}"
     value = problem["input"]
     expected = " or ".join(dict.fromkeys(e["msg"] for e in error.errors() if [str(p) for p in e["loc"]][: len(keys)] == keys))
-    return f"{where}: {expected.removeprefix('Value error, ')}, got {value!r}".replace("Input should", "should")
+    return f"{where}: {expected.removeprefix('Value error, ')}, got {_shown(value)}".replace("Input should", "should")
 
 
-def _known_keys(section: type[BaseModel]) -> list[str]:
-    return list(section.model_fields)
+def _shown(value: Any) -> str:
+    return shortened(repr(value))

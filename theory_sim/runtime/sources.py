@@ -1,7 +1,8 @@
 """What a user's object is made of: a digest of its source text and of all of the user's code that it refers to.
 
 Followed are global names, closures, defaults, decorated functions, base classes, fields of objects, and modules beside the
-user's own. Code of installed packages and of this one counts by its name alone: their versions are recorded elsewhere.
+user's own. Code of installed packages and of this one counts by its name alone: their versions are recorded elsewhere. Of a
+`theory_sim.runtime.data_files.DataFile` the contents count.
 """
 
 import dis
@@ -17,6 +18,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
+
+from theory_sim.runtime import siblings
+from theory_sim.runtime.data_files import DataFile
 
 _INSTALLED = tuple(str(Path(sysconfig.get_paths()[key]).resolve()) for key in ("stdlib", "platstdlib", "purelib", "platlib"))
 
@@ -103,6 +107,8 @@ class _Reader:
             self._module(value)
         elif isinstance(value, BuiltinFunctionType) or type(value).__module__ in ("typing", "types", "builtins"):
             self._builtin(value)
+        elif isinstance(value, DataFile):
+            self._write(value.digest())
         else:
             self._object(value)
 
@@ -144,7 +150,7 @@ class _Reader:
             self._write(name)
             self.visit(function.__globals__[name])
         for name, level in sorted(imported):
-            self._import(name, level, function.__globals__.get("__package__") or "")
+            self._import(name, level, function.__globals__)
 
     def _code(self, code: CodeType) -> None:
         """Tells functions apart whose source lines are the same, as two lambdas of one line.
@@ -175,20 +181,22 @@ class _Reader:
             elif isinstance(value, bool | int | float | str) and not name.startswith("__"):
                 self._write(f"{name} {value!r}")
 
-    def _import(self, name: str, level: int, package: str) -> None:
+    def _import(self, name: str, level: int, space: dict[str, Any]) -> None:
         """Read a module of the user's that a function imports when it is called."""
         try:
-            whole = importlib.util.resolve_name("." * level + name, package)
-            top, spec = whole.split(".")[0], importlib.util.find_spec(whole)
-            if top == "theory_sim" or spec is None or not spec.has_location:
-                return
-            if top == self.own or not str(Path(str(spec.origin)).resolve()).startswith(_INSTALLED):
-                self.visit(importlib.import_module(whole))
+            if not siblings.imports_beside(name, level, space):
+                whole = importlib.util.resolve_name("." * level + name, space.get("__package__") or "")
+                top, spec = whole.split(".")[0], importlib.util.find_spec(whole)
+                if top == "theory_sim" or spec is None or not spec.has_location:
+                    return
+                if top != self.own and str(Path(str(spec.origin)).resolve()).startswith(_INSTALLED):
+                    return
+            self.visit(siblings.import_as(name, level, space))
         except Exception:  # a module may do anything; then nobody knows what the function does
             raise _UnreadableError from None
 
     def _module(self, module: ModuleType) -> None:
-        self._write(module.__name__)
+        self._write(siblings.plain_name(module.__name__))
         if self._is_installed(module.__name__):
             return
         file = getattr(module, "__file__", None)

@@ -6,6 +6,8 @@ Checkpoints are safetensors with their digest in the header, so that a damaged o
 import hashlib
 import json
 import os
+import re
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from theory_sim.runtime.errors import InputError
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a file beside `path`, then put it in place; a reader sees the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")  # process ids are not unique across machines
     try:
         write(part)
         with open(part, "rb") as file:
@@ -31,6 +33,11 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         part.unlink(missing_ok=True)
 
 
+def is_part(path: Path) -> bool:
+    """Whether a file is one that `write_atomically` has not finished."""
+    return re.fullmatch(r"\..+\.[0-9a-f]{8}\.part", path.name) is not None
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
     write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
@@ -38,7 +45,12 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file atomically; NaN and infinity become null, which every JSON reader takes."""
-    write_text(path, json.dumps(without_nan(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, as_json(value))
+
+
+def as_json(value: Any, in_ascii: bool = False) -> str:
+    """The text of a JSON file; NaN and infinity become null."""
+    return json.dumps(without_nan(value), indent=2, ensure_ascii=in_ascii, allow_nan=False) + "\n"
 
 
 def without_nan(value: Any) -> Any:
@@ -50,6 +62,23 @@ def without_nan(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_nan(v) for v in value]
     return value
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether an HDF5 (NetCDF) file is open for writing elsewhere; its content then differs from what was written before.
+
+    HDF5 holds a lock on such a file. Where files have no locks, as on Windows, the answer is no.
+    """
+    try:
+        import fcntl
+
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (ImportError, OSError):
+        return False
+    return False
 
 
 def digest(path: Path) -> str:
@@ -72,8 +101,15 @@ def save_checkpoint(path: Path, tensors: dict[str, Tensor], **values: Any) -> No
     tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     text = json.dumps(values)
     metadata = {"values": text, "digest": _digest(tensors, text)}
+
+    def fill(part: Path) -> None:
+        part.touch()
+        mode = part.stat().st_mode
+        save_file(tensors, part, metadata)
+        part.chmod(mode)  # safetensors makes files that only their owner can read, whatever the umask says
+
     try:
-        write_atomically(path, lambda part: save_file(tensors, part, metadata))
+        write_atomically(path, fill)
     except SafetensorError as error:  # what safetensors makes of a full disk
         raise OSError(f"cannot write {path}: {str(error).splitlines()[0]}") from None
 

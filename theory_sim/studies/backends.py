@@ -6,6 +6,7 @@ is raised.
 """
 
 import os
+import re
 import signal
 import threading
 import time
@@ -13,8 +14,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, TypeVar
+from unittest import mock
 
 from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.plugins import PYTHON_FIRST
 
 if TYPE_CHECKING:
     from loky import Future, ProcessPoolExecutor
@@ -38,7 +41,8 @@ def locally(items: Sequence[Item], work: Work[Item], jobs: int) -> Iterator[tupl
     from loky import FIRST_COMPLETED, BrokenProcessPool, ProcessPoolExecutor, wait
 
     def start() -> "ProcessPoolExecutor":
-        return ProcessPoolExecutor(1, initializer=_end_with_parent)
+        with mock.patch.dict(os.environ, PYTHON_FIRST):  # of loky's own process, which the first executor starts
+            return ProcessPoolExecutor(1, initializer=_end_with_parent, env=PYTHON_FIRST)
 
     waiting, deaths = deque(enumerate(items)), Counter[int]()
     idle = [start() for _ in range(min(jobs, len(items)))]
@@ -80,6 +84,8 @@ def on_dask(items: Sequence[Item], work: Work[Item], scheduler: str) -> Iterator
         from distributed.scheduler import KilledWorker
     except ImportError:
         raise InputError("the Dask backend needs dask.distributed: pip install 'theory-sim[dask]'") from None
+    if not re.fullmatch(r"\w+://.+", scheduler):
+        raise InputError(f"no Dask scheduler answers at {scheduler}: an address looks like tcp://host:8786")
     try:
         client = Client(scheduler, timeout=_ANSWER_SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:  # no connection, no address, or an address without a port

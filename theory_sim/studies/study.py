@@ -26,10 +26,11 @@ from pydantic import Field, ValidationError, model_validator
 from theory_sim.config import Config
 from theory_sim.data.setup import law_of
 from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.outputs import write_json
+from theory_sim.runtime.plain_yaml import read_yaml
 from theory_sim.runtime.plugins import with_plugins
 from theory_sim.runtime.progress import Progress
-from theory_sim.runtime.settings import Positive, Section, checked, read_yaml
-from theory_sim.runtime.storage import write_json
+from theory_sim.runtime.settings import Positive, Section, checked, repeated
 from theory_sim.stats import Estimate, holm, paired_gain, undefined
 from theory_sim.studies.sensitivity import Sensitivity, sensitivities
 from theory_sim.theories.theory import claims_of
@@ -117,6 +118,9 @@ class Study(Section):
     def _asks_one_thing(self) -> "Study":
         if bool(self.comparisons) == self.one_at_a_time:
             raise ValueError("a study has comparisons, or one_at_a_time: true")
+        # Where each value of a key has a verdict of its own, its name has the key too.
+        if twice := repeated([(comparison.name, comparison.for_each) for comparison in self.comparisons]):
+            raise ValueError(f"two comparisons have the name '{twice[0][0]}'")
         return self
 
     def configuration(self, smoke: bool = False) -> Config:
@@ -260,7 +264,7 @@ def run_study(
     Raises:
         InputError: as `theory_sim.studies.sweep.sweep` and `Study.pairs`.
     """
-    from theory_sim.studies.sweep import sweep
+    from theory_sim.studies.sweep import VERDICT, sweep
 
     config = study.configuration(smoke)
     study.pairs(dict(enumerate(study.cells(smoke))))  # a wrong comparison is an error before the cells are run
@@ -268,7 +272,7 @@ def run_study(
     answer = decide_study(study, done, smoke)
     about = {"study": study.name, "question": study.question, "smoke": smoke}
     verdicts = [{"name": verdict.name} | asdict(verdict) for verdict in answer.verdicts]
-    write_json(done.folder / "verdict.json", about | asdict(answer) | {"verdicts": verdicts})
+    write_json(done.folder / VERDICT, about | asdict(answer) | {"verdicts": verdicts})
     return done, answer
 
 
@@ -367,6 +371,8 @@ def _pairs(comparison: Comparison, cells: "Mapping[Key, Cell]") -> Iterator[Pair
         if value is not None and value not in values:  # None: a cell of grids that vary another key
             values.append(value)
             yield Pair(comparison, value, _only(cells, before | {key: value}), _only(cells, after | {key: value}))
+    if not values:
+        raise InputError(f"comparison '{comparison.name}': for_each: the grids have no values for {key}")
 
 
 def _only(cells: "Mapping[Key, Cell]", where: Mapping[str, Any]) -> Key:

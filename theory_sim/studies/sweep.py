@@ -8,6 +8,8 @@ sweep are in ``<out>/<name>-sweep/<hash>/``:
 * ``rows/<cell>.json`` — the table rows of a finished cell, so that its results are read only once;
 * ``cells.parquet``, ``replicas.parquet`` — the tables (`theory_sim.studies.tables`), written last.
 
+Two sweeps at once share the work: a cell that another process runs is put off until all others are done.
+
 **Failed cells.** A cell fails when its configuration or its stored results are wrong (`InputError`), its training diverges
 (`DivergedError`), its memory cannot be allocated, or its worker process dies repeatedly. The tables record the reason, and the
 other cells are run. Any other exception, such as a programming error or a full disk, concerns the whole sweep and ends it.
@@ -17,6 +19,7 @@ import itertools
 import json
 import re
 import threading
+import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,17 +30,31 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from theory_sim.config import Config
-from theory_sim.runs.folder import NOT_CACHED, configuration_hash, is_finished, results_folder, warn_not_cached
+from theory_sim.runs.folder import NOT_CACHED, configuration_hash, is_finished, results_folder, used_objects, warn_not_cached
 from theory_sim.runs.run import run
+from theory_sim.runtime import outputs
+from theory_sim.runtime.contracts import SETUPS
 from theory_sim.runtime.devices import choose_device
-from theory_sim.runtime.errors import DivergedError, InputError, NotCachedWarning, is_out_of_memory
+from theory_sim.runtime.errors import (
+    BusyError,
+    DivergedError,
+    InputError,
+    NotCachedWarning,
+    WaitingWarning,
+    is_out_of_memory,
+    shortened,
+)
+from theory_sim.runtime.locks import locked
+from theory_sim.runtime.plain_yaml import parse_values
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.provenance import files_digest
-from theory_sim.runtime.settings import parse_yaml, value_at
+from theory_sim.runtime.settings import repeated, value_at
 from theory_sim.runtime.storage import write_json
 from theory_sim.runtime.threads import torch_threads
 from theory_sim.studies import tables
 from theory_sim.studies.backends import cores, locally, on_dask
+from theory_sim.theories.claims import CLAIMS
+from theory_sim.theories.theory import claims_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +62,16 @@ if TYPE_CHECKING:
 Grid = Mapping[str, Sequence[Any]]
 """Keys of the configuration and the values of each; the cells of a grid are all combinations of values."""
 
+_Task = tuple[str, Config, Path]
+"""A cell's hash, its configuration, and the file of its table rows."""
+_Do = Callable[[Sequence[_Task], Callable[[_Task], str | None]], Iterator[tuple[_Task, str | None]]]
+"""Does tasks, and yields each with the reason if it failed."""
 MOST_CELLS = 100_000
+DESCRIPTION = "sweep.json"
+VERDICT = "verdict.json"
+"""Of a study: its answer, beside the tables of its sweep."""
+_BUSY = "another process runs it"
+"""The reason of a cell that is put off."""
 _one_at_a_time = threading.Lock()
 """Held while a cell runs: a Dask worker may have several threads, and PyTorch's number of threads is global to a process."""
 
@@ -100,10 +126,10 @@ def parse_axis(text: str) -> tuple[str, list[Any]]:
     """
     key, equals, values = text.partition("=")
     if not equals or not key.strip() or not values.strip():
-        raise InputError(f"--grid {text}: expected section.key=value,value,...")
+        raise InputError(f"--grid {shortened(text)}: expected section.key=value,value,...")
     # A comma inside split(1, 9) separates arguments, not values.
-    values = re.sub(r"(?<![\"'\w-])[a-z-]+\([\d\s,]*\)(?![\"'])", lambda name: f'"{name[0]}"', values)
-    return key.strip(), parse_yaml(f"[{values}]", f"--grid {text}")
+    values = re.sub(r"(?<![\"'\w-])[a-z-]+\([\w\s,]*\)(?![\"'])", lambda name: f'"{name[0]}"', values)
+    return key.strip(), parse_values(values, f"--grid {shortened(text)}")
 
 
 def make_cells(config: Config, grids: Iterable[Grid]) -> list[Cell]:
@@ -130,7 +156,7 @@ def make_cells(config: Config, grids: Iterable[Grid]) -> list[Cell]:
                 checked = config.replace(point)
             except InputError as error:
                 where = " ".join(f"{key}={value}" for key, value in point.items())
-                raise InputError(f"cell {where}: {error}") from None
+                raise InputError(f"cell {shortened(where)}: {error}") from None
             cells.setdefault(configuration_hash(checked), Cell({key: value_at(checked, key) for key in keys}, checked))
     return list(cells.values())
 
@@ -158,10 +184,16 @@ def sweep(
 
     Raises:
         InputError: as `make_cells`; or the device, the number of jobs or the scheduler is not available; or `out` is not a
-            folder for results.
+            folder for results; or worker processes do not know an object that a cell uses.
+
+    Warns:
+        NotCachedWarning: the source of an object that cells use cannot be read.
+        WaitingWarning: only cells are left that other processes run, and the sweep waits for these.
     """
     out = Path(out)
     cells = make_cells(config, grids)
+    for theory in {cell.config.theory: cell.config for cell in cells}.values():
+        claims_of(theory)  # a wrong one is refused before the work
     chosen = torch.device(device) if scheduler and re.fullmatch(r"cpu|cuda(:\d+)?", device) else choose_device(device)
     if chosen.type == "cuda" and (jobs or 1) > 1:
         raise InputError(f"--jobs {jobs}: a GPU runs one cell at a time")
@@ -170,25 +202,31 @@ def sweep(
     folder, ids, description = _place(config, cells, out, chosen)
     if hidden := [cell for id_, cell in ids.items() if id_.endswith(NOT_CACHED)]:
         warn_not_cached(hidden[0].config, stacklevel=2)
-    write_json(folder / "sweep.json", description)
+    outputs.check_ours(folder / name for name in (DESCRIPTION, VERDICT, *(f"{table}.parquet" for table in tables.SCHEMAS)))
+    outputs.write_json(folder / DESCRIPTION, description)
 
     parts = {id_: (folder / "rows" / f"{id_}.json").resolve() for id_ in ids}
     tasks = [(id_, cell.config, parts[id_]) for id_, cell in ids.items() if not _stored(cell, id_, out, parts)]
+    if tasks and (scheduler or jobs):
+        for _, cell, _ in tasks:
+            _check_known_to_workers(cell)
     work = partial(_run, out=out.resolve(), device=str(chosen), threads=max(1, cores() // max(1, jobs)))
+    do: _Do = _here
     if scheduler:
-        finished = on_dask(tasks, work, scheduler)
-    else:
-        finished = locally(tasks, work, jobs) if jobs else ((task, work(task)) for task in tasks)
+        do = partial(on_dask, scheduler=scheduler)
+    elif jobs:
+        do = partial(locally, jobs=jobs)
     failed: dict[str, str] = {}
-    for done, ((id_, _, part), reason) in enumerate(finished, 1 + len(ids) - len(tasks)):
+    for done, ((id_, _, part), reason) in enumerate(_shared(tasks, work, do), 1 + len(ids) - len(tasks)):
         if reason is not None:
             failed[id_] = reason
         elif not part.exists():
             failed[id_] = f"its worker wrote to a folder {out} that this machine does not see"
         on_progress(Progress("cells", done, len(ids), f"{len(failed)} failed" if failed else ""))
     keys = {key: [cell.values[key] for cell in cells] for key in description["keys"]}
-    for table in tables.SCHEMAS:
-        tables.write(folder / f"{table}.parquet", table, keys, _rows(table, ids, parts, failed))
+    with locked(folder):
+        for table in tables.SCHEMAS:
+            tables.write(folder / f"{table}.parquet", table, keys, _rows(table, ids, parts, failed))
     failed = {id_: failed[id_] for id_ in ids if id_ in failed}
     return Sweep(folder, ids, failed)
 
@@ -200,7 +238,7 @@ def find_sweep(config: Config, grids: Iterable[Grid], out: str | Path = "results
         InputError: as `make_cells`; or the device is not available, or `out` is not a folder for results.
     """
     folder, ids, _ = _place(config, make_cells(config, grids), Path(out), choose_device(device))
-    if not all((folder / f"{table}.parquet").exists() for table in tables.SCHEMAS):
+    if folder.name.endswith(NOT_CACHED) or not all((folder / f"{table}.parquet").exists() for table in tables.SCHEMAS):
         return None
     found = Sweep(folder, ids, {})
     rows = found.read("cells")
@@ -220,16 +258,60 @@ def _place(
         "tables": files_digest("theories", "stats.py", "studies/tables.py"),
         "cells": {id_: cell.values for id_, cell in ids.items()},
     }
-    return out / f"{config.name}-sweep" / configuration_hash(config, description), ids, description
+    name = configuration_hash(config, description)
+    if any(id_.endswith(NOT_CACHED) for id_ in ids):
+        name = f"{name}-{uuid.uuid4().hex[:8]}{NOT_CACHED}"
+    return out / f"{config.name}-sweep" / name, ids, description
 
 
-def _run(task: tuple[str, Config, Path], out: Path, device: str, threads: int) -> str | None:
+def _check_known_to_workers(config: Config) -> None:
+    """Refuse objects that only this process knows: workers import plugins, and nothing else of a user's.
+
+    Raises:
+        InputError: the session, or a module that is no plugin of the configuration, has registered an object that a cell uses.
+    """
+    claims = [(CLAIMS, name) for name in CLAIMS if CLAIMS[name].theory == config.theory]
+    for registry, name in [*used_objects(config), (SETUPS, config.theory), *claims]:
+        entry = registry.entry(name)
+        imported = any(f"{entry.module}.".startswith(f"{plugin}.") for plugin in config.plugins)
+        if not entry.is_core and entry.plugin is None and not imported:
+            raise InputError(
+                f"{registry.named(name)}: worker processes do not know what a session registers; put it into a file"
+                " and name that under plugins, or run the cells in this process, with jobs=0"
+            )
+
+
+def _shared(tasks: Sequence[_Task], work: Callable[..., str | None], do: _Do) -> Iterator[tuple[_Task, str | None]]:
+    """Every task with the reason if it failed; those that other processes do come last, when these have done them."""
+    busy = []
+    for task, reason in do(tasks, partial(work, wait=False)):
+        if reason == _BUSY:
+            busy.append(task)
+        else:
+            yield task, reason
+    if busy:
+        message = f"other processes run the last {len(busy)} cells of this sweep: waiting for them"
+        warnings.warn(message, WaitingWarning, stacklevel=3)
+        yield from do(busy, partial(work, wait=True))
+
+
+def _here(tasks: Sequence[_Task], work: Callable[[_Task], str | None]) -> Iterator[tuple[_Task, str | None]]:
+    """Do the tasks in this process."""
+    return ((task, work(task)) for task in tasks)
+
+
+def _run(task: _Task, out: Path, device: str, threads: int, wait: bool) -> str | None:
     """Run one cell in a worker and write its table rows; returns the reason if the cell failed, or None."""
     _, config, part = task
     with _one_at_a_time, torch_threads(threads), warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotCachedWarning)  # `sweep` has warned
+        for category in (NotCachedWarning, WaitingWarning):  # `sweep` has warned
+            warnings.simplefilter("ignore", category)
         try:
-            write_json(part, tables.rows(run(config, out, device)))
+            rows = tables.rows(run(config, out, device, wait=wait))
+            with locked(part.parent):  # which also clears away what killed processes left there
+                write_json(part, rows)
+        except BusyError:
+            return _BUSY
         except Exception as error:
             if not (isinstance(error, InputError | DivergedError) or is_out_of_memory(error)):
                 raise
@@ -246,9 +328,8 @@ def _rows(table: str, ids: dict[str, Cell], parts: dict[str, Path], failed: dict
     for id_, cell in ids.items():
         where = {"cell": id_} | cell.values
         if id_ not in failed:
-            rows = json.loads(parts[id_].read_text())[table]
-            own = {"folder": f"{cell.config.name}/{id_}"} if table == "cells" else {}
-            yield [where | own | row for row in rows]
+            rows = json.loads(parts[id_].read_text(encoding="utf-8"))[table]
+            yield [where | row for row in rows]
         elif table == "cells":
             yield [where | {"status": "failed", "reason": failed[id_]}]
 
@@ -258,5 +339,7 @@ def _size(grid: Grid) -> int:
     for key, values in grid.items():
         if not values:
             raise InputError(f"{key}: the grid has no values for it")
+        if twice := repeated(values):
+            raise InputError(f"{key}: the grid has the value {twice[0]} twice")
         size *= len(values)
     return size

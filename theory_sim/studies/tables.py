@@ -34,7 +34,7 @@ import numpy as np
 
 from theory_sim.runs.results import Results
 from theory_sim.runtime.errors import InputError
-from theory_sim.runtime.storage import write_atomically
+from theory_sim.runtime.outputs import write_output
 from theory_sim.theories.label_granularity.claims import growth_by_leaf
 from theory_sim.theories.theory import evaluate_claims
 
@@ -84,12 +84,13 @@ def rows(results: Results) -> dict[str, list[Row]]:
     """The rows of one finished run in both tables."""
     *_, last = results.records.values()
     classes = last.sizes["head"]
+    folder = f"{results.config.name}/{results.folder.name}"
     claims = []
     for claim in evaluate_claims(results):
         e = claim.estimate
         numbers = {"value": e.value, "low": e.low, "high": e.high, "p": e.p, "method": e.method}
         decided = {"quantity": claim.id, "side": claim.side, "bound": claim.bound, "holds": claim.holds}
-        claims.append({"status": "stored", "classes": classes} | decided | numbers)
+        claims.append({"status": "stored", "classes": classes, "folder": folder} | decided | numbers)
     return {"cells": claims, "replicas": list(_by_replica(results))}
 
 
@@ -135,7 +136,7 @@ def write(path: Path, table: str, keys: Mapping[str, Sequence[Any]], parts: Iter
                     waiting.clear()
             writer.write_table(pa.Table.from_pylist(waiting, schema))
 
-    write_atomically(path, fill)
+    write_output(path, fill)
 
 
 def _type(values: Sequence[Any]) -> Any:

@@ -1,6 +1,7 @@
 """Tests for users: hypothesis strategies, and conformance suites for every contract.
 
-`strategies` property-tests code that builds on this package, or a generator of one's own; `conformance` checks an
+`strategies` property-tests code that builds on this package, or a generator of one's own, and compiles what examples call
+before Hypothesis measures them; `conformance` checks an
 implementation of a contract (a law, a label function, a readout, an engine, a claim, a theory) as the package's own are checked.
 Needs ``pip install theory-sim[testing]``.
 """

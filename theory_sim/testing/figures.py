@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
 
-import matplotlib
 import matplotlib.figure
 import pandas as pd
 from matplotlib.text import Text
@@ -100,8 +99,7 @@ def check_picture(figure: Figure, table: pd.DataFrame) -> None:
     width, height = figure.size_of(table)
     require(width in (style.PAGE, style.COLUMN), f"the width is {style.PAGE} or {style.COLUMN} inches: a page or a column")
     require(0 < height < _TALLEST, f"the height is below {_TALLEST} inches")
-    with matplotlib.rc_context():
-        style.use()
+    with style.applied():
         picture = figure.paint(table)
         require(table.equals(before), "draw leaves the table as it is")
         panels = {ax.get_label(): ax for ax in picture.axes}
@@ -128,10 +126,8 @@ def check_readable(figure: Figure, picture: matplotlib.figure.Figure) -> None:
 def check_files(figure: Figure, table: pd.DataFrame, folder: Path) -> None:
     """Check that the same table gives the same files, and that the CSV file alone gives them too."""
     first, again = folder / "first", folder / "again"
-    with matplotlib.rc_context():
-        style.use()
-        save(figure, table, first)
-        save(figure, pd.read_csv(first / f"{figure.name}.csv"), again)
+    save(figure, table, first)
+    save(figure, pd.read_csv(first / f"{figure.name}.csv"), again)
     for suffix in ("csv", "pdf", "png"):
         file = f"{figure.name}.{suffix}"
         _of(figure)((first / file).read_bytes() == (again / file).read_bytes(), f"the same table gives the same {suffix} file")
@@ -144,7 +140,8 @@ def as_drawn(table: pd.DataFrame) -> pd.DataFrame:
 
 def text_boxes(picture: matplotlib.figure.Figure) -> list[tuple[str, Bbox]]:
     """Each visible text of titles, labels, ticks, panels and legends, and where it is, in pixels."""
-    picture.draw_without_rendering()
+    with style.applied():
+        picture.draw_without_rendering()
     seen = [text for text in _texts(picture) if text.get_text().strip() and text.get_visible()]
     return [(text.get_text(), text.get_window_extent()) for text in seen]
 

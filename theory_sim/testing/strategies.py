@@ -8,12 +8,17 @@
         mine = my_generator(drawn.config, drawn.dictionary, drawn.batch.leaf)
         ...
 
+The first call of `configs` or `drawn_batches`, in the line of ``@given``, compiles the loops that drawing and training use:
+a second, or on a machine's first use up to a minute. Hypothesis would count that as the time of the first example, which its
+deadline of 0.2 s then ends; examples themselves take a few milliseconds.
+
 Needs ``pip install theory-sim[testing]``. To test a generator's laws, not only single samples, hand its batches to
 `theory_sim.data.checks.check_batches`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -26,6 +31,8 @@ from theory_sim.data.sampler import Batch, make_sampler
 from theory_sim.data.setup import law_of, make_dictionary
 from theory_sim.labels.tree import LabelTree
 from theory_sim.runtime.streams import streams
+from theory_sim.training.evaluation import evaluate
+from theory_sim.training.trainer import Training
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,21 @@ class Drawn:
     law: Law
     dictionary: Dictionary
     batch: Batch
+
+
+@cache
+def _warm_up() -> None:
+    """Compile what an example may call, for both data types: one step of training and a test, at a tiny size."""
+    tiny = {"replicas": 1, "tree": {"subclasses": 1}, "network": {"neurons": 2}, "test": {"samples": 2}}
+    data = {"dim": 4, "patches": 6, "feature_patches": 1, "feature_noise_patches": 1}
+    for dtype in ("float32", "float64"):
+        for basis in ("canonical", "rotated"):
+            training = {"batch": 2, "dtype": dtype}
+            config = Config.model_validate(tiny | {"data": data | {"basis": basis}, "training": training})
+            with torch.no_grad():
+                small = Training(config)
+                small.step()
+                evaluate(small)
 
 
 def subclasses(max_children: int = 4, max_depth: int = 3) -> st.SearchStrategy[Any]:
@@ -72,15 +94,19 @@ def _ranges(low: float, high: float) -> st.SearchStrategy[list[float]]:
     return st.lists(st.floats(low, high, width=32), min_size=2, max_size=2).map(sorted)
 
 
-@st.composite
-def configs(draw: Callable[..., Any], max_dim_extra: int = 16, dtype: str = "float64") -> Config:
+def configs(max_dim_extra: int = 16, dtype: str = "float64") -> st.SearchStrategy[Config]:
     """Valid small configurations, over every option of the data model.
 
     Args:
-        draw: given by hypothesis.
         max_dim_extra: most dimensions beyond the number of features.
         dtype: ``training.dtype``.
     """
+    _warm_up()
+    return _configs(max_dim_extra, dtype)
+
+
+@st.composite
+def _configs(draw: Callable[..., Any], max_dim_extra: int, dtype: str) -> Config:
     tree = draw(tree_sections())
     shape = LabelTree.of(**tree)
     s = draw(st.integers(1, 3))
@@ -117,16 +143,20 @@ def configs(draw: Callable[..., Any], max_dim_extra: int = 16, dtype: str = "flo
     )
 
 
-@st.composite
-def drawn_batches(draw: Callable[..., Any], max_samples: int = 8, of: st.SearchStrategy[Config] | None = None) -> Drawn:
+def drawn_batches(max_samples: int = 8, of: st.SearchStrategy[Config] | None = None) -> st.SearchStrategy[Drawn]:
     """Batches of one kind of sample or of all, of any configuration.
 
     Args:
-        draw: given by hypothesis.
         max_samples: most samples of a replica.
         of: strategy of configurations, such as of a theory of your own; `configs` without it.
     """
-    config = draw(configs() if of is None else of)
+    _warm_up()
+    return _drawn_batches(max_samples, configs() if of is None else of)
+
+
+@st.composite
+def _drawn_batches(draw: Callable[..., Any], max_samples: int, of: st.SearchStrategy[Config]) -> Drawn:
+    config = draw(of)
     law, dictionary = law_of(config), make_dictionary(config, torch.device("cpu"))
     own = streams(config.seed_of("data"), "check", config.replicas)
     kinds = list(law.kinds)

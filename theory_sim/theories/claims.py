@@ -13,6 +13,7 @@ from theory_sim.runs.results import Results
 from theory_sim.runtime.display import table_html
 from theory_sim.runtime.errors import InputError, expect
 from theory_sim.runtime.registry import Registry
+from theory_sim.runtime.returned import expect_function, expect_number, expect_type, place
 from theory_sim.runtime.storage import without_nan
 from theory_sim.stats import Estimate
 
@@ -46,17 +47,48 @@ class Claim:
     theory: str | None = None
 
     def __post_init__(self) -> None:
+        expect("claim: id", self.id, str)
         if not callable(self.estimate):
             raise InputError(f"claim {self.id}: estimate is a function of the results, not {type(self.estimate).__name__}")
+        expect_function(f"claim {self.id}: estimate", self.estimate, "results")
+        for name in ("bound", "max_p"):
+            value = getattr(self, name)
+            if callable(value):
+                expect_function(f"claim {self.id}: {name}", value, "config")
+            elif value is not None or name == "bound":
+                expect_number(f"claim {self.id}: {name}", value)
         if self.side not in SIDES:
             raise InputError(f"claim {self.id}: the side is one of {', '.join(SIDES)}, got '{self.side}'")
 
     def evaluate(self, results: Results) -> "ClaimResult":
-        """Decide it on results."""
-        config = results.config
+        """Decide it on results.
+
+        Raises:
+            InputError: its function gives no `Estimate` of numbers, or its bound is no number.
+        """
+        estimate = _checked(f"claim {self.id}: estimate ({place(self.estimate)})", self.estimate(results))
+        bound, max_p = self.bounds(results.config)
+        return ClaimResult(self.id, self.statement, self.theorem, estimate, self.side, bound, max_p, self.source)
+
+    def bounds(self, config: Config) -> tuple[float, float | None]:
+        """The bound and the largest p-value allowed at a configuration.
+
+        Raises:
+            InputError: one is no number.
+        """
         bound = self.bound(config) if callable(self.bound) else self.bound
         max_p = self.max_p(config) if callable(self.max_p) else self.max_p
-        return ClaimResult(self.id, self.statement, self.theorem, self.estimate(results), self.side, bound, max_p, self.source)
+        most = None if max_p is None else expect_number(f"claim {self.id}: max_p", max_p)
+        return expect_number(f"claim {self.id}: bound", bound), most
+
+
+def _checked(what: str, estimate: Any) -> Estimate:
+    """An estimate whose parts are plain numbers; those of NumPy and xarray become such."""
+    expect_type(what, estimate, Estimate, meaning=", such as ts.mean(...)")
+    value, low, high = (expect_number(f"{what}: {name}", getattr(estimate, name)) for name in ("value", "low", "high"))
+    expect_type(f"{what}: method", estimate.method, str)
+    p = None if estimate.p is None else expect_number(f"{what}: p", estimate.p)
+    return Estimate(value, low, high, estimate.method, p)
 
 
 @dataclass(frozen=True, repr=False)

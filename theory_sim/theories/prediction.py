@@ -30,18 +30,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from theory_sim.config import Config
-from theory_sim.data.law import (
-    Extra,
-    Holds,
-    Node,
-    Nothing,
-    OtherClass,
-    PatchLaw,
-    Strength,
-    Uniform,
-    described,
-    gaussian_norm,
-)
+from theory_sim.data.law import PatchLaw, described
+from theory_sim.data.parts import Extra, Holds, Node, Nothing, OtherClass, Strength, Uniform, gaussian_norm
 from theory_sim.data.setup import law_of
 from theory_sim.labels.functions import label_function
 from theory_sim.runtime.errors import InputError
@@ -77,6 +67,20 @@ class Contents:
     leaf: Int[Tensor, " kind"]
 
 
+def check_covered(config: Config) -> None:
+    """Check before training that the recursion covers a configuration.
+
+    Raises:
+        InputError: it does not cover trained output weights, a finite training set, noise that is not Gaussian, nor a law that
+            samples by a function of its own.
+    """
+    if config.network.train_output:
+        raise InputError("prediction: network.train_output is not covered, only a = 1 frozen")
+    if config.data.training_samples:
+        raise InputError("prediction: data.training_samples is not covered, only fresh samples")
+    contents_of(described(law_of(config), "prediction"), config.data.dim)
+
+
 def predict(config: Config, start: xr.Dataset) -> xr.Dataset:
     """Predict a model's record from its initial state.
 
@@ -89,13 +93,9 @@ def predict(config: Config, start: xr.Dataset) -> xr.Dataset:
         dimensions of the record.
 
     Raises:
-        InputError: the recursion does not cover trained output weights, a finite training set, noise that is not Gaussian,
-            nor a law that samples by a function of its own; or `start` is no record.
+        InputError: as `check_covered`; or `start` is no record.
     """
-    if config.network.train_output:
-        raise InputError("prediction: network.train_output is not covered, only a = 1 frozen")
-    if config.data.training_samples:
-        raise InputError("prediction: data.training_samples is not covered, only fresh samples")
+    check_covered(config)
     if missing := [name for name in ("correlation", "bias", "norm") if name not in start]:
         raise InputError(f"prediction: the record of a network is needed; {missing[0]} is missing")
     initial = start.isel(step=0)

@@ -16,12 +16,14 @@ import xarray as xr
 
 from theory_sim.config import Config, load_config
 from theory_sim.data.setup import Setup
-from theory_sim.runs.results import Results
+from theory_sim.runs.results import Results, warn_changed
 from theory_sim.runtime import plugins
 from theory_sim.runtime.contracts import SETUPS
 from theory_sim.runtime.display import Shown
 from theory_sim.runtime.errors import InputError, expect
 from theory_sim.runtime.registry import Registry
+from theory_sim.runtime.returned import expect_function, expect_number, expect_type, place
+from theory_sim.runtime.settings import repeated
 from theory_sim.theories.claims import CLAIMS, Claim, ClaimResult
 from theory_sim.theories.prediction import predict as large_batch_prediction
 from theory_sim.theories.regime import Assumption
@@ -50,6 +52,17 @@ class Theory(Setup):
     source: str = ""
     description: str = ""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        what = f"theory {self.name}"
+        expect(f"{what}: claims", self.claims, list, tuple)
+        for claim in self.claims:
+            expect(f"{what}: claims", claim, Claim)
+        if twice := repeated([claim.id for claim in self.claims]):
+            raise InputError(f"{what}: claims: '{twice[0]}' is there twice")
+        expect_function(f"{what}: regime", self.regime, "config")
+        expect_function(f"{what}: predict", self.predict, "config", "start")
+
     def config(self, values: Mapping[str, Any] | None = None) -> Config:
         """A configuration of this theory.
 
@@ -61,6 +74,9 @@ class Theory(Setup):
         """
         entry = THEORIES.entry(self.name)
         plugin = [entry.plugin] if entry.plugin is not None else []
+        expect(f"theory {self.name}: config", values, Mapping, type(None))
+        for key in values or ():
+            expect(f"theory {self.name}: config: a key such as data.dim", key, str)
         return load_config(plugins=plugin, theory=self.name).replace({} if values is None else values)
 
 
@@ -87,26 +103,56 @@ def theory_of(config: Config) -> Theory:
 
 
 def claims_of(config: Config) -> list[Claim]:
-    """A theory's own claims, and those that the configuration's plugins, installed ones and this session add to it."""
+    """A theory's own claims, and those that the configuration's plugins, installed ones and this session add to it.
+
+    Raises:
+        InputError: one of them is added to a theory that does not exist.
+    """
     theory = theory_of(config)
     added = []
     for id_ in CLAIMS:
         entry = CLAIMS.entry(id_)
         named = entry.plugin is None or entry.plugin in config.plugins or not entry.plugin.endswith(".py")
-        if entry.value.theory == config.theory and named:
+        if not named:
+            continue
+        if entry.value.theory not in THEORIES:
+            known = ", ".join(THEORIES)
+            raise InputError(f"claim {id_} is added to an unknown theory '{entry.value.theory}'; there are {known}")
+        if entry.value.theory == config.theory:
             added.append(entry.value)
     return [*theory.claims, *added]
 
 
 def evaluate_claims(results: Results) -> list[ClaimResult]:
-    """All claims of the results' theory, decided, in the order of the theorems."""
+    """All claims of the results' theory, decided, in the order of the theorems.
+
+    Warns:
+        PluginWarning: a plugin has changed since the run was made.
+
+    Raises:
+        InputError: a plugin of the run is gone.
+    """
     expect("evaluate_claims", results, Results)
+    warn_changed(results, stacklevel=2)
     return Shown(claim.evaluate(results) for claim in claims_of(results.config))
 
 
 def check_regime(config: Config) -> list[Assumption]:
-    """All assumptions of a configuration's theory."""
-    return Shown(theory_of(config).regime(config))
+    """All assumptions of a configuration's theory.
+
+    Raises:
+        InputError: what the theory gives is no list of assumptions with numbers.
+    """
+    theory = theory_of(config)
+    what = f"theory {theory.name}: regime ({place(theory.regime)})"
+    lines = theory.regime(config)
+    expect_type(what, lines, Sequence, meaning=" of Assumption")
+    for line in lines:
+        expect_type(f"{what}: an entry", line, Assumption)
+        for name in ("value", "low", "high"):
+            if name == "value" or getattr(line, name) is not None:
+                expect_number(f"{what}: {line.assumption}: {name}", getattr(line, name))
+    return Shown(lines)
 
 
 def predict(config: Config, start: xr.Dataset) -> xr.Dataset:
@@ -120,7 +166,10 @@ def predict(config: Config, start: xr.Dataset) -> xr.Dataset:
         InputError: the prediction does not cover the configuration, or `start` is no record.
     """
     expect("predict", start, xr.Dataset)
-    return theory_of(config).predict(config, start)
+    theory = theory_of(config)
+    predicted = theory.predict(config, start)
+    expect_type(f"theory {theory.name}: predict ({place(theory.predict)})", predicted, xr.Dataset)
+    return predicted
 
 
 def theory_in(plugin: str) -> Theory:

@@ -24,7 +24,8 @@ from torch.nn.functional import one_hot
 
 from theory_sim.data.sampler import Batch
 from theory_sim.runtime.contracts import READOUTS
-from theory_sim.runtime.errors import expect
+from theory_sim.runtime.errors import InputError, expect
+from theory_sim.runtime.returned import expect_function, expect_tensor
 from theory_sim.training.engines.base import HeadGroups
 from theory_sim.training.trainer import Model, Training
 
@@ -34,6 +35,8 @@ OfHeads = Callable[[Float[Tensor, "R B head"], HeadGroups], Float[Tensor, "R B c
 """From the heads and the coarse class of each to the same."""
 Fit = Callable[[Training, Model], Answer]
 """From a trained network to its answers."""
+_SLACK = 1e-3
+"""How far a user's probabilities may sum to something else than 1."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,14 @@ class Readout:
         fit: from a trained network to its answers.
         quick: whether nothing is fitted, so that it is evaluated during training too.
         description: what it answers, in a line.
+        check: refuses before the first step, by an `InputError`, what `fit` could not use after the last.
     """
 
     name: str
     fit: Fit
     quick: bool = False
     description: str = ""
+    check: Callable[[Training], None] = lambda training: None
 
 
 def register_readout(name: str) -> Callable[[OfHeads], OfHeads]:
@@ -62,22 +67,25 @@ def register_readout(name: str) -> Callable[[OfHeads], OfHeads]:
     expect("register_readout: name", name, str)
 
     def register(of_heads: OfHeads) -> OfHeads:
+        expect_function(f"readout '{name}'", of_heads, "heads", "parents")
         READOUTS.add(name, Readout(name, _Quick(of_heads), quick=True, description=_first_line(of_heads)), of_heads)
         return of_heads
 
     return register
 
 
-def register_fitted_readout(name: str) -> Callable[[Fit], Fit]:
+def register_fitted_readout(name: str, check: Callable[[Training], None] = lambda training: None) -> Callable[[Fit], Fit]:
     """Register a readout that is fitted: a function ``(training, network) → answer``.
 
     Args:
         name: what ``transfer.readouts`` takes.
+        check: see `Readout`.
     """
     expect("register_fitted_readout: name", name, str)
 
     def register(fit: Fit) -> Fit:
-        READOUTS.add(name, Readout(name, fit, description=_first_line(fit)), fit)
+        expect_function(f"readout '{name}'", fit, "training", "network")
+        READOUTS.add(name, Readout(name, fit, description=_first_line(fit), check=check), fit)
         return fit
 
     return register
@@ -106,7 +114,43 @@ def choose(values: Float[Tensor, "*n option"]) -> Float[Tensor, "*n option"]:
 
 def readouts(training: Training, model: Model) -> dict[str, Answer]:
     """The configured readouts of a trained network; the learning ones are fitted here."""
-    return {name: READOUTS[name].fit(training, model) for name in training.config.transfer.readouts}
+    return {name: fitted(name, training, model) for name in training.config.transfer.readouts}
+
+
+def fitted(name: str, training: Training, model: Model) -> Answer:
+    """A readout of a network. The answers of a user's are checked at every call, those of the package's own are not.
+
+    Raises:
+        InputError: what fits it gives no function.
+    """
+    entry = READOUTS.entry(name)
+    answer: Answer = entry.value.fit(training, model)
+    if entry.is_core:
+        return answer
+    what = READOUTS.named(name)
+    if not isinstance(entry.value.fit, _Quick):
+        expect_function(f"{what}, what it gives", answer, "batch", "heads")
+
+    def checked(batch: Batch, heads: Tensor) -> Tensor:
+        given = answer(batch, heads)
+        shape = (*heads.shape[:2], training.target.n_classes)
+        expect_tensor(what, given, shape, device=heads.device, meaning="the probability of each coarse class")
+        fits = (given >= 0).all(-1) & ((given.sum(-1) - 1).abs() < _SLACK)  # NaN is neither
+        if not bool(fits.all()):
+            raise InputError(f"{what}: expected probabilities that sum to 1, got {given[~fits][0].tolist()} for a sample")
+        return given
+
+    return checked
+
+
+def check_readouts(training: Training) -> None:
+    """Check before the first step that the configured readouts can be fitted after the last.
+
+    Raises:
+        InputError: one cannot.
+    """
+    for name in training.config.transfer.readouts:
+        READOUTS[name].check(training)
 
 
 def quick_names(training: Training) -> tuple[str, ...]:
@@ -117,7 +161,7 @@ def quick_names(training: Training) -> tuple[str, ...]:
 
 def quick_readouts(training: Training, model: Model) -> dict[str, Answer]:
     """The readouts that need no fitting, to be looked at during training."""
-    return {name: READOUTS[name].fit(training, model) for name in quick_names(training)}
+    return {name: fitted(name, training, model) for name in quick_names(training)}
 
 
 def correctness(answer: Float[Tensor, "R B coarse"], coarse: Int[Tensor, "R B"]) -> Float[Tensor, "R B"]:
@@ -147,7 +191,23 @@ QUICK_READOUTS = ("sum_logits", "sum_probabilities", "argmax_parent")
 """The package's readouts that need no fitting."""
 
 
-@register_fitted_readout("linear_probe")
+def _probe_samples(training: Training, latents: bool = False) -> Batch:
+    """The samples that every network's probe is fitted on."""
+    return training.draw_target(training.streams("probe"), training.config.transfer.samples, latents)
+
+
+def _check_probe(training: Training) -> None:
+    """Each replica's samples must have two classes."""
+    labels = training.target.assign(_probe_samples(training, latents=True))
+    alone = (labels == labels[:, :1]).all(1).nonzero()
+    if len(alone):
+        raise InputError(
+            f"transfer.samples: the {training.config.transfer.samples} samples of the linear probe are of one class in replica"
+            f" {int(alone[0])}; a probe needs two, so take more samples"
+        )
+
+
+@register_fitted_readout("linear_probe", _check_probe)
 def _linear_probe(training: Training, model: Model) -> Answer:
     """Logistic regression (scikit-learn, ℓ2 with C = 1), one per replica.
 
@@ -156,7 +216,7 @@ def _linear_probe(training: Training, model: Model) -> Answer:
     """
     from sklearn.linear_model import LogisticRegression
 
-    data = training.draw_target(training.streams("probe"), training.config.transfer.samples)
+    data = _probe_samples(training)
     features = model.engine.activity(data).flatten(2).cpu().numpy()
     scale = np.sqrt(np.mean(np.square(features), (1, 2), keepdims=True)) + np.finfo(features.dtype).tiny
     labels = training.target.assign(data).cpu().numpy()

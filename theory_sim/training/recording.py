@@ -26,6 +26,7 @@ unit of the weights times the features' norm, which is 1. Attributes hold as JSO
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -36,6 +37,7 @@ from torch import Tensor
 
 from theory_sim.data.sampler import Batch
 from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.returned import expect_function, place, shown
 from theory_sim.training.engines.base import StepReport
 from theory_sim.training.evaluation import evaluate, score
 from theory_sim.training.readouts import quick_readouts
@@ -57,13 +59,15 @@ def check_record(record: Mapping[str, Record]) -> None:
     """
     if not isinstance(record, Mapping):
         raise InputError(f"record: expected a mapping of names to functions, got {type(record).__name__}")
+    taken = list(dict.fromkeys([*SCHEMA, *COORDINATES, *(axis for axes, _, _ in SCHEMA.values() for axis in axes)]))
     for name, function in record.items():
-        if not isinstance(name, str) or name in {*SCHEMA, *COORDINATES} or not name.isidentifier():
-            raise InputError(
-                f"record {name}: choose a name that is an identifier and none of {', '.join([*SCHEMA, *COORDINATES])}"
-            )
+        if not isinstance(name, str) or name in taken or not name.isidentifier():
+            raise InputError(f"record {name}: choose a name that is an identifier and none of {', '.join(taken)}")
+        if (of := re.fullmatch(r"(\w+)_\d+", name)) and of[1] in record:
+            raise InputError(f"record {name}: choose another name; so is an axis of {of[1]} called")
         if not callable(function):
             raise InputError(f"record {name}: expected a function of the training, got {type(function).__name__}")
+        expect_function(f"record {name}", function, "training")
 
 
 class Recorder:
@@ -146,21 +150,40 @@ class Recorder:
         self._seen.setdefault(key, []).append(value.detach().cpu().clone())
 
     def _note_own(self, name: str, value: Any) -> None:
-        replicas = self.training.config.replicas
+        what = f"record {name} ({place(self.record[name])})"
         by_network = value if isinstance(value, Mapping) else dict.fromkeys(self.training.models, value)
         if unknown := [network for network in by_network if network not in self.training.models]:
-            raise InputError(f"record {name}: there is no network '{unknown[0]}'; there are {', '.join(self.training.models)}")
+            raise InputError(f"{what}: there is no network '{unknown[0]}'; there are {', '.join(self.training.models)}")
+        known = [network for network in self.training.models if f"{network}/{_OWN}{name}" in self._seen]
+        if not by_network or (known and set(known) != set(by_network)):
+            before = f", after those of {', '.join(known)}" if known else ""
+            raise InputError(f"{what}: gave numbers of {', '.join(by_network) or 'no network'}{before}")
         for network, of_network in by_network.items():
-            wanted = f"record {name}: expected a number, or an array whose first axis is the {replicas} replicas"
-            try:
-                numbers = torch.as_tensor(of_network)
-            except (TypeError, ValueError, RuntimeError):  # PyTorch raises each of them, by what is wrong
-                raise InputError(f"{wanted}, got {type(of_network).__name__}") from None
-            if numbers.dim() == 0:
-                numbers = numbers.expand(replicas)
-            if len(numbers) != replicas:
-                raise InputError(f"{wanted}, got the shape {tuple(numbers.shape)}")
-            self._note(f"{network}/{_OWN}{name}", numbers)
+            key, numbers = f"{network}/{_OWN}{name}", self._numbers(what, of_network)
+            if (seen := self._seen.get(key)) and seen[0].shape != numbers.shape:
+                first, now = tuple(seen[0].shape), tuple(numbers.shape)
+                raise InputError(
+                    f"{what}: gave the shape {first} at first and {now} at step {self.training.steps_done}; one shape is needed"
+                )
+            self._note(key, numbers)
+
+    def _numbers(self, what: str, value: Any) -> Tensor:
+        """A value for each replica, of a type that the record's file can hold."""
+        replicas = self.training.config.replicas
+        wanted = f"{what}: expected a number, or an array whose first axis is the {replicas} replicas"
+        try:
+            numbers = torch.as_tensor(value)
+        except (TypeError, ValueError, RuntimeError):  # PyTorch raises each of them, by what is wrong
+            raise InputError(f"{wanted}, got {shown(value)}") from None
+        if numbers.is_complex() or numbers.layout != torch.strided:
+            raise InputError(f"{wanted}, of real numbers; got {shown(value)}")
+        if numbers.dtype in (torch.float16, torch.bfloat16):
+            numbers = numbers.float()
+        if numbers.dim() == 0:
+            numbers = numbers.expand(replicas)
+        if len(numbers) != replicas:
+            raise InputError(f"{wanted}, got the shape {tuple(numbers.shape)}")
+        return numbers
 
     def _of_network(self, name: str) -> dict[str, Tensor]:
         """Arrays of one network, (replica, time, …); a user's keep their own names."""

@@ -18,9 +18,10 @@ from theory_sim.data.law import Law
 from theory_sim.data.sampler import Batch, make_sampler
 from theory_sim.data.setup import law_of, make_dictionary
 from theory_sim.labels.alignment import Alignment, alignment
-from theory_sim.labels.functions import LabelContext, LabelFunction, label_function
+from theory_sim.labels.functions import LABEL_FUNCTIONS, LabelContext, LabelFunction, kind_of, label_function
 from theory_sim.runtime.contracts import ENGINES
 from theory_sim.runtime.errors import DivergedError, InputError
+from theory_sim.runtime.returned import expect_tensor, expect_type
 from theory_sim.runtime.streams import Streams, streams
 from theory_sim.training.engines.base import Engine, HeadGroups, StepReport
 from theory_sim.training.engines.loss import cross_entropy
@@ -45,19 +46,20 @@ class Model:
         Raises:
             InputError: the label function gives other than one whole number from 0 to its number of classes for each sample.
         """
-        labels = self.labels.assign(batch)
-        if not isinstance(labels, Tensor) or labels.dtype != torch.long or labels.shape != batch.leaf.shape:
-            found = f"{labels.dtype} of the shape {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
-            raise InputError(
-                f"labels.{self.name}: '{self.labels.name}' should give int64 of the shape {tuple(batch.leaf.shape)}, gave {found}"
-            )
+        labels, like = self.labels.assign(batch), batch.leaf
+        fits = isinstance(labels, Tensor) and labels.dtype == torch.long and labels.shape == like.shape
+        if not fits or labels.device != like.device:  # only then: this is done at every step
+            expect_tensor(self._of_labels, labels, tuple(like.shape), torch.long, like.device)
         low, high = int(labels.min()), int(labels.max())
         if low < 0 or high >= self.labels.n_classes:
             bad = low if low < 0 else high
-            raise InputError(
-                f"labels.{self.name}: '{self.labels.name}' gave the label {bad}; it has {self.labels.n_classes} classes, from 0"
-            )
+            raise InputError(f"{self._of_labels} gave the label {bad}; it has {self.labels.n_classes} classes, from 0")
         return labels
+
+    @property
+    def _of_labels(self) -> str:
+        """The label function in messages."""
+        return f"labels.{self.name}: {LABEL_FUNCTIONS.named(kind_of(self.labels.name))}"
 
 
 class Training:
@@ -135,6 +137,8 @@ class Training:
         """
         batch = self.next_batch()
         reports = {name: model.engine.step(batch, model.labels_of(batch)) for name, model in self.models.items()}
+        if not self.steps_done:
+            self._check_reports(reports)
         self.steps_done += 1
         for name, report in reports.items():
             for quantity, values in (("training loss", report.loss), ("weight update", report.update)):
@@ -145,6 +149,14 @@ class Training:
                         f" in replica {replica}; a smaller training.step_size.{name} may help"
                     )
         return reports
+
+    def _check_reports(self, reports: dict[str, StepReport]) -> None:
+        """Refuse what an engine's first steps should not come to."""
+        for report in reports.values():
+            what = f"{ENGINES.named(self.config.training.engine)}: step"
+            expect_type(what, report, StepReport)
+            for name, value in (("loss", report.loss), ("update", report.update)):
+                expect_tensor(f"{what}: {name}", value, (self.config.replicas,))
 
     def next_batch(self) -> Batch:
         """The next training batch: fresh samples, or draws with replacement from the finite training set."""
@@ -157,11 +169,15 @@ class Training:
         size = self.config.data.training_samples
         return self._training_set.take(streams.integers(size, samples).to(self.device))
 
-    def draw_target(self, streams: Streams, samples: int) -> Batch:
-        """Samples to fit a readout on: training samples, or fresh ones of the target's distribution where it is shifted."""
-        if self.test_sampler is self.sampler:
+    def draw_target(self, streams: Streams, samples: int, latents: bool = False) -> Batch:
+        """Samples to fit a readout on: training samples, or fresh ones of the target's distribution where it is shifted.
+
+        With `latents` their patches may be absent: the truth about the same samples, at little cost.
+        """
+        if self.test_sampler is self.sampler and self._training_set is not None:
             return self.draw_batch(streams, samples)
-        return self.test_sampler.sample(streams, samples, self.law.training_shares)
+        draw = self.test_sampler.latents if latents else self.test_sampler.sample
+        return draw(streams, samples, self.law.training_shares)
 
     def test_batches(self, kind: str) -> Iterator[Batch]:
         """The test samples of a kind, a few at a time."""
@@ -213,7 +229,9 @@ class Training:
         labels = label_function(config.labels[name], self.law.tree, context=self._context())
         own = streams(config.seed_of("init"), f"init {name}", config.replicas, self.device)
         step_size = config.training.step_size[name]
-        return Model(name, labels, self._engine.initial(config, self.law, own, labels.n_classes, step_size, self.dictionary))
+        engine = self._engine.initial(config, self.law, own, labels.n_classes, step_size, self.dictionary)
+        expect_type(f"{ENGINES.named(config.training.engine)}: initial", engine, Engine)
+        return Model(name, labels, engine)
 
     def _context(self) -> LabelContext:
         """What a label function may rest on: of a finite training set each sample's mean patch, to be clustered."""

@@ -3,13 +3,15 @@
 import shutil
 
 import numpy as np
+import pyarrow
 import pytest
 import torch
 from image_folders import load_tree
+from PIL import Image
 from scipy import stats
 
 from theory_sim.pretraining.datasets import Data, load_data
-from theory_sim.pretraining.loading.images import ArrayImages, View, crop_box
+from theory_sim.pretraining.loading.images import ArrayImages, FileImages, View, crop_box
 from theory_sim.pretraining.loading.randomness import crop_draws, mirrored, uniform
 from theory_sim.runtime.errors import InputError
 
@@ -65,3 +67,14 @@ def test_image_file_that_is_gone_is_named(folder, tmp_path):
     shutil.rmtree(folder)
     with pytest.raises(InputError, match=r"cannot read .*birds/gulls/000_0.jpg"):
         data.images.batch([0], View(8))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (1, 30), (30, 1), (3, 2)])
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_random_crops_of_tiny_images_have_pixels(size, suffix, tmp_path):
+    """6 % of the crops of one pixel were empty, and every training run failed."""
+    Image.new("RGB", size, (80, 80, 80)).save(tmp_path / f"a.{suffix}")
+    images = FileImages(pyarrow.array([str(tmp_path / f"a.{suffix}")]))
+    for crop in ("resized", "shift", "none"):
+        read = images.batch([0] * 200, View(8, crop), [(0, position) for position in range(200)])
+        assert (read.int() - 80).abs().max() <= 1

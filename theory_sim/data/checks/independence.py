@@ -1,113 +1,139 @@
-"""Noise of different patches, samples, steps, kinds and replicas is independent, and no two streams are the same.
+"""Noise of different patches, samples, steps, kinds and replicas is independent, and none is used twice.
 
-For independent directions in R^d the squared cosine is Beta(1/2, (d−1)/2) distributed, with mean 1/d and variance
-2(d−1)/(d²(d+2)); pairs that share noise push the mean up.
+For independent directions in R^d a cosine has mean 0, and its square follows Beta(1/2, (d − 1)/2), with mean 1/d; noise that is
+shared moves one or the other.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
 
-from theory_sim.data.checks.base import Check, tested, two_sided
-from theory_sim.data.checks.noise import residual, standard
-from theory_sim.data.dictionary import Dictionary
-from theory_sim.data.latents import DOMINANT_NOISE
-from theory_sim.data.law import PatchLaw
-from theory_sim.data.sampler import Batch
+from theory_sim.data.checks.base import Check, tested
+from theory_sim.data.checks.p_values import of_cosines, of_largest_cosine, of_normal, worst_of
 
-MOST = 20_000_000
-"""Numbers of a batch that are held at once."""
-ANY = 4000
+MOST_COMPARED = 4000
 """Patches, chosen at random among all, of which every two are compared."""
+PROJECTIONS, SAME, LEAST_COORDINATES = 4, 1e-5, 8
+"""Two patches have the same noise if their directions' projections onto four random ones differ by less than 1e-5. In fewer
+than eight coordinates, other patches can be as near."""
 
 
-def independence(law: PatchLaw, dictionary: Dictionary, steps: Sequence[Batch], others: Mapping[str, Batch]) -> Iterator[Check]:
-    """Cosines between the noise of patches that should have nothing in common."""
-    d = dictionary.vectors.shape[-1]
-    if d == 1:
-        return
-    for number, noise in enumerate(law.own_noises):
-        for kind, batch in {"": steps[0], **others}.items():
-            of = batch.content == DOMINANT_NOISE - number
-            if noise.norm and of.any():
-                r, b, p = of.nonzero(as_tuple=True)
-                unit = _unit(batch.x[r, b, p])
-                name = f"{kind}: dominant noise" + (f" {number + 1}" if number else "")
-                yield from _apart(f"{name}: independent samples", (unit[:-1:2][: len(unit) // 2] * unit[1::2]).sum(-1), d)
-    if law.noise.norm == 0:
-        return
-    units = [_unit(standard(residual(dictionary, _part(batch)).double(), law.noise)) for batch in steps[:2]]
-    unit, later = units
-    pairs = {"steps": (unit * later).sum(-1)}
-    if unit.shape[2] > 1:
-        pairs["patches"] = (unit[:, :, :-1] * unit[:, :, 1:]).sum(-1)
-        gram = unit[:, :200] @ unit[:, :200].mT
-        upper = torch.triu(torch.ones(gram.shape[-2:], dtype=torch.bool, device=gram.device), 1)
-        pairs["patches of a sample"] = gram[..., upper]
-    if unit.shape[1] > 1:
-        pairs["samples"] = (unit[:, :-1] * unit[:, 1:]).sum(-1)
-    if len(unit) > 1:
-        pairs["replicas"] = (unit[:-1] * unit[1:]).sum(-1)
-    for kind, batch in others.items():
-        part = _part(batch)
-        n = min(part.x.shape[1], unit.shape[1])
-        plain = (part.content[:, :n] > DOMINANT_NOISE)[..., None]
-        zeta = torch.where(plain, standard(residual(dictionary, part)[:, :n].double(), law.noise), 1.0)
-        cosine = (unit[:, :n] * _unit(zeta)).sum(-1)
-        pairs[f"samples of another kind, {kind}"] = cosine[plain[..., 0]]
-    for what, cosine in pairs.items():
-        yield from _apart(f"independent {what}", cosine, d)
-    yield from _any_two(torch.cat([u.flatten(0, 2) for u in units]))
-
-
-def distinct(keys: Mapping[str, Sequence[int]]) -> Check:
-    """No two random streams have the same key.
+class Cosines:
+    """Sums over the cosines between patches that should have nothing in common.
 
     Args:
-        keys: the keys of the replicas of each purpose.
+        name: of the check.
+        d: dimension.
     """
-    owner: dict[int, str] = {}
-    shared = []
-    for name, own in keys.items():
-        for r, key in enumerate(own):
-            here = f"{name}, replica {r}"
-            if key in owner:
-                shared.append(f"{owner[key]} and {here}")
-            owner.setdefault(key, here)
-    finding = f"{len(owner)} keys" if not shared else f"the same stream: {shared[0]}" + (" and more" if shared[1:] else "")
-    return Check("streams are distinct", finding, not shared)
+
+    def __init__(self, name: str, d: int) -> None:
+        self._name, self._d, self.pairs = name, d, 0
+        self._sum = self._squares = 0.0
+
+    def add(self, cosine: Tensor, pairs: int) -> None:
+        """Cosines of a block, 0 but for so many pairs."""
+        self.pairs += pairs
+        self._sum += float(cosine.sum())
+        self._squares += float(cosine.square().sum())
+
+    def check(self) -> Check:
+        """Their mean and the mean of their squares."""
+        n, d = max(1, self.pairs), self._d
+        z, squares = self._sum * math.sqrt(d / n), self._squares * d
+        p = worst_of([of_normal(z), of_cosines(squares, self.pairs, d)])
+        return tested(self._name, p, f"{n} pairs, z = {z:+.2f}, mean cos² · d = {squares / n:.4f}")
 
 
-def _part(batch: Batch) -> Batch:
-    """Samples that follow each other, as many as can be held."""
-    each = max(1, batch.x[:, :1].numel())
-    return batch.slice(0, max(2, MOST // each))
+@dataclass(frozen=True)
+class Directions:
+    """The directions of the noise of some samples of one replica, 0 where a patch has none, and which patches have noise."""
+
+    unit: Tensor
+    there: Tensor
+
+    @classmethod
+    def of(cls, z: Tensor, there: Tensor) -> "Directions":
+        """Of noise, (sample, patch, coordinate)."""
+        return cls(z * (there / z.norm(dim=-1).clamp(min=1e-30))[..., None], there)
+
+    def rows(self, rows: slice) -> "Directions":
+        """Of some of the samples."""
+        return Directions(self.unit[rows], self.there[rows])
 
 
-def _unit(zeta: Tensor) -> Tensor:
-    return torch.nn.functional.normalize(zeta, dim=-1, eps=1e-30)
+class Pairs:
+    """All comparisons of patches with each other.
+
+    Args:
+        d: dimension.
+        patches: of all batches, about; of so many some are compared with all others.
+    """
+
+    def __init__(self, d: int, patches: int) -> None:
+        self._d, self._share = d, min(1.0, MOST_COMPARED / max(1, patches))
+        self._cosines: dict[str, Cosines] = {}
+        self._rng = np.random.default_rng(0)
+        self._onto = torch.from_numpy(self._rng.standard_normal((d, PROJECTIONS)))
+        self._some: list[Tensor] = []
+        self._projected: list[Tensor] = []
+
+    def add(self, here: Mapping[str, Directions], before: Mapping[str, Directions]) -> None:
+        """The same samples of each batch, in one replica.
+
+        Args:
+            here: of each batch, by what it is beside the first.
+            before: of the replica before; empty in the first.
+        """
+        first, *others = here
+        for name, own in here.items():
+            self._within("patches of a sample", own)
+            self._between("samples", own.rows(slice(-1)), own.rows(slice(1, None)))
+            if name in before:
+                self._between("replicas", own, before[name])
+            flat = own.unit[own.there]
+            self._some.append(flat[torch.from_numpy(self._rng.random(len(flat)) < self._share)])
+            self._projected.append(flat @ self._onto.to(flat))
+        for name in others:
+            self._between(name, here[first], here[name])
+
+    def checks(self) -> Iterator[Check]:
+        """All checks."""
+        for cosines in self._cosines.values():
+            if cosines.pairs:
+                yield cosines.check()
+        yield from self._any_two(torch.cat(self._some))
+        if self._d >= LEAST_COORDINATES:
+            yield _not_again(torch.cat(self._projected).double().numpy())
+
+    def _between(self, what: str, first: Directions, second: Directions) -> None:
+        n = min(len(first.unit), len(second.unit))
+        cosine, both = (first.unit[:n] * second.unit[:n]).sum(-1), first.there[:n] & second.there[:n]
+        self._of(what).add(cosine, int(both.sum()))
+
+    def _within(self, what: str, own: Directions) -> None:
+        cosine, patches = own.unit @ own.unit.mT, own.there.sum(-1)
+        self._of(what).add(cosine.triu_(1), int((patches * (patches - 1)).sum()) // 2)
+
+    def _of(self, what: str) -> Cosines:
+        return self._cosines.setdefault(what, Cosines(f"independent {what}", self._d))
+
+    def _any_two(self, some: Tensor) -> Iterator[Check]:
+        """No two patches at all, however far apart, have noise that is nearly the same."""
+        n, d = some.shape
+        if n < 2 or d == 1:
+            return
+        largest = max(float((some[i : i + 500] @ some[i:].mT).triu(1).abs().max()) for i in range(0, n, 500))
+        finding = f"largest cos² · d = {largest**2 * d:.2f} among {n} patches"
+        yield tested("independent patches, any two", of_largest_cosine(largest, n * (n - 1) // 2, d), finding)
 
 
-def _apart(name: str, cosine: Tensor, d: int) -> Iterator[Check]:
-    """Squared cosines have the mean of independent directions."""
-    if not cosine.numel():
-        return
-    mean = float((cosine.double() ** 2).mean())
-    spread = math.sqrt(2 * (d - 1) / (d**2 * (d + 2)) / cosine.numel())
-    yield tested(name, two_sided(stats.norm(), (mean - 1 / d) / spread), f"mean cos² · d = {mean * d:.4f}")
-
-
-def _any_two(unit: Tensor) -> Iterator[Check]:
-    """No two patches at all, however far apart, have noise that is nearly the same."""
-    n, d = unit.shape
-    rows = np.random.default_rng(0).permutation(n)[:ANY]
-    some = unit[torch.from_numpy(rows).to(unit.device)]
-    largest = max(float((some[i : i + 500] @ some[i:].mT).triu(1).abs().max()) for i in range(0, len(some), 500))
-    pairs = len(some) * (len(some) - 1) / 2
-    one = float(stats.beta(0.5, (d - 1) / 2).sf(min(1.0, largest**2)))
-    p = float(-math.expm1(pairs * math.log1p(-min(one, 1 - 1e-16))))
-    yield tested("independent patches, any two", p, f"largest cos² · d = {largest**2 * d:.2f}")
+def _not_again(projected: np.ndarray) -> Check:
+    """No noise is used twice, whatever its sign and scale: among all patches, neighbours of one projection differ in others."""
+    projected = projected * np.where(projected[:, :1] < 0, -1, 1)
+    ordered = projected[projected[:, 0].argsort()]
+    twice = sum(int((np.abs(ordered[k:] - ordered[:-k]).max(-1) < SAME).sum()) for k in (1, 2, 3) if len(ordered) > k)
+    return Check("noise is not used again", f"{twice} of {len(ordered)} patches have another's", not twice)

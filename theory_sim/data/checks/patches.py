@@ -1,6 +1,6 @@
 """The exact invariants of labels and patches: what each single sample must hold, and the roles that its patches play."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,18 +9,24 @@ from torch import Tensor
 
 from theory_sim.data.checks.base import Check, exactly
 from theory_sim.data.latents import DOMINANT_NOISE, NOISE
-from theory_sim.data.law import Extra, Group, Holds, Law, Node, Nothing, OtherClass, PatchLaw
+from theory_sim.data.law import Law, PatchLaw
+from theory_sim.data.parts import Extra, Group, Holds, Node, Nothing, OtherClass
 from theory_sim.data.sampler import Batch
 
 
 def labels(law: Law, batch: Batch, kind: str, number: int) -> Iterator[Check]:
     """Kinds and labels, which every law has."""
     yield exactly(f"{kind}: kind of sample", batch.kind != number, "samples say another")
-    ancestor = law.tree.coarse_of_leaf.to(batch.leaf.device)[batch.leaf]
+    ancestor = law.tree.coarse_of_leaf[batch.leaf]
     yield exactly(f"{kind}: coarse label is the leaf's ancestor", batch.coarse != ancestor, "labels wrong")
-    yield exactly(f"{kind}: patches are finite", ~batch.x.isfinite(), "numbers are not")
     if getattr(law, "label_noise", 0) == 0:
         yield exactly(f"{kind}: labels are clean", batch.labelled_leaf != batch.leaf, "labels changed")
+
+
+def finite(batches: Sequence[Batch], kind: str) -> Check:
+    """All numbers of patches are."""
+    broken, all_numbers = sum(int((~batch.x.isfinite()).sum()) for batch in batches), sum(batch.x.numel() for batch in batches)
+    return Check(f"{kind}: patches are finite", f"{broken} of {all_numbers} numbers are not", broken == 0)
 
 
 @dataclass(frozen=True)
@@ -45,14 +51,15 @@ class Role:
 def roles_of(law: PatchLaw, batch: Batch, kind: str) -> list[Role]:
     """Everything that patches can hold, whether samples of the kind should or not."""
     content, tree = batch.content, law.tree
-    path = tree.paths.to(batch.leaf.device)[batch.leaf]
+    path = tree.paths[batch.leaf]
+    of_nodes = (content >= 0) & (content < law.n_node_features)
     found: list[tuple[str, Holds, Tensor]] = [
-        (f"the level-{level} feature", Node(level), (content == path[..., level - 1, None]) & (content >= 0))
+        (f"the level-{level} feature", Node(level), (content == path[..., level - 1, None]) & of_nodes)
         for level in range(1, tree.depth + 1)
     ]
     own = torch.stack([where for _, _, where in found]).any(0)
-    found.append(("another class's feature", OtherClass(), (content >= 0) & (content < tree.n_coarse) & ~own))
-    found += [(f"feature '{name}'", Extra(name), content == tree.n_nodes + i) for i, name in enumerate(law.features)]
+    found.append(("another class's feature", OtherClass(), of_nodes & (content < tree.n_coarse) & ~own))
+    found += [(f"feature '{name}'", Extra(name), content == law.n_node_features + i) for i, name in enumerate(law.features)]
     groups = law.kinds[kind]
     roles = [Role(name, [g for g in groups if g.holds == holds and g.patches], where) for name, holds, where in found]
     for number, noise in enumerate(law.own_noises):
@@ -67,7 +74,7 @@ def exact(law: PatchLaw, batch: Batch, kind: str) -> Iterator[Check]:
     roles = roles_of(law, batch, kind)
     known = torch.stack([role.where for role in roles]).any(0) | (batch.content == NOISE)
     yield exactly(f"{kind}: content is known", ~known, "patches hold something else")
-    reaches = law.tree.paths.to(batch.leaf.device)[batch.leaf] >= 0
+    reaches = law.tree.paths[batch.leaf] >= 0
     outside = (batch.content < 0) & (batch.strength != 0)
     slack = 8 * torch.finfo(batch.strength.dtype).eps
     for number, role in enumerate(roles):

@@ -5,65 +5,102 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from scipy import stats
+from scipy.special import gammainc
 from torch import Tensor
 
-from theory_sim.data.checks.base import Check, tested, two_sided
+from theory_sim.data.checks.base import Check, exactly, tested
+from theory_sim.data.checks.p_values import levels, of_counts, scores, worst_of
 from theory_sim.data.checks.patches import Role, roles_of, unsigned
-from theory_sim.data.checks.tools import alike, classes, fitted, independent, numbers, scattered, unrelated
-from theory_sim.data.law import Node, Nothing, PatchLaw
+from theory_sim.data.checks.tools import fitted, independent, repeats, same_for_each, scattered, unrelated
+from theory_sim.data.law import Law, PatchLaw
+from theory_sim.data.parts import Node, Nothing
 from theory_sim.data.sampler import Batch
 
-
-def distributions(law: PatchLaw, batch: Batch, kind: str) -> Iterator[Check]:
-    """What many samples of a kind must look like."""
-    roles = [role for role in roles_of(law, batch, kind) if role.where.any()]
-    yield from _leaves(law, batch, kind)
-    yield from _tags(law, batch, kind)
-    for role in roles:
-        yield from _places(batch, role, kind)
-        yield from _signs(batch, role, kind)
-        if role.groups and not isinstance(role.groups[0].holds, Nothing):
-            yield from _strengths(law, batch, role, kind)
-    yield from _pairs_of_places(batch, kind)
-    yield from _counts(law, batch, kind)
-    yield from _other_classes(law, batch, roles, kind)
+Pairs = list[tuple[np.ndarray, np.ndarray]]
+NEAR = 2.0**-20
+"""Tags that are so near are counted: many more than chance makes come from tags that are used again."""
 
 
-def _leaves(law: PatchLaw, batch: Batch, kind: str) -> Iterator[Check]:
-    """Leaves have their probabilities, and each sample's is drawn by itself."""
-    probability, leaf = np.array(law.tree.leaf_probability), batch.leaf.cpu().numpy()
-    yield fitted(f"{kind}: leaves are balanced", np.bincount(leaf.ravel(), minlength=len(probability)), probability)
-    yield scattered(f"{kind}: leaves are drawn one by one", leaf, probability)
-    for lag, start in ((1, 0), (1, 1), (2, 0), (2, 1)):
-        # Samples that are in no two pairs, so that the pairs are independent.
-        first = leaf[:, start : leaf.shape[1] - lag : 2 * lag]
-        second = leaf[:, start + lag :: 2 * lag][:, : first.shape[1]]
-        yield independent(f"{kind}: leaves of samples {lag} apart, from {start}", first.ravel(), second.ravel())
-    if len(leaf) > 1:
-        yield independent(f"{kind}: leaves of two replicas", leaf[:-1:2].ravel(), leaf[1::2].ravel())
+def distributions(law: PatchLaw, batch: Batch, kind: str, step: int) -> Iterator[Check]:
+    """What many samples of a kind must look like.
 
-
-def _tags(law: PatchLaw, batch: Batch, kind: str) -> Iterator[Check]:
-    """Tags are uniform and independent of all else; so is label noise."""
-    tag, leaf = batch.tag.cpu().numpy(), classes(batch.leaf)
-    yield tested(f"{kind}: tags", stats.kstest(numbers(batch.tag), "uniform").pvalue, "Kolmogorov–Smirnov against U[0, 1]")
-    yield from alike(f"{kind}: tags", tag.ravel(), leaf, "leaf")
-    yield unrelated(f"{kind}: tags of samples in a row", tag[:, :-1].ravel(), tag[:, 1:].ravel())
-    if len(tag) > 1:
-        yield unrelated(f"{kind}: tags of two replicas", tag[:-1].ravel(), tag[1:].ravel())
+    Args:
+        law: their law.
+        batch: the samples, on the CPU; patches are not looked at.
+        kind: of the samples.
+        step: samples of one step; those of the steps follow each other.
+    """
+    yield from _leaves(law, batch, kind, step)
+    yield from _tags(batch, kind, step)
     if law.label_noise > 0:
-        share = np.array(law.tree.leaf_probability)
-        changed, given = classes(batch.labelled_leaf) != leaf, classes(batch.labelled_leaf)
-        expected = law.label_noise * (1 - float(np.square(share).sum()))
-        p = stats.binomtest(int(changed.sum()), len(leaf), expected).pvalue
-        yield tested(f"{kind}: label noise", p, f"{changed.mean():.4f}, law {expected:.4f}")
-        counts = np.bincount(given[changed], minlength=len(share))
-        yield fitted(f"{kind}: labels by noise", counts, share * (1 - share))
-        yield from alike(f"{kind}: tags", tag.ravel(), changed.astype(int), "sort of label")
+        yield from _label_noise(law, batch, kind)
+    for role in roles_of(law, batch, kind):
+        if role.where.any():
+            yield from _places(batch, role, kind, step)
+            yield from _signs(batch, role, kind, step)
+            if role.groups and not isinstance(role.groups[0].holds, Nothing):
+                yield from _strengths(law, batch, role, kind, step)
+            if role.name == "another class's feature":
+                yield from _other_classes(law, batch, role, kind)
+        if law.independent and role.groups:
+            yield from _counts(law, batch, role, kind)
+    yield from _distances(batch, kind)
 
 
-def _places(batch: Batch, role: Role, kind: str) -> Iterator[Check]:
-    """Each patch is as often in each place, and where it is in one sample says nothing of the next.
+def mixture(law: Law, batch: Batch) -> Iterator[Check]:
+    """Kinds of training samples have their shares, whatever the leaf, and each sample's is drawn by itself."""
+    kinds, leaf, shares = batch.kind.numpy(), batch.leaf.numpy(), np.array(list(law.training_shares.values()))
+    yield exactly("training: kinds are those of training", torch.from_numpy(shares[kinds] == 0), "samples of another")
+    yield fitted("training: shares of kinds", np.bincount(kinds.ravel(), minlength=len(shares)), shares)
+    yield independent("training: kinds and leaves", kinds.ravel(), leaf.ravel())
+    first, second = _neighbours(kinds, 0, 1)
+    yield independent("training: kinds of samples in a row", first, second)
+
+
+def _leaves(law: PatchLaw, batch: Batch, kind: str, step: int) -> Iterator[Check]:
+    """Leaves have their probabilities, and each sample's is drawn by itself."""
+    probability, leaf = np.array(law.tree.leaf_probability), batch.leaf.numpy()
+    yield fitted(f"{kind}: leaves are balanced", np.bincount(leaf.ravel(), minlength=len(probability)), probability)
+    for block, what in ((50, "one by one"), (leaf.shape[1], "one by one, as a whole")):
+        yield scattered(f"{kind}: leaves are drawn {what}", leaf, probability, block)
+    yield from repeats(f"{kind}: leaves", leaf, probability, step)
+    for start in (0, 1):
+        yield independent(f"{kind}: leaves of samples in a row, from {start}", *_neighbours(leaf, start, 1))
+
+
+def _tags(batch: Batch, kind: str, step: int) -> Iterator[Check]:
+    """Tags are uniform, independent of all else, and no two samples have the same."""
+    tag = batch.tag.double().numpy()
+    score, n = scores(tag), tag.size
+    yield tested(f"{kind}: tags", stats.kstest(tag.ravel(), "uniform").pvalue, "Kolmogorov–Smirnov against U[0, 1]")
+    yield from same_for_each(f"{kind}: tags", score.ravel(), batch.leaf.numpy().ravel(), "leaf")
+    yield from _in_order(f"{kind}: tags", score, np.ones(tag.shape, dtype=bool), step)
+    ordered = np.sort(tag, axis=None)
+    near = int((np.searchsorted(ordered, ordered + NEAR) - np.arange(n) - 1).sum())
+    expected = n * (n - 1) / 2 * 2 * NEAR
+    p = float(gammainc(near, expected)) if near else 1.0  # Poisson
+    yield tested(f"{kind}: tags are not used again", p, f"{near} pairs nearly equal")
+
+
+def _label_noise(law: PatchLaw, batch: Batch, kind: str) -> Iterator[Check]:
+    """Labels change with the stated probability, from any leaf to any leaf, whatever the tag and the sample before."""
+    share, leaf, given = np.array(law.tree.leaf_probability), batch.leaf.numpy(), batch.labelled_leaf.numpy()
+    changed, expected = given != leaf, law.label_noise * (1 - float(np.square(law.tree.leaf_probability).sum()))
+    p = stats.binomtest(int(changed.sum()), changed.size, expected).pvalue
+    yield tested(f"{kind}: label noise", p, f"{changed.mean():.4f}, law {expected:.4f}")
+    yield fitted(f"{kind}: labels that noise gives", np.bincount(given[changed], minlength=len(share)), share * (1 - share))
+    yield fitted(f"{kind}: labels that noise changes", np.bincount(leaf[changed], minlength=len(share)), share * (1 - share))
+    # How many leaves lie between a leaf and its new label: Σ_i p_i p_(i+s), by Fourier's transform.
+    steps = np.fft.irfft(np.abs(np.fft.rfft(share)) ** 2, len(share)).clip(0)
+    counts = np.bincount((given - leaf)[changed] % len(share), minlength=len(share))
+    yield fitted(f"{kind}: labels that noise gives to a leaf", counts[1:], steps[1:])
+    yield independent(f"{kind}: label noise of samples in a row", *_neighbours(changed, 0, 1))
+    score = scores(batch.tag.double().numpy())
+    yield from same_for_each(f"{kind}: tags", score.ravel(), changed.ravel(), "changed or clean label")
+
+
+def _places(batch: Batch, role: Role, kind: str, step: int) -> Iterator[Check]:
+    """Each patch is as often in each place, whatever the leaf, and where it is in one sample says nothing of others.
 
     Given how many patches of its role a sample has, m of P, all places are alike: the counts N_p of n samples have variance
     V = Σ_n (m/P)(1 − m/P), and (P−1)/P · Σ_p (N_p − mean)²/V follows χ² with P − 1 degrees of freedom.
@@ -71,20 +108,22 @@ def _places(batch: Batch, role: Role, kind: str) -> Iterator[Check]:
     places = role.where.shape[-1]
     held = role.where.sum(-1).double()
     variance = float((held / places * (1 - held / places)).sum())
-    if places > 1 and variance >= places:
-        found = role.where.sum((0, 1)).double().cpu().numpy()
+    if places == 1:
+        return
+    if variance >= places:
+        found = role.where.sum((0, 1)).double().numpy()
         square = (places - 1) / places * ((found - found.mean()) ** 2).sum() / variance
-        law = stats.chi2(places - 1)
-        # Few places can be filled evenly by chance: only many of them say that they are too even.
-        p = two_sided(law, square) if places > 10 else float(law.sf(square))
-        yield tested(f"{kind}: positions of {role.name}", p, f"{places} places, {int(found.sum())} counts")
-    place, some = _one_of(role.where), role.where.any(-1).cpu().numpy()
-    pair = some[:, :-1:2][:, : some.shape[1] // 2] & some[:, 1::2]
-    apart = (place[:, 1::2] - place[:, :-1:2][:, : some.shape[1] // 2]) % places
-    yield fitted(f"{kind}: positions of {role.name} are drawn anew", np.bincount(apart[pair], minlength=places))
+        yield tested(
+            f"{kind}: positions of {role.name}", of_counts(square, places - 1), f"{places} places, {int(found.sum())} counts"
+        )
+    place, some = _one_of(role.where), role.where.any(-1).numpy()
+    yield independent(f"{kind}: positions of {role.name} and leaves", place[some], batch.leaf.numpy()[some])
+    for what, pairs in _sets_of_pairs(place, some, step).items():
+        apart = np.concatenate([(second - first) % places for first, second in pairs])
+        yield fitted(f"{kind}: positions of {role.name} of {what}", np.bincount(apart, minlength=places))
 
 
-def _pairs_of_places(batch: Batch, kind: str) -> Iterator[Check]:
+def _distances(batch: Batch, kind: str) -> Iterator[Check]:
     """Two patches with features lie at each distance equally often."""
     feature = batch.content >= 0
     places = feature.shape[-1]
@@ -92,92 +131,121 @@ def _pairs_of_places(batch: Batch, kind: str) -> Iterator[Check]:
     if places < 3 or not two.any():
         return
     first = _one_of(feature)
-    index = torch.arange(places, device=feature.device)
-    second = _one_of(feature & (index != torch.from_numpy(first).to(feature.device)[..., None]), seed=1)
-    apart = ((second - first) % places)[two.cpu().numpy()]
+    second = _one_of(feature & (torch.arange(places) != torch.from_numpy(first)[..., None]), seed=1)
+    apart = ((second - first) % places)[two.numpy()]
     yield fitted(f"{kind}: distances of patches with features", np.bincount(apart, minlength=places)[1:])
 
 
-def _signs(batch: Batch, role: Role, kind: str) -> Iterator[Check]:
-    """A random sign is as often + as −, and each sample's is drawn by itself."""
+def _signs(batch: Batch, role: Role, kind: str, step: int) -> Iterator[Check]:
+    """A random sign is as often + as −, whatever the leaf, and each sample's is drawn by itself."""
     if len(role.groups) != 1 or role.groups[0].sign != "random":
         return
-    some = role.where.any(-1)
-    sign = ((batch.strength * role.where).sum(-1) > 0).cpu().numpy()
-    up, leaf = sign[some.cpu().numpy()], classes(batch.leaf[some])
-    yield tested(
-        f"{kind}: signs of {role.name}", stats.binomtest(int(up.sum()), up.size, 0.5).pvalue, f"{up.mean():.3f} positive"
-    )
-    yield independent(f"{kind}: signs of {role.name} and leaves", up, leaf)
-    half, held = sign.shape[1] // 2, some.cpu().numpy()
-    first, second = slice(0, 2 * half, 2), slice(1, 2 * half, 2)
-    both = held[:, first] & held[:, second]
-    yield independent(f"{kind}: signs of {role.name} in a row", sign[:, first][both], sign[:, second][both])
+    some = role.where.any(-1).numpy()
+    sign = ((batch.strength * role.where).sum(-1) > 0).numpy()
+    up, name = sign[some], f"{kind}: signs of {role.name}"
+    yield tested(name, stats.binomtest(int(up.sum()), up.size, 0.5).pvalue, f"{up.mean():.3f} positive")
+    yield independent(f"{name} and leaves", up, batch.leaf.numpy()[some])
+    for what, pairs in _sets_of_pairs(sign, some, step).items():
+        found = [int((first == second).sum()) for first, second in pairs]
+        tries = [len(first) for first, _ in pairs]
+        p = [stats.binomtest(k, n, 0.5).pvalue if n else 1.0 for k, n in zip(found, tries, strict=True)]
+        yield tested(f"{name} of {what}", worst_of(p), f"{sum(found)} of {sum(tries)} pairs equal")
 
 
-def _strengths(law: PatchLaw, batch: Batch, role: Role, kind: str) -> Iterator[Check]:
-    """Strengths follow their law, whatever the leaf, the class, the place, the sample before, the replica."""
+def _strengths(law: PatchLaw, batch: Batch, role: Role, kind: str, step: int) -> Iterator[Check]:
+    """Strengths follow their law, whatever the leaf, the place, the sign, other patches, samples, steps, replicas."""
     if all(float(group.strength.std()) == 0 for group in role.groups):
         return
-    strength, where = unsigned(law, role, batch), role.where
-    values = numbers(strength[where])
-    name = f"{kind}: strengths of {role.name}"
-    yield tested(name, stats.kstest(values, role.cdf).pvalue, f"Kolmogorov–Smirnov, {len(values)} numbers")
-    per_sample = where.shape[-1]
-    yield from alike(name, values, classes(batch.leaf[..., None].expand(*where.shape)[where]), "leaf")
-    yield from alike(name, values, classes(batch.coarse[..., None].expand(*where.shape)[where]), "coarse class")
-    yield from alike(name, values, classes(torch.arange(per_sample, device=where.device).expand(*where.shape)[where]), "place")
+    where, name = role.where.numpy(), f"{kind}: strengths of {role.name}"
+    strength = unsigned(law, role, batch).numpy()
+    level = np.zeros(where.shape)
+    level[where] = levels(strength[where], role.cdf, np.spacing(np.abs(strength[where])), np.random.default_rng(0))
+    yield tested(name, stats.kstest(level[where], "uniform").pvalue, f"Kolmogorov–Smirnov, {int(where.sum())} numbers")
+    score = scores(level)
+    groups = {"coarse class": batch.coarse[..., None], "leaf": batch.leaf[..., None], "place": torch.arange(where.shape[-1])}
+    if any(group.sign == "random" for group in role.groups):
+        groups["sign"] = batch.strength > 0
+    for of, group in groups.items():
+        yield from same_for_each(name, score[where], group.expand(where.shape).numpy()[where], of)
     if len(role.groups) > 1:
         return  # a sample's strengths are of several laws then, and exclude each other
-    one = strength.gather(-1, torch.from_numpy(_one_of(where)).to(where.device)[..., None])[..., 0].double().cpu().numpy()
-    some = where.any(-1).cpu().numpy()
-    row, replica = some[:, :-1] & some[:, 1:], some[:-1] & some[1:]
-    yield unrelated(f"{name} of samples in a row", one[:, :-1][row], one[:, 1:][row])
-    yield unrelated(f"{name} of two replicas", one[:-1][replica], one[1:][replica])
-    r, b, i, j = _pairs(where)
-    drawn = strength.double().cpu().numpy()
-    yield unrelated(f"{name} within a sample", drawn[r, b, i], drawn[r, b, j])
+    one = np.take_along_axis(score, _one_of(role.where)[..., None], -1)[..., 0]
+    yield from _in_order(name, one, role.where.any(-1).numpy(), step)
+    r, b, i, j = _pairs(role.where)
+    yield unrelated(f"{name} within a sample", (score[r, b, i], score[r, b, j]))
 
 
-def _counts(law: PatchLaw, batch: Batch, kind: str) -> Iterator[Check]:
-    """Where counts are independent, how many patches each role has: binomial; patches of exact groups take no part."""
-    if not law.independent:
+def _counts(law: PatchLaw, batch: Batch, role: Role, kind: str) -> Iterator[Check]:
+    """Where counts are independent, how many patches a role has: binomial; patches of exact groups take no part."""
+    if all(group.exact for group in role.groups):
         return
-    apart = sum(group.patches for group in law.kinds[kind] if group.exact)
-    reaches = law.tree.paths.to(batch.leaf.device)[batch.leaf] >= 0
-    for role in roles_of(law, batch, kind):
-        if all(group.exact for group in role.groups):
-            continue
-        holds = role.groups[0].holds
-        among = role.where[reaches[..., holds.level - 1]] if isinstance(holds, Node) else role.where.flatten(0, 1)
-        total, tries = int(among.sum()), among.shape[0] * (law.patches - apart)
-        p = stats.binomtest(total, tries, role.patches / law.patches).pvalue if tries else 1.0
-        yield tested(f"{kind}: number of patches of {role.name}", p, f"{total / max(1, among.shape[0]):.3f} a sample")
+    tries = law.patches - sum(group.patches for group in law.kinds[kind] if group.exact)
+    holds, among = role.groups[0].holds, torch.ones_like(batch.leaf, dtype=torch.bool)
+    if isinstance(holds, Node):
+        among = law.tree.paths[batch.leaf][..., holds.level - 1] >= 0
+    exact = sum(group.patches for group in role.groups if group.exact)
+    found, name = (role.where.sum(-1)[among] - exact).numpy(), f"{kind}: number of patches of {role.name}"
+    share = (role.patches - exact) / law.patches
+    total, most = int(found.sum()), len(found) * tries
+    p = stats.binomtest(total, most, share).pvalue if most and 0 <= total <= most else float(not most)
+    yield tested(name, p, f"{total / max(1, len(found)):.3f} a sample")
+    counts = np.bincount(found.clip(0, tries), minlength=tries + 1)
+    yield fitted(f"{name} is binomial", counts, stats.binom(tries, share).pmf(np.arange(tries + 1)))
+    yield independent(f"{name} and leaves", found, batch.leaf[among].numpy())
 
 
-def _other_classes(law: PatchLaw, batch: Batch, roles: list[Role], kind: str) -> Iterator[Check]:
-    """Each of the other classes is as frequent, whatever the sample's own."""
+def _other_classes(law: PatchLaw, batch: Batch, role: Role, kind: str) -> Iterator[Check]:
+    """Each of the other classes is as frequent, whatever the sample's own, its leaf, and its other patches."""
     n = law.tree.n_coarse
-    for role in roles:
-        if n > 2 and role.name == "another class's feature":
-            shift = (batch.content - batch.coarse[..., None]) % n
-            found = classes(shift[role.where])
-            yield fitted(f"{kind}: other classes are equally frequent", np.bincount(found, minlength=n)[1:])
-            own = classes(batch.coarse[..., None].expand(*shift.shape)[role.where])
-            yield independent(f"{kind}: other classes and the own", found, own)
+    if n == 2:
+        return
+    shift, where, name = ((batch.content - batch.coarse[..., None]) % n).numpy(), role.where.numpy(), f"{kind}: other classes"
+    yield fitted(f"{name} are equally frequent", np.bincount(shift[where], minlength=n)[1:])
+    one, some = np.take_along_axis(shift, _one_of(role.where)[..., None], -1)[..., 0], where.any(-1)
+    for what, of in (("classes", batch.coarse), ("leaves", batch.leaf)):
+        yield independent(f"{name} and {what}", one[some], of.numpy()[some])
+    r, b, i, j = _pairs(role.where)
+    yield independent(f"{name} within a sample", shift[r, b, i], shift[r, b, j])
+
+
+def _in_order(name: str, score: np.ndarray, some: np.ndarray, step: int) -> Iterator[Check]:
+    """Scores of samples in a row, of two steps and of two replicas are unrelated."""
+    for what, pairs in _sets_of_pairs(score, some, step).items():
+        yield unrelated(f"{name} of {what}", *pairs)
+
+
+def _sets_of_pairs(values: np.ndarray, some: np.ndarray, step: int) -> dict[str, Pairs]:
+    """Values of two samples each; within a set no sample is in two pairs. Samples without a value are left out."""
+    found = {"samples in a row": [_neighbours(values, start, 1, some) for start in (0, 1)]}
+    if values.shape[1] > step:
+        found["two steps"] = [_neighbours(values, 0, step, some)]
+    if len(values) > 1:
+        found["two replicas"] = [_neighbours(values.T, start, 1, some.T) for start in range(min(2, len(values) - 1))]
+    return found
+
+
+def _neighbours(values: np.ndarray, start: int, lag: int, some: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Values of pairs of columns that are `lag` apart, from column `start` on, each column in one pair."""
+    index = np.arange(start, values.shape[1] - lag)
+    index = index[(index - start) // lag % 2 == 0]
+    first, second = values[:, index], values[:, index + lag]
+    if some is None:
+        return first.ravel(), second.ravel()
+    both = some[:, index] & some[:, index + lag]
+    return first[both], second[both]
 
 
 def _one_of(where: Tensor, seed: int = 0) -> np.ndarray:
     """Place of one of the marked patches of each sample, chosen at random; 0 where none is marked."""
-    lots = torch.rand(where.shape, generator=torch.Generator().manual_seed(seed)).to(where.device)
-    place: np.ndarray = (lots * where).argmax(-1).cpu().numpy()
+    lots = torch.rand(where.shape, generator=torch.Generator().manual_seed(seed))
+    place: np.ndarray = (lots * where).argmax(-1).numpy()
     return place
 
 
 def _pairs(where: Tensor) -> tuple[np.ndarray, ...]:
     """Two marked patches of each sample that has two or more: replica, sample, and both places."""
-    first = torch.from_numpy(_one_of(where)).to(where.device)
-    rest = where & (torch.arange(where.shape[-1], device=where.device) != first[..., None])
-    second = torch.from_numpy(_one_of(rest, seed=1)).to(where.device)
+    first = torch.from_numpy(_one_of(where))
+    rest = where & (torch.arange(where.shape[-1]) != first[..., None])
+    second = torch.from_numpy(_one_of(rest, seed=1))
     r, b = rest.any(-1).nonzero(as_tuple=True)
-    return tuple(part.cpu().numpy() for part in (r, b, first[r, b], second[r, b]))
+    return tuple(part.numpy() for part in (r, b, first[r, b], second[r, b]))

@@ -1,7 +1,8 @@
 """The contract of an image source: its settings, what it returns, and the registry of sources by name."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +12,10 @@ from torch import Tensor
 
 from theory_sim.pretraining.datasets.hierarchies import Hierarchy
 from theory_sim.pretraining.loading.images import Images
+from theory_sim.runtime.errors import DataWarning
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.registry import Registry
-from theory_sim.runtime.settings import Section, Seed, Share
+from theory_sim.runtime.settings import Distinct, Section, Seed, Share
 
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
 OnProgress = Callable[[Progress], None]
@@ -35,8 +37,11 @@ class Data(Section):
     groups: str | None = None
     """A regular expression on the path: files with the same first group go to the same split, such as one writer's."""
     damaged_share: Share = 0.001
-    """A larger share of unreadable files stops the study."""
-    columns: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: ["label"])
+    """A larger share of files that are passed over (unreadable, of no class, or training and test images) stops the study."""
+    value_range: Annotated[tuple[float, float], Field(strict=False)] | None = None
+    """Values that become black and white, of images of more than 8 bits: [0, 4095] for 12 bits, [0, 1] for floats. Without it
+    16 bits are 0 to 65535, and images of 32 bits are refused; see `theory_sim.pretraining.loading.colours`."""
+    columns: Annotated[list[str], Field(min_length=1), Distinct] = Field(default_factory=lambda: ["label"])
     """Label columns of a Hugging Face data set, coarsest first."""
     image_column: str = "image"
     """Image column of a Hugging Face data set."""
@@ -53,11 +58,22 @@ class Data(Section):
         IMAGE_SOURCES.entry(name)  # its `InputError` is a `ValueError`
         return name
 
+    @field_validator("value_range")
+    @classmethod
+    def _ascends(cls, given: tuple[float, float] | None) -> tuple[float, float] | None:
+        if given is not None and not given[0] < given[1]:
+            raise ValueError(f"expected [black, white] with black < white, got {list(given)}")
+        return given
+
     @model_validator(mode="after")
     def _has_a_path_where_needed(self) -> "Data":
         source = IMAGE_SOURCES[self.source]
         if source.needs_path != (self.path is not None):
             raise ValueError(f"path: source {self.source} " + ("takes none" if self.path else "needs one"))
+        if self.path is not None and self.path == self.test_path:
+            raise ValueError(f"test_path: the same folder as path, {self.path}; without test_path the test images are held out")
+        if self.test_split is not None and self.test_split == self.split:
+            raise ValueError(f"test_split: the same as split, {self.split}; without test_split the test images are held out")
         return self
 
 
@@ -72,8 +88,9 @@ class ImageData:
         train: numbers of the training images.
         validation: numbers of the images held out from training, for choices between models.
         test: numbers of the test images, which no choice may depend on.
-        fingerprint: changes when the images, their classes or the splits change.
-        damaged: number of files that were passed over, and the list of them.
+        fingerprint: changes when the images' content, their classes or the splits change.
+        content: of each image a number that images of the same content share; None where the source gives none.
+        damaged: files that list what was passed over and why, with the number of images in each.
     """
 
     hierarchy: Hierarchy
@@ -83,7 +100,8 @@ class ImageData:
     validation: Int[Tensor, " validation"]
     test: Int[Tensor, " test"]
     fingerprint: str
-    damaged: tuple[int, Path] | None = None
+    content: Int[Tensor, " image"] | None = None
+    damaged: Mapping[Path, int] = field(default_factory=dict)
 
     @property
     def coarse(self) -> Int[Tensor, " n"]:
@@ -145,5 +163,27 @@ def load_data(data: Data, keep: Path, on_progress: OnProgress = lambda progress:
 
     Raises:
         InputError: the configuration names something absent or wrong, or a split would be empty.
+
+    Warns:
+        DataWarning: a class has no training image, or a coarse class no test image.
     """
-    return IMAGE_SOURCES[data.source].load(data, keep, on_progress)
+    images = IMAGE_SOURCES[data.source].load(data, keep, on_progress)
+    warn_of_absent_classes(images)
+    return images
+
+
+def warn_of_absent_classes(images: ImageData) -> None:
+    """Warn of classes that are never trained on, and of coarse classes that no test image has.
+
+    Warns:
+        DataWarning: there are such classes.
+    """
+    tree, names = images.hierarchy.tree, images.hierarchy.names
+    trained = set(images.leaf[images.train].tolist())
+    tested = set(images.coarse[images.test].tolist())
+    untrained = [names[node] for leaf, node in enumerate(tree.leaves) if leaf not in trained]
+    untested = [names[node] for node in range(tree.n_coarse) if node not in tested]
+    for split, absent in (("training", untrained), ("test", untested)):
+        if absent:
+            more = f" and {len(absent) - 1} other classes" if absent[1:] else ""
+            warnings.warn(f"the {split} images have none of class {absent[0]}{more}", DataWarning, stacklevel=3)

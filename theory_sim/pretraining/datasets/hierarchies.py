@@ -55,8 +55,11 @@ class Hierarchy:
             ranks: names of the levels.
 
         Raises:
-            InputError: fewer than two coarse classes, or a leaf lies inside another.
+            InputError: fewer than two coarse classes, a leaf lies inside another, or a name is empty or holds a slash, which
+                would give two nodes one name.
         """
+        if bad := [name for path in paths for name in path if not name or "/" in name]:
+            raise InputError(f"{where}: a class cannot be named '{bad[0]}': names are not empty and have no slash")
         level = sorted({path[:1] for path in paths})
         if len(level) < 2:
             raise InputError(f"{where}: at least 2 coarse classes are needed, found {len(level)}")

@@ -1,11 +1,15 @@
 """Hugging Face data sets by name, streamed once into nested folders and then read as such.
 
-The images are kept encoded, as they arrive. No code of the data set is run.
+The images are kept encoded, as they arrive. No code of the data set is run. A split that was streamed is not looked up again:
+delete its folder, ``streamed-…`` in the results' ``data``, to stream a newer version.
 """
 
 import hashlib
+import os
 import shutil
+import unicodedata
 from collections.abc import Iterator
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +24,15 @@ from theory_sim.runtime.progress import Progress
 @image_source("huggingface", "a data set of the Hugging Face hub, by name")
 def load(data: Data, keep: Path, on_progress: OnProgress) -> ImageData:
     """Stream the splits into folders nested by the label columns, coarsest first, and read these."""
+    if data.test_path is not None:
+        raise InputError("data.test_path: source huggingface has test_split instead")
     splits = [split for split in (data.split, data.test_split) if split]
     folders = [stream_to_folder(data, split, keep, on_progress) for split in splits]
     return load_folders(TREE, data, keep, on_progress, folders)
 
 
 def stream_to_folder(data: Data, split: str, keep: Path, on_progress: OnProgress) -> Path:
-    """Stream one split; a complete folder is not streamed again.
+    """Stream one split; a complete folder is not streamed again. Of several processes one streams, and the others wait.
 
     Args:
         data: `path` is the data set's name (or folder), `columns` its labels, coarsest first.
@@ -35,26 +41,65 @@ def stream_to_folder(data: Data, split: str, keep: Path, on_progress: OnProgress
         on_progress: called as images arrive.
 
     Raises:
-        InputError: the data set, the split or a column is not there, or the connection failed.
+        InputError: the data set, the split or a column is not there, the connection failed, an image has no label, or two labels
+            cannot have folders of their own.
     """
-    key = hashlib.sha256(repr((data.path, split, data.columns, data.image_column)).encode()).hexdigest()[:12]
+    import filelock
+
+    # The number names the rules by which labels become folders: a folder of other rules is not used.
+    key = hashlib.sha256(repr((2, data.path, split, data.columns, data.image_column)).encode()).hexdigest()[:12]
     folder = keep / f"streamed-{split.replace('/', '_')}-{key}"
-    if folder.is_dir():
-        return folder
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    for done, (place, content) in enumerate(_images(data, split), start=1):
-        (part / place).mkdir(parents=True, exist_ok=True)
-        (part / place / f"{done:08d}.image").write_bytes(content)
-        if done % 100 == 0:
-            on_progress(Progress(f"streaming {split}", done, done))
-    part.mkdir(parents=True, exist_ok=True)
-    part.rename(folder)
+    keep.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(keep / f".{folder.name}.lock")
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        on_progress(Progress(f"waiting for the process that streams {split}", 0, 1))
+        lock.acquire()
+    try:
+        if not folder.is_dir():
+            _stream(data, split, folder, on_progress)
+    finally:
+        lock.release()
     return folder
 
 
-def _images(data: Data, split: str) -> Iterator[tuple[str, bytes]]:
-    """Of each image the folder of its labels, and its encoded bytes."""
+def _stream(data: Data, split: str, folder: Path, on_progress: OnProgress) -> None:
+    """Stream one split into a folder beside its place and move it there once it is complete."""
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)  # of a process that was killed: this one holds the lock
+    part.mkdir()
+    made: set[tuple[str, ...]] = set()
+    done = 0
+    for done, (labels, content) in enumerate(_images(data, split), start=1):
+        for depth in range(1, len(labels) + 1):
+            if labels[:depth] not in made:
+                _make_class(part, labels[:depth])
+                made.add(labels[:depth])
+        part.joinpath(*labels, f"{done:08d}.image").write_bytes(content)
+        if done % 100 == 0:
+            on_progress(Progress(f"streaming {split}", done, done))
+    if (kept := sum(len(names) for _, _, names in os.walk(part))) != done:
+        raise InputError(f"{part} has {kept} of the {done} images that were streamed; was it changed by others? Run again")
+    part.rename(folder)
+
+
+def _make_class(part: Path, labels: tuple[str, ...]) -> None:
+    try:
+        part.joinpath(*labels).mkdir()
+    except FileExistsError:  # such as Owl and owl where the file system does not tell them apart
+        raise InputError(
+            f"the label '{'/'.join(labels)}' shares its folder with another one: the file system does not tell their names"
+            " apart; give another --out"
+        ) from None
+
+
+def _images(data: Data, split: str) -> Iterator[tuple[tuple[str, ...], bytes]]:
+    """Of each image the folders of its labels, and its encoded bytes.
+
+    Raises:
+        InputError: also where fewer images arrive than the data set says that it has.
+    """
     try:
         import datasets
 
@@ -65,13 +110,17 @@ def _images(data: Data, split: str) -> Iterator[tuple[str, bytes]]:
             if column not in features:
                 raise InputError(f"{data.path}: no column '{column}'; it has {', '.join(features) or 'none'}")
         rows = rows.cast_column(data.image_column, datasets.Image(decode=False))
-        for row in rows:
+        arrived = 0
+        for arrived, row in enumerate(rows, start=1):  # noqa: B007 - how many there were is checked below
             labels = [_label(features[column], row[column], column, data) for column in data.columns]
             image = row[data.image_column] or {}
             content = image.get("bytes")
             if content is None:
                 content = Path(image["path"]).read_bytes() if image.get("path") else b""
-            yield "/".join(labels), content
+            yield tuple(labels), content
+        expected = getattr((rows.info.splits or {}).get(split), "num_examples", None)
+        if expected and arrived != expected:
+            raise InputError(f"{data.path}: {arrived} of the {expected} images of split '{split}' arrived; run again")
     except (InputError, ImportError):
         raise
     except Exception as error:  # a dozen kinds, of several libraries
@@ -80,7 +129,25 @@ def _images(data: Data, split: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _label(feature: Any, value: Any, column: str, data: Data) -> str:
-    if value is None or (isinstance(value, int) and value < 0):
+    if value is None or (isinstance(value, int) and value < 0) or (isinstance(value, float) and isnan(value)):
         raise InputError(f"{data.path}: column '{column}' has images without a label; choose a split that has labels")
     name = feature.int2str(value) if hasattr(feature, "int2str") else f"{value:06d}" if isinstance(value, int) else str(value)
-    return name.replace("/", "_").replace("\x00", "").lstrip(".") or "_"
+    return folder_of_label(name)
+
+
+def folder_of_label(label: str) -> str:
+    """The folder for a label, another one for each: percent signs, slashes, a first dot, and what ends lines are %XX.
+
+    Raises:
+        InputError: the folder's name would be longer than file systems allow.
+    """
+
+    def escaped(letter: str) -> str:
+        return "".join(f"%{byte:02X}" for byte in letter.encode())
+
+    bad = [letter in "%/" or unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in label]
+    name = "".join(escaped(letter) if is_bad else letter for letter, is_bad in zip(label, bad, strict=True)) or "%"
+    name = escaped(".") + name[1:] if name.startswith(".") else name
+    if len(name.encode()) > 255:
+        raise InputError(f"the label '{label[:60]}…' is too long for a folder's name; choose another column of labels")
+    return name

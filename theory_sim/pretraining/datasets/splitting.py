@@ -1,8 +1,11 @@
 """Training, validation and test images: fixed splits without a common image, and the fingerprint of a data set."""
 
 import hashlib
+import os
 import re
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,8 @@ from torch import Tensor
 from theory_sim.pretraining.datasets.base import Data, ImageData
 from theory_sim.pretraining.datasets.hierarchies import Hierarchy
 from theory_sim.pretraining.loading.images import ArrayImages, FileImages, Images
-from theory_sim.runtime.errors import InputError
+from theory_sim.pretraining.loading.names import printable
+from theory_sim.runtime.errors import DataWarning, InputError
 
 
 def split_arrays(
@@ -33,9 +37,11 @@ def split_arrays(
     """
     if data.test_path or data.groups:
         raise InputError(f"data: source {data.source} has no test_path and no groups")
-    splits = _split(data, leaf, len(leaf), None)
-    content = [pixels.contiguous().numpy().tobytes(), leaf.numpy().tobytes()]
-    return ImageData(hierarchy, ArrayImages(pixels), leaf, *splits, _fingerprint(data, hierarchy, content))
+    rows = pixels.contiguous().numpy()
+    content = _numbers(rows)
+    splits = _split(data, leaf, len(leaf), _together(content, None))
+    fingerprint = _fingerprint(data, hierarchy, [rows.tobytes(), leaf.numpy().tobytes()])
+    return ImageData(hierarchy, ArrayImages(pixels), leaf, *splits, fingerprint, content)
 
 
 def split_files(
@@ -44,40 +50,94 @@ def split_files(
     paths: Any,
     leaf: Int[Tensor, " n"],
     names: list[str],
-    sizes: list[int],
+    digests: list[str],
     n_train: int,
-    damaged: tuple[int, Path] | None = None,
+    damaged: Mapping[Path, int] | None = None,
 ) -> ImageData:
-    """Split image files.
+    """Split image files; those of the same content go to the same split.
 
     Args:
         data: the shares and the seed of the splits, and the expression for groups of files.
         hierarchy: the label tree.
-        paths: a pyarrow array of full paths.
+        paths: a pyarrow array of full paths; see `theory_sim.pretraining.loading.images.FileImages`.
         leaf: leaf index of each file.
         names: of each file its path below its data set's folder; the groups and the fingerprint are made from these.
-        sizes: of the files, in bytes.
+        digests: of the files' content, by any hash function.
         n_train: files behind these are the test split; where there are none, the test split is held out from all.
-        damaged: number of files that were passed over, and the list of them.
+        damaged: see `ImageData.damaged`.
 
     Raises:
         InputError: the expression for groups does not fit, or a split would be empty.
     """
-    splits = _split(data, leaf, n_train, _groups(data, names))
-    content = (f"{name} {size}\n".encode() for name, size in zip(names, sizes, strict=True))
-    images: Images = FileImages(paths)
-    return ImageData(hierarchy, images, leaf, *splits, _fingerprint(data, hierarchy, content), damaged)
+    content = _numbers(digest.encode() for digest in digests)
+    splits = _split(data, leaf, n_train, _together(content, _groups(data, names)))
+    rows = (b"%s\0%s\n" % (os.fsencode(name), digest.encode()) for name, digest in zip(names, digests, strict=True))
+    images: Images = FileImages(paths, data.value_range)
+    return ImageData(hierarchy, images, leaf, *splits, _fingerprint(data, hierarchy, rows), content, damaged or {})
+
+
+def keep_apart(data: ImageData, target: ImageData, share: float) -> None:
+    """Check that a network is not pretrained on the test images of its target.
+
+    Args:
+        data: the images to pretrain on.
+        target: another data set, to transfer to.
+        share: largest share of common test images that is only warned of.
+
+    Raises:
+        InputError: there are more.
+
+    Warns:
+        DataWarning: there are some.
+    """
+    if data.content is None or target.content is None:
+        return
+    common, n = int(torch.isin(target.content[target.test], data.content[data.train]).sum()), len(target.test)
+    said = f"target: {common} of its {n} test images are among the images to pretrain on"
+    if common > share * n:
+        raise InputError(f"{said}; remove them from one, or split both alike (seed, test_share or test_path)")
+    if common:
+        warnings.warn(said, DataWarning, stacklevel=2)
 
 
 def _split(
-    data: Data, leaf: Int[Tensor, " n"], n_train: int, groups: list[str] | None
+    data: Data, leaf: Int[Tensor, " n"], n_train: int, together: Int[np.ndarray, " n"]
 ) -> tuple[Int[Tensor, " train"], Int[Tensor, " validation"], Int[Tensor, " test"]]:
+    hold_out = partial(_hold_out, leaf=leaf, together=together, grouped=data.groups is not None)
     if n_train < len(leaf):
         rest, test = torch.arange(n_train), torch.arange(n_train, len(leaf))
     else:
-        rest, test = _hold_out(torch.arange(n_train), leaf, data.test_share, data.seed, groups, "test_share")
-    train, validation = _hold_out(rest, leaf, data.validation_share, data.seed + 1, groups, "validation_share")
+        rest, test = hold_out(torch.arange(n_train), share=data.test_share, seed=data.seed, key="test_share")
+    train, validation = hold_out(rest, share=data.validation_share, seed=data.seed + 1, key="validation_share")
     return train, validation, test
+
+
+def _numbers(contents: Iterable[Any]) -> Int[Tensor, " n"]:
+    """A number of each content, by its hash: of 10 million images two share one by chance with a probability of 3e-6."""
+    from xxhash import xxh3_64_intdigest
+
+    return torch.from_numpy(np.array([xxh3_64_intdigest(content) for content in contents], dtype=np.uint64).view(np.int64))
+
+
+def _together(content: Int[Tensor, " n"], groups: list[str] | None) -> Int[np.ndarray, " n"]:
+    """For each image the number of the unit that stays in one split.
+
+    Without groups that is the first image of the same content; with groups, the first of those (in the order of their names) that
+    images of the same content connect.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    _, first, same = np.unique(content.numpy(), return_index=True, return_inverse=True)
+    if groups is None:
+        unit: np.ndarray = first[same]
+        return unit
+    names, group = np.unique(np.asarray(groups), return_inverse=True)
+    n = len(names) + len(first)
+    _, part = connected_components(coo_array((np.ones(len(group)), (group, len(names) + same)), shape=(n, n)), directed=False)
+    _, least, of_group = np.unique(part[: len(names)], return_index=True, return_inverse=True)
+    unit = least[of_group][group]
+    return unit
 
 
 def _fingerprint(data: Data, hierarchy: Hierarchy, content: Iterable[bytes]) -> str:
@@ -98,7 +158,7 @@ def _groups(data: Data, names: list[str]) -> list[str] | None:
         raise InputError(f"data.groups: no regular expression: {error}") from None
     found = [pattern.search(name) for name in names]
     if pattern.groups < 1 or None in found:
-        missing = next((name for name, match in zip(names, found, strict=True) if match is None), "")
+        missing = printable(next((name for name, match in zip(names, found, strict=True) if match is None), ""))
         raise InputError(
             f"data.groups: '{data.groups}' finds no group" + (f" in {missing}" if missing else ": it needs parentheses")
         )
@@ -106,23 +166,30 @@ def _groups(data: Data, names: list[str]) -> list[str] | None:
 
 
 def _hold_out(
-    among: Int[Tensor, " n"], leaf: Int[Tensor, " all"], share: float, seed: int, groups: list[str] | None, key: str
+    among: Int[Tensor, " n"],
+    leaf: Int[Tensor, " all"],
+    together: Int[np.ndarray, " all"],
+    grouped: bool,
+    share: float,
+    seed: int,
+    key: str,
 ) -> tuple[Int[Tensor, " kept"], Int[Tensor, " held"]]:
-    """Hold out a share of each leaf's images, or of the groups."""
+    """Hold out a share of each leaf's images of different content, or of the groups."""
     draw = np.random.default_rng(seed)
     held = np.zeros(len(leaf), dtype=bool)
-    if groups is not None:
-        of = np.asarray(groups)
-        names = np.unique(of[among.numpy()])
-        wanted = round(share * len(names))
-        if not 0 < wanted < len(names):
-            raise InputError(f"data.{key}: {share:g} of {len(names)} groups leaves nothing on one side")
-        held = np.isin(of, draw.permutation(names)[:wanted])
+    if grouped:
+        units = np.unique(together[among.numpy()])
+        wanted = round(share * len(units))
+        if not 0 < wanted < len(units):
+            raise InputError(f"data.{key}: {share:g} of {len(units)} groups leaves nothing on one side")
+        held = np.isin(together, draw.permutation(units)[:wanted])
     else:
-        order = among.numpy()[draw.permutation(len(among))]
+        different = among.numpy()[together[among.numpy()] == among.numpy()]
+        order = different[draw.permutation(len(different))]
         order = order[np.argsort(leaf.numpy()[order], kind="stable")]
         for images in np.split(order, np.flatnonzero(np.diff(leaf.numpy()[order])) + 1):
             held[images[: round(share * len(images))]] = True
+        held = held[together]
     mask = torch.from_numpy(held[among.numpy()])
     kept, out = among[~mask], among[mask]
     if not len(kept) or not len(out):

@@ -1,8 +1,10 @@
 """Batches whose order depends on the seed and the step alone: a resumed run, or one of more processes, reads the same."""
 
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import numpy as np
@@ -124,7 +126,10 @@ def batches(
         collate_fn=_as_it_is,
         prefetch_factor=_AHEAD,
     )
-    for place, flip, places in loader:
+    for answer in _answers(loader):
+        if isinstance(answer, Exception):  # as this process would have raised it
+            raise answer
+        place, flip, places = answer
         read = shared[place]
         yield ImageBatch(read.pin_memory(), flip.pin_memory(), places) if pin else ImageBatch(read, flip, places)
 
@@ -164,13 +169,45 @@ class _Requests(torch.utils.data.Dataset[Any]):
     def __init__(self, reader: _Reader, shared: UInt8[Tensor, "room n 3 side side"]) -> None:
         self.reader, self.shared = reader, shared
 
-    def __getitems__(self, requests: list[tuple[int, tuple[int, range]]]) -> _Read:
+    def __getitems__(self, requests: list[tuple[int, tuple[int, range]]]) -> _Read | Exception:
         place, request = requests[0]
-        batch = self.reader.read(request, self.shared[place])
+        try:
+            batch = self.reader.read(request, self.shared[place])
+        except Exception as error:
+            error.add_note(traceback.format_exc())  # which is lost on the way
+            return as_sent(error)  # PyTorch would put its own words and a traceback before the reason
         return place, batch.flip, batch.places
 
-    def __getitem__(self, request: tuple[int, tuple[int, range]]) -> _Read:
+    def __getitem__(self, request: tuple[int, tuple[int, range]]) -> _Read | Exception:
         return self.__getitems__([request])
+
+
+def as_sent(error: Exception) -> Exception:
+    """An error as another process can receive it: itself, or where it cannot be pickled its kind and message."""
+    try:
+        if str(ForkingPickler.loads(ForkingPickler.dumps(error))) == str(error):
+            return error
+    except Exception:  # noqa: S110 - objects decide themselves how they fail
+        pass
+    for kind in (InputError, MemoryError, OSError):
+        if isinstance(error, kind):
+            return kind(str(error))
+    return RuntimeError(f"{type(error).__name__}: {error}")
+
+
+def _answers(loader: Iterable[Any]) -> Iterator[_Read | Exception]:
+    """What the workers answer.
+
+    Raises:
+        ChildProcessError: a worker died; most often the system ended it for want of memory.
+    """
+    try:
+        yield from loader
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        reason = " ".join(str(error).split())
+        raise ChildProcessError(f"a process that reads images died; fewer workers need less memory ({reason})") from None
 
 
 class _Listed(torch.utils.data.Sampler[Any]):

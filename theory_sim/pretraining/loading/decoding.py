@@ -1,4 +1,4 @@
-"""A part of an image file, decoded by Pillow: always RGB, and no more rows of a JPEG than the part needs."""
+"""A part of an image file, decoded by Pillow: always RGB and upright, and no more rows of a JPEG than the part needs."""
 
 import io
 import math
@@ -10,27 +10,35 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom, in pixels of the whole image."""
+from theory_sim.pretraining.loading.colours import ValueRange, to_rgb
+from theory_sim.pretraining.loading.orientation import Box, Turn, turn_of
+
+SHRUNK_FORMATS = ("JPEG", "MPO")
+"""Formats that are decoded at 1/2, 1/4 or 1/8 of their size where no more is needed."""
+_APP1 = b"\xff\xe1"
+"""The marker of the segment that holds EXIF or XMP in a JPEG."""
 _BELOW = 2
 """Rows decoded below the last one wanted: colours stored at half resolution are interpolated between rows."""
 _SHRINK = 8
 """Largest factor by which libjpeg shrinks an image while it decodes; `_BELOW` rows of the result are as many times more."""
 
 
-def decode(path: str | Path, choose: Callable[[tuple[int, int]], Box], side: int) -> UInt8[np.ndarray, "height width channel"]:
+def decode(
+    path: str | bytes | Path, choose: Callable[[tuple[int, int]], Box], side: int, value_range: ValueRange | None = None
+) -> UInt8[np.ndarray, "height width channel"]:
     """A part of an image file; a JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that still has `side` pixels.
 
     Args:
         path: the file.
-        choose: the part of an image, by its width and height.
+        choose: the part of the upright image, by its width and height.
         side: pixels that the shorter side of the part is needed with.
+        value_range: the values that become black and white, of images of more than 8 bits; see `.colours`.
 
     Returns:
         red, green, blue, and where there is a fourth channel, one to be ignored.
 
     Raises:
-        OSError, SyntaxError, ValueError: the file is absent or damaged.
+        OSError, SyntaxError, ValueError: the file is absent or damaged, or has values that cannot be read as brightness.
     """
     from PIL import Image
 
@@ -38,18 +46,27 @@ def decode(path: str | Path, choose: Callable[[tuple[int, int]], Box], side: int
         content = file.read()
     frame = frame_of(content)
     if frame is not None:
-        box = choose((frame.width, frame.height))
+        size, turn = (frame.width, frame.height), Turn()
+        if _APP1 in content[: frame.at]:
+            with Image.open(io.BytesIO(content)) as image:
+                turn = turn_of(image)
+        box = turn.stored(choose(turn.size(size)), size)
         scale = _scale(box, side)
         rows = math.ceil(box[3]) + _BELOW * (_SHRINK if scale >= 2 else 1)
         if rows < frame.height:
             try:
                 with Image.open(frame.shortened(content, rows)) as image:
-                    return _part(image, box, scale)
+                    return turn.upright(_part(image, box, scale))
             except (OSError, SyntaxError):
                 pass  # decoding the whole image says what is wrong with it
     with Image.open(io.BytesIO(content)) as image:
-        box = choose(image.size)
-        return _part(image, box, _scale(box, side))
+        if image.format not in SHRUNK_FORMATS:
+            rgb = to_rgb(image, value_range)
+            turn = turn_of(image)  # known once it is loaded
+            return turn.upright(_cut(rgb, turn.stored(choose(turn.size(rgb.size)), rgb.size)))
+        turn = turn_of(image)
+        box = turn.stored(choose(turn.size(image.size)), image.size)
+        return turn.upright(_part(image, box, _scale(box, side)))
 
 
 @dataclass(frozen=True)
@@ -97,35 +114,25 @@ def _scale(box: Box, side: int) -> float:
 
 
 def _part(image: Any, box: Box, scale: float) -> UInt8[np.ndarray, "height width channel"]:
-    """A part of an opened image.
+    """A part of an opened JPEG."""
+    width, height = image.size
+    if scale >= 2:
+        image.draft("RGB", (int(width / scale), int(height / scale)))
+    across, down = image.width / width, image.height / height
+    return _cut(to_rgb(image), (box[0] * across, box[1] * down, box[2] * across, box[3] * down))
+
+
+def _cut(rgb: Any, box: Box) -> UInt8[np.ndarray, "height width channel"]:
+    """A part of an RGB image, of at least one pixel, that lies inside it.
 
     Pillow keeps four bytes for each pixel and lends them through Arrow, so that only the part is copied; PyTorch resizes
     four channels as fast as three.
     """
-    width, height = image.size
-    if scale >= 2:
-        image.draft("RGB", (int(width / scale), int(height / scale)))
-    shrunk = image.width / width, image.height / height
-    left, top, right, bottom = (round(edge * shrunk[place % 2]) for place, edge in enumerate(box))
+    left, top, right, bottom = (round(edge) for edge in box)
+    left, top = min(left, rgb.width - 1), min(top, rgb.height - 1)
     right, bottom = max(right, left + 1), max(bottom, top + 1)
-    rgb = to_rgb(image)
     lent = _lent(rgb)
     return np.array(rgb.crop((left, top, right, bottom))) if lent is None else lent[top:bottom, left:right].copy()
-
-
-def to_rgb(image: Any) -> Any:
-    """A Pillow image in RGB: grey, palette and CMYK converted, transparency put over white, 16 bits reduced to 8."""
-    from PIL import Image
-
-    if image.mode == "RGB":
-        image.load()
-        return image
-    if image.mode.startswith("I"):
-        return Image.fromarray((np.asarray(image).astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image.convert("RGB")
 
 
 def _lent(rgb: Any) -> UInt8[np.ndarray, "height width 4"] | None:

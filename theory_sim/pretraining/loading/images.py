@@ -1,6 +1,7 @@
 """Images by number, always RGB: arrays in memory, and files decoded by Pillow."""
 
 import math
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,10 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from theory_sim.pretraining.loading.decoding import Box, decode
+from theory_sim.pretraining.loading.colours import ValueRange
+from theory_sim.pretraining.loading.decoding import decode
+from theory_sim.pretraining.loading.names import printable, reason_of
+from theory_sim.pretraining.loading.orientation import Box
 from theory_sim.pretraining.loading.randomness import Key, crop_draws, uniform
 from theory_sim.runtime.errors import InputError
 
@@ -72,14 +76,21 @@ class FileImages:
     """Image files.
 
     Attributes:
-        paths: a pyarrow array of their full paths: millions of them cost little, and a worker process copies none.
+        paths: a pyarrow array of their full paths, strings or, since not every file name is UTF-8, bytes: millions of them cost
+            little, and a worker process copies none.
+        value_range: the values that become black and white, of images of more than 8 bits; see `.colours`.
     """
 
     paths: Any
+    value_range: ValueRange | None = None
 
     def __len__(self) -> int:
         """How many there are."""
         return len(self.paths)
+
+    def path(self, index: int) -> str:
+        """The full path of an image, as Python names files: bytes that are not UTF-8 are surrogates."""
+        return os.fsdecode(self.paths[index].as_py())
 
     def batch(
         self, indices: list[int], view: View, keys: list[Key] | None = None, out: UInt8[Tensor, "n 3 side side"] | None = None
@@ -110,11 +121,11 @@ class FileImages:
             view: how it becomes a square.
             draws: what decides its random crop, of `crop_draws`; without them the crop is the middle.
         """
-        path = self.paths[index].as_py()
+        path = self.path(index)
         try:
-            part = decode(path, lambda size: crop_box(size, view, draws), view.size)
+            part = decode(path, lambda size: crop_box(size, view, draws), view.size, self.value_range)
         except (OSError, SyntaxError, ValueError) as error:
-            raise InputError(f"cannot read {path}: {' '.join(str(error).split())}") from None
+            raise InputError(f"cannot read {printable(path)}: {printable(reason_of(error))}") from None
         pixels = torch.from_numpy(part).permute(2, 0, 1)[None]
         return functional.interpolate(pixels, (view.size, view.size), mode="bilinear", antialias=True)[0, :3]
 

@@ -18,7 +18,7 @@ class Log:
         self.said = ""
         self._before: tuple[float, int] = (time.monotonic(), 0)
         if writes:
-            lines = self.path.read_text().splitlines() if self.path.exists() else []
+            lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
             kept = [line for line in lines if _step_of(line) <= steps_done]
             write_text(self.path, "".join(line + "\n" for line in kept))
 

@@ -99,10 +99,8 @@ class _Run:
         self.task, self.training, self.seed, self.folder, self.key = task, training, seed, folder, key
         self.share = Share(accelerator.process_index, accelerator.num_processes, training.accumulate)
         self.parts = self.share.parts(training.batch)
-        if training.mixup and len(self.parts[0]) % 2:
-            raise InputError(f"batch: mixup needs an even number of images in each part, got {len(self.parts[0])}")
-        if training.label_smoothing and task.targets.ndim == 2:
-            raise InputError("label_smoothing: images with several labels have no smoothed ones")
+        training.check_parts(accelerator.num_processes)
+        training.check_targets(task.targets.ndim == 2)
         self.device = accelerator.device
         self.model: Classifier = model.to(self.device)
         self.shared = accelerator.num_processes > 1

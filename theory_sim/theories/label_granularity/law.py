@@ -17,9 +17,11 @@ Paper's symbol → key: d ``data.dim``, P ``data.patches``, s ``data.feature_pat
 import math
 
 from theory_sim.config import Config
-from theory_sim.data.law import Gaussian, Group, Node, Nothing, OtherClass, PatchLaw, Uniform
+from theory_sim.data.law import PatchLaw
+from theory_sim.data.parts import Gaussian, Group, Node, Nothing, OtherClass, Uniform
 from theory_sim.data.setup import Setup
 from theory_sim.runtime.contracts import SETUPS
+from theory_sim.runtime.errors import InputError
 
 NAME = "label-granularity"
 
@@ -27,6 +29,8 @@ NAME = "label-granularity"
 def law(config: Config) -> PatchLaw:
     """The law of easy and hard samples that a configuration describes."""
     data, hard, tree = config.data, config.hard, config.label_tree
+    if tree.depth < 2:
+        raise InputError(f"tree.subclasses: a coarse class needs at least 1 subclass, got {config.tree.subclasses}")
     s, full = data.feature_patches, Uniform(math.sqrt(1 - data.strength_spread), math.sqrt(1 + data.strength_spread))
     rare = [Group(Node(level), s, full) for level in range(2, tree.depth + 1)]
     common = Group(Nothing(), s) if hard.common == "missing" else Group(Node(1), s, Uniform(*hard.weak_strength))

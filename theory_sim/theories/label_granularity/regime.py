@@ -9,7 +9,8 @@ import math
 from scipy import stats
 
 from theory_sim.config import Config
-from theory_sim.data.law import Node, OtherClass, described, gaussian_norm
+from theory_sim.data.law import described
+from theory_sim.data.parts import Node, OtherClass, gaussian_norm
 from theory_sim.data.setup import law_of
 from theory_sim.theories.regime import Assumption
 

@@ -16,7 +16,8 @@ from theory_sim.data.dictionary import Dictionary
 from theory_sim.data.law import Law
 from theory_sim.data.sampler import Batch
 from theory_sim.runtime.contracts import ENGINES
-from theory_sim.runtime.errors import expect
+from theory_sim.runtime.errors import InputError, expect
+from theory_sim.runtime.returned import place
 from theory_sim.runtime.streams import Streams
 from theory_sim.training.engines.lucky.certificate import Certificate
 from theory_sim.training.network import Parameters
@@ -149,6 +150,11 @@ def register_engine(name: str) -> Callable[[EngineClass], EngineClass]:
     expect("register_engine: name", name, str)
 
     def add(class_: EngineClass) -> EngineClass:
+        expect(f"engine '{name}'", class_, type)
+        methods = [name for name, part in vars(Engine).items() if callable(part) or isinstance(part, classmethod | staticmethod)]
+        needed = [*(name for name in methods if not name.startswith("_")), "noise_patches"]
+        if missing := [name for name in needed if not hasattr(class_, name)]:
+            raise InputError(f"engine '{name}': {place(class_)} has no {', '.join(missing)}; see theory_sim.Engine")
         ENGINES.add(name, class_)
         return class_
 

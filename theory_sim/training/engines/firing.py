@@ -11,12 +11,13 @@ from typing import no_type_check
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from numba import njit
 from torch import Tensor
+
+from theory_sim.runtime.compiled import compiled
 
 _FEW = 0.3
 """Share of firing pairs up to which they are listed: measured, gathering costs as much as a product at 0.23 to 0.34."""
-_compiled = njit(nogil=True, cache=True)
+_compiled = compiled()
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from typing import no_type_check
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from numba import njit
 from torch import Tensor
+
+from theory_sim.runtime.compiled import compiled
 
 
 def cross_entropy(
@@ -22,7 +23,7 @@ def cross_entropy(
     return loss, slope
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 @no_type_check
 def _cross_entropy(logits, labels, loss, slope):
     n = logits.shape[2]

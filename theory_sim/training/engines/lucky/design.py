@@ -8,7 +8,8 @@ import numpy as np
 from scipy.stats import norm
 
 from theory_sim.config import Config
-from theory_sim.data.law import Law, Nothing, PatchLaw, Uniform, described, gaussian_norm
+from theory_sim.data.law import Law, PatchLaw, described
+from theory_sim.data.parts import Nothing, Uniform, gaussian_norm
 from theory_sim.runtime.errors import InputError
 from theory_sim.training.engines.lucky.certificate import STEPS, Ledger, StrengthTable, feature_bound, largest_cut, noise_bound
 

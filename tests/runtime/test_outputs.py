@@ -1,0 +1,85 @@
+"""Outputs never overwrite a file that theory_sim did not write."""
+
+import json
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+
+from theory_sim.runtime import outputs
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.outputs import LEDGER, check_ours, write_json, write_text
+from theory_sim.runtime.storage import digest
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_users_file_is_refused_and_ours_is_overwritten(tmp_path: Path) -> None:
+    mine, ours = tmp_path / "mine.json", tmp_path / "ours.json"
+    mine.write_text("[]")
+    for attempt in (lambda: check_ours([ours, mine]), lambda: write_json(mine, [1])):
+        with pytest.raises(InputError, match=r"mine\.json was not written by theory-sim, and would be overwritten: move it"):
+            attempt()
+    assert mine.read_text() == "[]"
+    for value in ([1], [2], [1]):
+        check_ours([ours])
+        write_json(ours, value)
+        assert json.loads(ours.read_text()) == value
+    ours.write_text("[1, 'a note of mine']")
+    with pytest.raises(InputError, match=r"ours\.json was changed since theory-sim wrote it"):
+        write_json(ours, [3])
+    ours.unlink()
+    write_json(ours, [3])
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.json", "ours.json", LEDGER}
+
+
+def test_a_kill_between_the_ledger_and_the_file_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.txt"
+    write_text(path, "first")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_text(path, "second")
+    assert path.read_text() == "first"
+    write_text(path, "third")
+    assert path.read_text() == "third"
+
+
+@pytest.mark.parametrize("damage", [b"", b'{"file": "x.t', b"[1]\n", b"null\n", b'{"file": []}\n'])
+def test_a_damaged_line_spoils_no_other(tmp_path: Path, damage: bytes) -> None:
+    """As a full disk leaves it."""
+    path = tmp_path / "x.txt"
+    write_text(path, "first")
+    with open(tmp_path / LEDGER, "ab") as ledger:
+        ledger.write(damage)
+    write_text(path, "second")
+    write_text(path, "third")
+
+
+def _write_many(folder: Path, name: str) -> None:
+    for number in range(100):
+        write_text(folder / f"{name}-{number}.txt", name)
+
+
+def test_processes_share_a_ledger(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=_write_many, args=(tmp_path, name)) for name in "abc"]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    check_ours(tmp_path.glob("*.txt"))
+    assert len((tmp_path / LEDGER).read_text().splitlines()) == 300
+
+
+def test_the_gallery_of_this_package_can_be_drawn_again() -> None:
+    """Its ledger notes the files that are there, so that ``make figures`` overwrites them."""
+    folder = ROOT / "paper_figs"
+    noted = outputs._read(folder)
+    assert {name for name, digests in noted.items() if digest(folder / name) not in digests} == set()
+    assert {path.name for path in folder.iterdir()} - noted.keys() == {"FINDINGS.md", "README.md", LEDGER}
