@@ -180,6 +180,11 @@ def test_counts_too_even_are_found_where_there_are_many():
     assert tools.fitted("", np.array([700, 300])).p < 1e-10
 
 
+def test_cells_with_few_counts_are_taken_together():
+    assert "χ² of 2 cells" in tools.fitted("", np.array([100, 100, 3]), np.array([0.49, 0.49, 0.02])).finding
+    assert "χ² of 3 cells" in tools.fitted("", np.array([100, 100, 30]), np.array([0.4, 0.4, 0.2])).finding
+
+
 def test_dispersion_has_the_stated_mean_and_variance():
     """X² of a block, drawn 100,000 times with unequal probabilities."""
     p, block = np.array([0.5, 0.3, 0.15, 0.05]), 50

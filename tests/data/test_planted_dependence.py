@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from planted import (
+    COMMON,
     LEAVES,
     OTHER,
     PLACES,
@@ -17,6 +18,7 @@ from planted import (
     drawn_by_the_package,
     in_order,
     is_other,
+    is_own_common,
     is_rare,
     lots,
     other_classes,
@@ -162,6 +164,16 @@ def dominant_by_leaf(b):
     return torch.where(((order.argmin(-1) < PLACES // 2) == (b.leaf % 2 == 0))[..., None], order, order.roll(PLACES // 2, -1))
 
 
+def beside_dominant(b):
+    """The patch sorted last has a place beside that of dominant noise, sorted first."""
+    order = lots(*b.content.shape).argsort(-1)
+    order = torch.where(order == PLACES - 1, -1, order)
+    at = (order == 0).int().argmax(-1, keepdim=True)
+    here, beside = (order == -1).int().argmax(-1, keepdim=True), (at + 1) % PLACES
+    order = order.scatter(-1, here, order.gather(-1, beside))
+    return order.scatter(-1, beside, PLACES - 1)
+
+
 def on_tags(change, kind="easy"):
     return lambda d: d.on(kind, lambda b: replace(b, tag=change(b, b.tag)))
 
@@ -186,6 +198,14 @@ FAULTS = {
         strengths(lambda b, u: torch.where(is_rare(b), u, 0).amax(-1, keepdim=True)[:1].expand_as(u)),
         f"{RARE} of two replicas",
     ),
+    "strengths of common patches in rare ones": (
+        strengths(lambda b, u: torch.where(is_own_common(b), u, 0).amax(-1, keepdim=True).expand_as(u)),
+        "easy: strengths of the level-1 feature and strengths of the level-2 feature",
+    ),
+    "strengths drift": (
+        strengths(lambda b, u: (u + torch.linspace(0, 0.2, u.shape[1])[:, None]) / 1.2),
+        f"{RARE} do not drift",
+    ),
     "leaves in a fixed order": (in_order(one_after_the_other), "easy: leaves are drawn one by one"),
     "leaves in shuffled rounds": (in_order(shuffled_rounds), "easy: leaves are drawn one by one"),
     "leaves in blocks": (in_order(lambda leaf: leaf.argsort()), "easy: leaves are drawn one by one"),
@@ -195,7 +215,7 @@ FAULTS = {
     "leaves in pairs in hard samples": (in_order(in_pairs, "hard"), "hard: leaves of samples at each distance"),
     "leaves of the step before": (of_the_step_before("leaf"), "easy: leaves of samples at each distance"),
     "leaves shared by replicas": (leaves_of_the_first_replica, "easy: leaves of any two replicas"),
-    "patches turned, not permuted": (arranged(turned), "easy: distances of patches with features"),
+    "patches turned, not permuted": (arranged(turned), "easy: distances of patches"),
     "patches in one order": (arranged(one_order), COMMON_PLACES),
     "patches in one order for each replica": (arranged(an_order_of_each_replica), f"{COMMON_PLACES} of samples in a row"),
     "patches in an order by leaf": (arranged(by_leaf), f"{COMMON_PLACES} and leaves"),
@@ -209,6 +229,10 @@ FAULTS = {
         arranged(dominant_by_leaf, "hard"),
         "hard: positions of dominant noise and leaves",
     ),
+    "dominant noise beside a rare feature": (
+        arranged(beside_dominant, "hard"),
+        "hard: distances of patches",
+    ),
     "other class by leaf": (other_classes(lambda b: 1 + b.leaf[..., None] % 2), "hard: other classes and leaves"),
     "other class by coarse class": (
         other_classes(lambda b: 1 + (b.coarse[..., None] + (lots(*b.content.shape) < 0.3)) % 2),
@@ -221,6 +245,14 @@ FAULTS = {
     "tags in order": (on_tags(lambda b, tag: tag.sort(1).values), "easy: tags of samples in a row"),
     "tags by leaf": (on_tags(lambda b, tag: (tag + b.leaf % 3) / 3), "easy: tags: same for each leaf"),
     "tags of hard samples by leaf": (on_tags(lambda b, tag: (tag + b.leaf % 3) / 3, "hard"), "hard: tags: same for each leaf"),
+    "tags by strength": (
+        on_tags(lambda b, tag: (torch.where(is_rare(b), b.strength, 0).amax(-1) - COMMON[0]) / (COMMON[1] - COMMON[0])),
+        "easy: tags and strengths of the level-2 feature",
+    ),
+    "tags drift": (
+        on_tags(lambda b, tag: (tag + torch.linspace(0, 0.2, tag.shape[1])) / 1.2),
+        "easy: tags do not drift",
+    ),
     "tags of the step before": (of_the_step_before("tag"), "easy: tags of two steps"),
     "tags of the other replica": (on_tags(lambda b, tag: tag[:1].expand_as(tag)), "easy: tags of two replicas"),
     "tags used again far away": (

@@ -106,6 +106,10 @@ def test_random_signs():
         "by leaf": (signs(lambda b, own: b.leaf % 2 - 0.5), f"{name} and leaves"),
         "of the sample before": (signs(before), f"{name} of samples in a row"),
         "of the other replica": (signs(lambda b, own: own[:1].expand_as(own)), f"{name} of two replicas"),
+        "by place": (
+            signs(lambda b, own: (b.content == law.feature_of(ts.Extra("background"))).int().argmax(-1) % 2 - 0.5),
+            f"{name} and places",
+        ),
         "strength by sign": (
             lambda d: d.on_easy(lambda b: stronger(d, b)),
             "easy: strengths of feature 'background': same for each sign",

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from planted import CONFIG, LEAVES, PLACES, SIGMA, Drawn, K, broken, drawn_by_the_package, first, is_rare, lots, noise
+from planted import CONFIG, LEAVES, PLACES, SIGMA, K, broken, drawn_by_the_package, first, is_rare, lots, noise, strengths
 
 import theory_sim as ts
 from theory_sim.data.latents import DOMINANT_NOISE, NOISE
@@ -218,6 +218,10 @@ FAULTS = {
         on_feature_patches(lambda b, z: z * b.strength[..., None]),
         f"easy: norm of {FEATURE} and strengths",
     ),
+    "norm by tag": (
+        noise(lambda b, z: z * kept(0.98 + 0.04 * b.tag)[..., None, None]),
+        f"easy: norm of {PLAIN} and tags",
+    ),
     "dominant noise of one norm": (of_dominant(on_a_sphere), f"hard: norm of {DOMINANT}: spread"),
     "mean by leaf": (noise(shift_by(lambda b, z: b.leaf[..., None], LEAVES)), f"easy: mean of {PLAIN}: same for each leaf"),
     "mean of dominant noise by leaf": (
@@ -266,12 +270,15 @@ def test_noise_in_some_coordinates_is_caught_at_every_number_of_samples(monkeypa
         assert "easy: shape of noise of feature patches" in [check.name for check in checks if not check.passed]
 
 
-def test_more_samples_see_smaller_faults():
-    """Noise 0.4 % too strong passes with 200 samples and is caught with 5,000: no test stops at a number of samples."""
+SMALL_FAULTS = {
+    "easy: variance of noise of plain patches": noise(lambda b, z: 1.004 * z),
+    "easy: strengths of the level-2 feature": strengths(lambda b, u: u + 0.25 * (2 * torch.pi * u).sin() / (2 * torch.pi)),
+    "easy: tags": lambda d: d.on_easy(lambda b: replace(b, tag=b.tag**1.15)),
+}
 
-    def too_strong(drawn: Drawn) -> Drawn:
-        return noise(lambda b, z: 1.004 * z)(drawn)
 
-    name = "easy: variance of noise of plain patches"
-    assert name not in broken(too_strong(drawn_by_the_package(200)))
-    assert name in broken(too_strong(drawn_by_the_package(5000)))
+@pytest.mark.parametrize("name", SMALL_FAULTS)
+def test_more_samples_see_smaller_faults(name):
+    """Faults that pass with 200 samples are caught with 5,000: no test stops at a number of samples."""
+    assert name not in broken(SMALL_FAULTS[name](drawn_by_the_package(200)))
+    assert name in broken(SMALL_FAULTS[name](drawn_by_the_package(5000)))

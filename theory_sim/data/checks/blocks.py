@@ -91,12 +91,12 @@ def _gather(
     z, there = x[0], torch.zeros_like(content, dtype=torch.bool)
     sample = torch.arange(first, first + len(content))[:, None].expand(content.shape)
     place = torch.arange(content.shape[1]).expand(content.shape)
-    leaf, coarse = block.leaf[r][:, None].expand(content.shape), block.coarse[r][:, None].expand(content.shape)
+    leaf, coarse, tag = (of[r][:, None].expand(content.shape) for of in (block.leaf, block.coarse, block.tag))
     for contents, noise, part in parts:
         mask = (content >= contents.start) & (content < contents.stop)
         if not mask.any():
             continue
-        rows = Rows(r, *(of[mask] for of in (sample, place, leaf, coarse, content, strength)))
+        rows = Rows(r, *(of[mask] for of in (sample, place, leaf, coarse, content, strength, tag)))
         if isinstance(part, Zeros):
             part.add(z[mask], rows)
             continue

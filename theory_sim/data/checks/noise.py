@@ -59,6 +59,7 @@ class Rows(NamedTuple):
     coarse: Tensor
     content: Tensor
     strength: Tensor
+    tag: Tensor
 
 
 class Part:
@@ -197,9 +198,9 @@ class Part:
         groups["sample"] = replica * (rows["sample"].max() + 1) + rows["sample"]
         for of, group in groups.items():
             yield from same_for_each(name, score, group, of)
-        if np.ptp(rows["strength"]) > 0:
-            strength = rows["strength"] - rows["strength"].mean()
-            yield unrelated(f"{name} and strengths", (strength, score))
+        for of, what in (("strength", "strengths"), ("tag", "tags")):
+            if np.ptp(rows[of]) > 0:
+                yield unrelated(f"{name} and {what}", (rows[of] - rows[of].mean(dtype=float), score))
 
 
 class _Along:

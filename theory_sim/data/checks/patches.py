@@ -42,6 +42,11 @@ class Role:
         """How many a sample has, on average where counts are independent."""
         return sum(group.patches for group in self.groups)
 
+    @property
+    def varies(self) -> bool:
+        """Whether its patches hold a feature whose strength is drawn."""
+        return any(not isinstance(group.holds, Nothing) and float(group.strength.std()) > 0 for group in self.groups)
+
     def cdf(self, strength: np.ndarray) -> np.ndarray:
         """Distribution function of the strengths, signs aside."""
         parts = [group.patches / self.patches * np.asarray(group.strength.cdf(strength)) for group in self.groups]

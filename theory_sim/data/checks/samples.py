@@ -1,24 +1,35 @@
 """The laws of labels and patches: how often, where, how strongly, with which sign, and each drawn by itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from scipy import stats
-from scipy.special import gammainc
+from scipy.special import gammainc, ndtr
 from torch import Tensor
 
 from theory_sim.data.checks.base import Check, exactly, tested
 from theory_sim.data.checks.p_values import levels, of_counts, scores, worst_of
 from theory_sim.data.checks.patches import Role, roles_of, unsigned
 from theory_sim.data.checks.tools import fitted, independent, repeats, same_for_each, scattered, unrelated
+from theory_sim.data.latents import NOISE
 from theory_sim.data.law import Law, PatchLaw
-from theory_sim.data.parts import Node, Nothing
+from theory_sim.data.parts import Node
 from theory_sim.data.sampler import Batch
 
 Pairs = list[tuple[np.ndarray, np.ndarray]]
+
 NEAR = 2.0**-20
 """Tags that are so near are counted: many more than chance makes come from tags that are used again."""
+
+
+class _Column(NamedTuple):
+    """A score for each sample, and which samples have one."""
+
+    score: np.ndarray
+    some: np.ndarray
 
 
 def distributions(law: PatchLaw, batch: Batch, kind: str, step: int) -> Iterator[Check]:
@@ -31,20 +42,25 @@ def distributions(law: PatchLaw, batch: Batch, kind: str, step: int) -> Iterator
         step: samples of one step; those of the steps follow each other.
     """
     yield from _leaves(law, batch, kind, step)
-    yield from _tags(batch, kind, step)
+    yield from _tags(batch, kind)
     if law.label_noise > 0:
         yield from _label_noise(law, batch, kind)
+    columns = {"tags": _Column(scores(batch.tag.double().numpy()), np.ones(batch.tag.shape, dtype=bool))}
     for role in roles_of(law, batch, kind):
         if role.where.any():
             yield from _places(batch, role, kind, step)
             yield from _signs(batch, role, kind, step)
-            if role.groups and not isinstance(role.groups[0].holds, Nothing):
-                yield from _strengths(law, batch, role, kind, step)
+            if role.varies:
+                score = _scores_of_strengths(law, batch, role)
+                yield from _strengths(batch, role, score, kind)
+                if len(role.groups) == 1:  # strengths of several laws in a sample exclude each other
+                    columns[f"strengths of {role.name}"] = _Column(_at(score, _one_of(role.where)), role.where.any(-1).numpy())
             if role.name == "another class's feature":
                 yield from _other_classes(law, batch, role, kind)
         if law.independent and role.groups:
             yield from _counts(law, batch, role, kind)
     yield from _distances(batch, kind)
+    yield from _columns(columns, kind, step)
 
 
 def mixture(law: Law, batch: Batch) -> Iterator[Check]:
@@ -68,13 +84,12 @@ def _leaves(law: PatchLaw, batch: Batch, kind: str, step: int) -> Iterator[Check
         yield independent(f"{kind}: leaves of samples in a row, from {start}", *_neighbours(leaf, start, 1))
 
 
-def _tags(batch: Batch, kind: str, step: int) -> Iterator[Check]:
-    """Tags are uniform, independent of all else, and no two samples have the same."""
+def _tags(batch: Batch, kind: str) -> Iterator[Check]:
+    """Tags are uniform, whatever the leaf, and no two samples have the same."""
     tag = batch.tag.double().numpy()
     score, n = scores(tag), tag.size
     yield tested(f"{kind}: tags", stats.kstest(tag.ravel(), "uniform").pvalue, "Kolmogorov–Smirnov against U[0, 1]")
     yield from same_for_each(f"{kind}: tags", score.ravel(), batch.leaf.numpy().ravel(), "leaf")
-    yield from _in_order(f"{kind}: tags", score, np.ones(tag.shape, dtype=bool), step)
     ordered = np.sort(tag, axis=None)
     near = int((np.searchsorted(ordered, ordered + NEAR) - np.arange(n) - 1).sum())
     expected = n * (n - 1) / 2 * 2 * NEAR
@@ -124,8 +139,8 @@ def _places(batch: Batch, role: Role, kind: str, step: int) -> Iterator[Check]:
 
 
 def _distances(batch: Batch, kind: str) -> Iterator[Check]:
-    """Two patches with features lie at each distance equally often."""
-    feature = batch.content >= 0
+    """Two patches that are not plain noise lie at each distance equally often."""
+    feature = batch.content != NOISE
     places = feature.shape[-1]
     two = feature.sum(-1) > 1
     if places < 3 or not two.any():
@@ -133,7 +148,7 @@ def _distances(batch: Batch, kind: str) -> Iterator[Check]:
     first = _one_of(feature)
     second = _one_of(feature & (torch.arange(places) != torch.from_numpy(first)[..., None]), seed=1)
     apart = ((second - first) % places)[two.numpy()]
-    yield fitted(f"{kind}: distances of patches with features", np.bincount(apart, minlength=places)[1:])
+    yield fitted(f"{kind}: distances of patches", np.bincount(apart, minlength=places)[1:])
 
 
 def _signs(batch: Batch, role: Role, kind: str, step: int) -> Iterator[Check]:
@@ -145,6 +160,7 @@ def _signs(batch: Batch, role: Role, kind: str, step: int) -> Iterator[Check]:
     up, name = sign[some], f"{kind}: signs of {role.name}"
     yield tested(name, stats.binomtest(int(up.sum()), up.size, 0.5).pvalue, f"{up.mean():.3f} positive")
     yield independent(f"{name} and leaves", up, batch.leaf.numpy()[some])
+    yield independent(f"{name} and places", up, _one_of(role.where)[some])
     for what, pairs in _sets_of_pairs(sign, some, step).items():
         found = [int((first == second).sum()) for first, second in pairs]
         tries = [len(first) for first, _ in pairs]
@@ -152,27 +168,26 @@ def _signs(batch: Batch, role: Role, kind: str, step: int) -> Iterator[Check]:
         yield tested(f"{name} of {what}", worst_of(p), f"{sum(found)} of {sum(tries)} pairs equal")
 
 
-def _strengths(law: PatchLaw, batch: Batch, role: Role, kind: str, step: int) -> Iterator[Check]:
-    """Strengths follow their law, whatever the leaf, the place, the sign, other patches, samples, steps, replicas."""
-    if all(float(group.strength.std()) == 0 for group in role.groups):
-        return
+def _scores_of_strengths(law: PatchLaw, batch: Batch, role: Role) -> np.ndarray:
+    """Scores of the strengths of a role's patches, 0 elsewhere."""
+    where, strength = role.where.numpy(), unsigned(law, role, batch).numpy()
+    found, held = np.zeros(where.shape), strength[where]
+    found[where] = scores(levels(held, role.cdf, np.spacing(np.abs(held)), np.random.default_rng(0)))
+    return found
+
+
+def _strengths(batch: Batch, role: Role, score: np.ndarray, kind: str) -> Iterator[Check]:
+    """Strengths follow their law, whatever the leaf, the place, the sign, and the sample's other patches."""
     where, name = role.where.numpy(), f"{kind}: strengths of {role.name}"
-    strength = unsigned(law, role, batch).numpy()
-    level = np.zeros(where.shape)
-    level[where] = levels(strength[where], role.cdf, np.spacing(np.abs(strength[where])), np.random.default_rng(0))
-    yield tested(name, stats.kstest(level[where], "uniform").pvalue, f"Kolmogorov–Smirnov, {int(where.sum())} numbers")
-    score = scores(level)
+    yield tested(name, stats.kstest(ndtr(score[where]), "uniform").pvalue, f"Kolmogorov–Smirnov, {int(where.sum())} numbers")
     groups = {"coarse class": batch.coarse[..., None], "leaf": batch.leaf[..., None], "place": torch.arange(where.shape[-1])}
     if any(group.sign == "random" for group in role.groups):
         groups["sign"] = batch.strength > 0
     for of, group in groups.items():
         yield from same_for_each(name, score[where], group.expand(where.shape).numpy()[where], of)
-    if len(role.groups) > 1:
-        return  # a sample's strengths are of several laws then, and exclude each other
-    one = np.take_along_axis(score, _one_of(role.where)[..., None], -1)[..., 0]
-    yield from _in_order(name, one, role.where.any(-1).numpy(), step)
-    r, b, i, j = _pairs(role.where)
-    yield unrelated(f"{name} within a sample", (score[r, b, i], score[r, b, j]))
+    if len(role.groups) == 1:
+        r, b, i, j = _pairs(role.where)
+        yield unrelated(f"{name} within a sample", (score[r, b, i], score[r, b, j]))
 
 
 def _counts(law: PatchLaw, batch: Batch, role: Role, kind: str) -> Iterator[Check]:
@@ -201,17 +216,23 @@ def _other_classes(law: PatchLaw, batch: Batch, role: Role, kind: str) -> Iterat
         return
     shift, where, name = ((batch.content - batch.coarse[..., None]) % n).numpy(), role.where.numpy(), f"{kind}: other classes"
     yield fitted(f"{name} are equally frequent", np.bincount(shift[where], minlength=n)[1:])
-    one, some = np.take_along_axis(shift, _one_of(role.where)[..., None], -1)[..., 0], where.any(-1)
+    one, some = _at(shift, _one_of(role.where)), where.any(-1)
     for what, of in (("classes", batch.coarse), ("leaves", batch.leaf)):
         yield independent(f"{name} and {what}", one[some], of.numpy()[some])
     r, b, i, j = _pairs(role.where)
     yield independent(f"{name} within a sample", shift[r, b, i], shift[r, b, j])
 
 
-def _in_order(name: str, score: np.ndarray, some: np.ndarray, step: int) -> Iterator[Check]:
-    """Scores of samples in a row, of two steps and of two replicas are unrelated."""
-    for what, pairs in _sets_of_pairs(score, some, step).items():
-        yield unrelated(f"{name} of {what}", *pairs)
+def _columns(columns: Mapping[str, _Column], kind: str, step: int) -> Iterator[Check]:
+    """Scores of samples do not drift, and are unrelated to each other and to those of other samples."""
+    for name, (score, some) in columns.items():
+        number = np.broadcast_to(np.arange(score.shape[1]) - (score.shape[1] - 1) / 2, score.shape)
+        yield unrelated(f"{kind}: {name} do not drift", (number[some], score[some]))
+        for what, pairs in _sets_of_pairs(score, some, step).items():
+            yield unrelated(f"{kind}: {name} of {what}", *pairs)
+    for (one, first), (other, second) in combinations(columns.items(), 2):
+        both = first.some & second.some
+        yield unrelated(f"{kind}: {one} and {other}", (first.score[both], second.score[both]))
 
 
 def _sets_of_pairs(values: np.ndarray, some: np.ndarray, step: int) -> dict[str, Pairs]:
@@ -240,6 +261,11 @@ def _one_of(where: Tensor, seed: int = 0) -> np.ndarray:
     lots = torch.rand(where.shape, generator=torch.Generator().manual_seed(seed))
     place: np.ndarray = (lots * where).argmax(-1).numpy()
     return place
+
+
+def _at(values: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """The value of each sample in one place."""
+    return np.take_along_axis(values, place[..., None], -1)[..., 0]
 
 
 def _pairs(where: Tensor) -> tuple[np.ndarray, ...]:
