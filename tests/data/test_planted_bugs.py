@@ -209,3 +209,30 @@ def test_both_steps_count(drawn):
     """The laws are tested on the first step, and the noise of both is compared."""
     first_wrong = replace(drawn, easy=(drawn.rebuilt(drawn.easy[0], noise=1.02 * drawn.noise(drawn.easy[0])), drawn.easy[1]))
     assert "easy: variance of noise of plain patches" in broken(first_wrong)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_numbers_that_are_not_finite(drawn, number):
+    """What cannot be computed with is said, and nothing is computed with it."""
+
+    def change(batch):
+        x = batch.x.clone()
+        x[0, 3, 2, 1] = number
+        return replace(batch, x=x)
+
+    assert broken(drawn.on_easy(change)) == ["easy: patches are finite"]
+
+
+def test_features_that_do_not_exist(drawn):
+    found = broken(drawn.on_hard(lambda b: replace(b, content=torch.where(is_rare(b), 99, b.content))))
+    assert "hard: content is known" in found
+
+
+@pytest.mark.parametrize("size", [1e20, -1e20])
+def test_numbers_that_are_very_large(drawn, size):
+    def change(batch):
+        x = batch.x.clone()
+        x[:, :, :, 0] = size
+        return replace(batch, x=x)
+
+    assert "easy: variance of noise of plain patches" in broken(drawn.on_easy(change))

@@ -124,8 +124,10 @@ def _all_checks(
     if training is not None:
         checks += mixture(law, _on_cpu(_without_patches(training)))
     if isinstance(law, PatchLaw):
-        known = all(int(batch.content.max()) < law.n_features for batch in (*steps, *others.values()))
-        checks += noise_checks(law, dictionary, steps, others) if known else []
+        sound = all(
+            batch.x.isfinite().all() and int(batch.content.max()) < law.n_features for batch in (*steps, *others.values())
+        )
+        checks += noise_checks(law, dictionary, steps, others) if sound else []  # else a check above is broken
     else:
         finding = "the law samples by a function of its own: nothing is known to test its patches against"
         checks.append(Check("patches: not tested", finding, True))

@@ -43,7 +43,7 @@ def add_up(z, leaf, place, bins, squares, by_leaf, by_place, norms):
             of_leaf[j] += value
             of_place[j] += value
         for j in range(len(row)):
-            bin_ = np.int64((row[j] + EDGE) * PER_UNIT) if row[j] > -EDGE else 0
-            bins[min(bin_, last)] += 1
+            inside = min(max(row[j], -EDGE), EDGE)  # as a float: a large one is no integer
+            bins[min(np.int64((inside + EDGE) * PER_UNIT), last)] += 1
         norms[i] = norm
     return fourth
