@@ -105,6 +105,17 @@ def latents_of(d, b, other):
     return d.rebuilt(b, leaf=other.leaf, labelled_leaf=other.leaf, coarse=other.coarse, content=content)
 
 
+def in_exact_shares(d):
+    """Each leaf has the same number of a step's samples, in random order."""
+
+    def change(b):
+        shape = b.leaf.shape
+        leaf = (torch.arange(shape[1]) % LEAVES).expand(shape).gather(1, lots(*shape, seed=int(1e4 * b.tag.sum())).argsort(-1))
+        return latents_of(d, b, replace(b, leaf=leaf, coarse=leaf // 3))
+
+    return d.on_easy(change)
+
+
 def leaves_of_the_first_replica(d):
     def change(b):
         return latents_of(d, b, replace(b, leaf=b.leaf[:1].expand_as(b.leaf), coarse=b.coarse[:1].expand_as(b.coarse)))
@@ -210,6 +221,11 @@ FAULTS = {
     "leaves in shuffled rounds": (in_order(shuffled_rounds), "easy: leaves are drawn one by one"),
     "leaves in blocks": (in_order(lambda leaf: leaf.argsort()), "easy: leaves are drawn one by one"),
     "leaves in pairs": (in_order(in_pairs), "easy: leaves of samples in a row, from 0"),
+    "leaves in pairs, but for the first": (
+        in_order(lambda leaf: in_pairs(leaf).roll(1)),
+        "easy: leaves of samples in a row, from 1",
+    ),
+    "leaves in exact shares": (in_exact_shares, "easy: leaves are drawn one by one, as a whole"),
     "leaves seven apart": (in_order(seven_apart), "easy: leaves of samples at each distance"),
     "no leaf twice in a row": (in_order(never_twice), "easy: leaves of samples at each distance"),
     "leaves in pairs in hard samples": (in_order(in_pairs, "hard"), "hard: leaves of samples at each distance"),

@@ -128,6 +128,18 @@ def far_apart(b, z, n=2):
     return torch.cat([z[:, :-n], -z[:, :n]], 1)
 
 
+def nearly_far_apart(b, z):
+    """Samples of the second half have nearly the noise of the first."""
+    half = z.shape[1] // 2
+    return torch.cat([z[:, :-half], 0.95 * z[:, :half].flip(1) + (1 - 0.95**2) ** 0.5 * z[:, -half:]], 1)
+
+
+def hard_a_little_like_easy(d, rho=0.1):
+    z = torch.cat([d.noise(batch) for batch in d.easy], 1)
+    mixed = noise(lambda b, own: torch.where((b.content == NOISE)[..., None], (1 - rho**2) ** 0.5 * own + rho * z, own), "hard")
+    return mixed(d)
+
+
 def neighbours(b, z, rho=0.05):
     """Noise of a sample has a little of the one before."""
     return (1 - rho**2) ** 0.5 * z + rho * z.roll(1, 1)
@@ -241,6 +253,11 @@ FAULTS = {
     "noise used again far away": (noise(far_apart), "noise is not used again"),
     "noise of one replica in the other": (noise(lambda b, z: z[:1].expand_as(z)), "noise is not used again"),
     "noise of easy samples in hard ones": (hard_like_easy, "noise is not used again"),
+    "noise nearly used again far away": (noise(nearly_far_apart), "independent patches, any two"),
+    "noise of hard samples a little like easy ones": (
+        hard_a_little_like_easy,
+        "independent samples of another kind, hard",
+    ),
     "noise a little like the sample before": (noise(neighbours), "independent samples"),
     "noise a little like the other replica": (noise(first_replica), "independent replicas"),
     "noise of a sample a little alike": (noise(one_direction_a_sample), "independent patches of a sample"),
