@@ -18,8 +18,11 @@ from theory_sim.figures.common.figure import Figure, Inputs, Panels
 from theory_sim.figures.common.groups import interval
 from theory_sim.figures.common.tables import grouped, of_part, rows
 
-_DECISIONS = 34
-"""Characters in a line of the panel of trends."""
+MARKERS = {"holds": "o", "undecided": "o", "refuted": "X", "no result": ""}
+"""The marker of each decision."""
+_INK = "0.2"
+_LINE = 36
+"""Characters in a line of a trend's statement."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,8 @@ def trend_figure(
         summary,
         caption=(
             f"{more} Left: means over replicas with 95 % intervals (Student's t; Clopper–Pearson for shares of replicas). Dotted:"
-            " bounds. Right: the trends that the study decides, each with its interval; all cover together with 95 %"
-            " (Bonferroni)."
+            " bounds. Right: the trends that the study decides, each by how far its estimate lies from its bound; the intervals"
+            " cover together with 95 % (Bonferroni). Filled: holds; open: undecided; cross: refuted; without a marker: no result."
         ),
         size=(style.PAGE, 2.7),
         layout={"mosaic": [["measures", "trends"]], "width_ratios": [1.5, 1]},
@@ -121,18 +124,36 @@ def _draw(
     ax.set_xlabel(symbols.name(key))
     ax.set_ylabel(ylabel)
     style.legend(ax, entries, ncols=min(3, len(entries)))
-    _write(axes["trends"], of_part(table, "trend"))
+    _draw_trends(axes["trends"], of_part(table, "trend"))
 
 
-def _write(ax: Axes, trends: pd.DataFrame) -> None:
-    """Write each trend's statement, its estimate and its decision."""
-    ax.set_axis_off()
-    lines: list[tuple[str, dict[str, Any]]] = []
-    for row in rows(trends):
-        lines += [(text, {}) for text in textwrap.wrap(str(row.statement), _DECISIONS)]
-        numbers = f"{row.value:.3g} [{row.low:.3g}, {row.high:.3g}] {row.side} {row.bound:g}"
-        lines += [(numbers if np.isfinite(row.value) else str(row.method), {"color": "0.35"})]
-        lines += [(str(row.decision), {"weight": "bold"}), ("", {})]
-    for place, (text, look) in enumerate(lines):
-        at = (0.0, 1 - 0.072 * place)
-        ax.text(*at, text, transform=ax.transAxes, va="top", fontsize=7, **look)
+def _draw_trends(ax: Axes, trends: pd.DataFrame) -> None:
+    """Draw how far each trend's interval lies from its bound; its statement is written above."""
+    texts = ["\n".join(textwrap.wrap(str(statement), _LINE)) for statement in trends.statement]
+    at = 0.0
+    for row, text in zip(rows(trends), texts, strict=True):
+        at += 1.1 + text.count("\n")
+        reach = [[max(0.0, row.value - row.low)], [max(0.0, row.high - row.value)]]
+        finite = bool(np.isfinite([row.value, row.low, row.high]).all())
+        ax.errorbar(
+            [row.value - row.bound],
+            [at],
+            xerr=reach if finite else None,
+            color=_INK,
+            marker=MARKERS[row.decision],
+            markerfacecolor="white" if row.decision == "undecided" else _INK,
+            markersize=4.5,
+            capsize=2,
+            elinewidth=1,
+            zorder=4,
+            label=row.decision,
+        )
+        look: dict[str, Any] = {"va": "bottom", "fontsize": 7, "bbox": {"facecolor": "white", "linewidth": 0, "pad": 0.5}}
+        ax.annotate(text, (0, at - 0.55), (3, 0), ("axes fraction", "data"), "offset points", **look)
+        what = f"{row.side} {row.bound:g}: {row.decision}"
+        ax.annotate(what, (1, at), (3, 0), ("axes fraction", "data"), "offset points", va="center", fontsize=7)
+        at += 0.6
+    ax.axvline(0, label="bound", **style.BOUND)
+    ax.set_yticks([])
+    ax.set_ylim(at + 0.2, -0.2)
+    ax.set_xlabel("estimate − bound")
