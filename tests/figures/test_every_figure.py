@@ -51,6 +51,7 @@ def test_published_numbers_can_be_read_where_they_are_drawn(figure: Figure, made
 
 
 def test_every_module_of_the_folder_registers_figures() -> None:
-    modules = {FIGURES.entry(name).value.draw.__module__.split(".")[2] for name in FIGURES} - {"common"}
+    drawn_by = [FIGURES.entry(name).value.draw for name in FIGURES]
+    modules = {getattr(draw, "func", draw).__module__.split(".")[2] for draw in drawn_by} - {"common"}
     files = {path.stem for path in Path(theory_sim.figures.__file__).parent.glob("*.py")} - {"__init__"}
     assert modules | {"studies"} == files
