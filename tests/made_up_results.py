@@ -20,9 +20,17 @@ def record(labels: str, heads: int, replicas: int = CONFIG.replicas, seed: int =
     response = rng.uniform(0, 1, (replicas, 3, heads, FEATURES))
     response[:, -1] += rng.uniform(1, 2, (replicas, heads, FEATURES))
     correct = (rng.random((replicas, 2, 40, 2)) < 0.8).astype(float)
+    neuron = ("replica", "step", "head", "neuron")
+    correlation, bias = rng.normal(size=(replicas, 3, heads, 6, FEATURES)), rng.normal(-0.5, 0.1, (replicas, 3, heads, 6))
+    firing = correlation + bias[..., None] > 0
     return xr.Dataset(
         {
             "response": (("replica", "step", "head", "feature"), response),
+            "correlation": ((*neuron, "feature"), correlation),
+            "bias": (neuron, bias),
+            "norm": (neuron, rng.uniform(1, 2, bias.shape)),
+            "firing": ((*neuron, "feature"), firing),
+            "lucky": (("replica", "head", "neuron", "feature"), firing[:, 0]),
             "final_loss": (("replica", "sample"), rng.uniform(0, 0.5, (replicas, 16))),
             "test_correct": (("replica", "kind", "test_sample", "test_readout"), correct),
             "test_error": (("replica", "kind", "test_readout"), 1 - correct.mean(2)),
@@ -30,6 +38,7 @@ def record(labels: str, heads: int, replicas: int = CONFIG.replicas, seed: int =
         coords={"kind": ["easy", "hard"], "test_readout": ["sum_logits", "argmax_parent"], "step": [0, 5, 9]},
         attrs={
             "labels": labels,
+            "certificate": "null",
             "alignment": json.dumps({"inside": 0.75, "purity": 0.5, "adjusted_mutual_information": 0.25, "other": 1.0}),
         },
     )

@@ -74,7 +74,7 @@ def test_program_decides_claims(config_file: Path, tmp_path: Path) -> None:
     assert [claim["id"] for claim in outcome["claims"]] == CLAIMS
     assert not all(claim["holds"] for claim in outcome["claims"])
     assert {id_: cells[-1] for id_, cells in rows(done.out).items() if id_ in CLAIMS} == {
-        claim["id"]: "holds" if claim["holds"] else "fails" for claim in outcome["claims"]
+        claim["id"]: claim["decision"].split()[-1] for claim in outcome["claims"]
     }
     folder = next((tmp_path / "results" / "tiny").iterdir())
     assert done.out.splitlines()[-1] == f"results: {folder.relative_to(tmp_path)}"
@@ -112,7 +112,7 @@ def test_verify_writes_its_outcome(call: Call, config_file: Path, finished: Path
     assert outcome["environment"] == json.loads((finished / "environment.json").read_text())
     assert [line["assumption"] for line in outcome["regime"]] == [line.assumption for line in check_regime(config)]
     assert [claim["id"] for claim in outcome["claims"]] == CLAIMS
-    keys = {"id", "statement", "theorem", "source", "estimate", "ci", "method", "side", "bound", "holds"}
+    keys = {"id", "statement", "theorem", "source", "estimate", "ci", "method", "notes", "side", "bound", "decision", "holds"}
     for claim in outcome["claims"]:
         assert set(claim) == keys | ({"p", "max_p"} if claim["id"] == "transfer-gain" else set())
         low, high = claim["ci"]
@@ -122,7 +122,15 @@ def test_verify_writes_its_outcome(call: Call, config_file: Path, finished: Path
     assert [claim["id"] for claim in outcome["claims"] if not claim["holds"]] == ["coarse-easy-error", "fine-easy-error"]
     assert done.code == 1
     printed = rows(done.out)
-    assert [printed[id_][-1] for id_ in CLAIMS] == [("holds", "fails")[id_.endswith("easy-error")] for id_ in CLAIMS]
+    decisions = {claim["id"]: claim["decision"] for claim in outcome["claims"]}
+    assert {id_: printed[id_][-1] for id_ in CLAIMS} == decisions
+    assert {id_: decision != "holds" for id_, decision in decisions.items()} == {
+        id_: id_.endswith("easy-error") for id_ in CLAIMS
+    }
+    for claim in outcome["claims"]:
+        for note in claim["notes"]:
+            assert re.search(rf"^note: {re.escape(note)} \(.*({claim['id']}|all claims)", done.out, re.MULTILINE)
+    assert any(claim["notes"] for claim in outcome["claims"])
     outside = [line["assumption"] for line in outcome["regime"] if not line["inside"]]
     assert re.findall(r"^outside the theory's regime: (.+?) = ", done.out, re.MULTILINE) == outside
     assert len(list(tmp_path.glob("results/*/*"))) == 1, "bounds change no number: nothing is run again"

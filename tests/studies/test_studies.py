@@ -15,6 +15,7 @@ from theory_sim.studies.decision import StudyAnswer, decide_study, run_study
 from theory_sim.studies.sensitivity import region, table_rows
 from theory_sim.studies.study import Study, load_study, study_files
 from theory_sim.studies.sweep import Sweep
+from theory_sim.theories.theory import theory_of
 
 ROOT = Path(__file__).parents[2]
 NAMES = [path.stem for path in study_files()]
@@ -48,6 +49,11 @@ def test_study_runs_at_its_small_size(name: str, tmp_path: Path) -> None:
     assert [v["name"] for v in written["verdicts"]] == [v.name for v in answer.verdicts]
     if study.one_at_a_time:
         assert [of["key"] for of in written["sensitivities"]] == [next(iter(grid)) for grid in study.grids_at(True)]
+        return
+    if study.trends:
+        assert [of["id"] for of in written["trends"]] == study.trends
+        measures = done.read("measures")
+        assert {measure.id for measure in theory_of(study.configuration()).measures} == set(measures.measure)
         return
     # The estimate is the mean fall of an error, from the table of replicas.
     rows = done.read("replicas")
@@ -295,8 +301,8 @@ def test_a_one_at_a_time_studys_intervals_cover_together() -> None:
         ({"question": None}, "question: Input should be a valid string"),
         ({"quest": "?"}, "quest: Extra inputs are not permitted"),
         ({"minutes": 0}, "minutes: Input should be greater than 0"),
-        ({"comparisons": []}, "a study has comparisons, or one_at_a_time: true"),
-        ({"one_at_a_time": True}, "a study has comparisons, or one_at_a_time: true"),
+        ({"comparisons": []}, "a study has one of comparisons, one_at_a_time: true, and trends"),
+        ({"one_at_a_time": True}, "a study has one of comparisons, one_at_a_time: true, and trends"),
     ],
 )
 def test_wrong_files(change: dict[str, Any], message: str, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ cell              hash of the run, the last part of its folder
 status, reason    ``stored``; or ``failed`` and the reason, in one row without numbers
 classes           number of labels that the last of the networks was trained with, such as the fine one
 quantity          id of a claim (`theory_sim.theories.claims`)
-value, low, high  the estimate and its interval
+value, low, high  the estimate and its interval; null where it is undefined, and an end where it has none
 p, method, notes  one-sided p-value, for claims with a test; the method of the interval, and what it rests on
 side, bound       the side of the bound on which the whole interval must be
 decision          ``holds``, ``refuted``, ``undecided`` or ``no result``
