@@ -12,6 +12,7 @@ output             replica, step, head, neuron                     a_{c,r}; only
 firing             replica, step, head, neuron, feature            whether v alone activates the neuron: ⟨w, v⟩ + b > 0
 lucky              replica, head, neuron, feature                  the same at initialisation
 response           replica, step, head, feature                    Σ_r a_{c,r} ReLU(⟨w_{c,r}, v⟩ + b_{c,r})
+noise_margin       replica, step                                   largest (⟨w, ζ⟩ + b)/σ_0 on noise patches; ``record.noise``
 training_loss      replica, update                                 cross-entropy before each update, and at the end
 final_loss         replica, sample                                 its samples at the end
 curve_error        replica, step, kind, readout                    error on ``test.curve_samples`` of each kind
@@ -40,6 +41,7 @@ from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.returned import expect_function, place, shown
 from theory_sim.training.engines.base import StepReport
 from theory_sim.training.evaluation import evaluate, score
+from theory_sim.training.noise import noise_margin
 from theory_sim.training.readouts import quick_readouts
 from theory_sim.training.records import COORDINATES, SCHEMA, record_of
 from theory_sim.training.trainer import Training, log_spaced_steps
@@ -116,6 +118,9 @@ class Recorder:
             line[name] = dict(zip((f"{kind}_error" for kind in training.kinds), by_readout, strict=True))
             if losses := self._seen.get(f"{name}/training_loss"):
                 line[name]["training_loss"] = float(losses[-1].mean())
+        if training.config.record.noise:
+            for name, largest in noise_margin(training).items():
+                self._note(f"{name}/noise_margin", largest)
         for name, function in self.record.items():
             self._note_own(name, function(training))
         return line

@@ -21,6 +21,11 @@ SCHEMA: dict[str, tuple[tuple[str, ...], str, str]] = {
     "firing": ((*_NEURON, "feature"), "whether the pure feature fires the neuron, ⟨w, v⟩ + b > 0", "1"),
     "lucky": (("replica", "head", "neuron", "feature"), "whether the pure feature fires the neuron at initialisation", "1"),
     "response": (("replica", "step", "head", "feature"), "response Σ a ReLU(⟨w, v⟩ + b) to a pure feature", "1"),
+    "noise_margin": (
+        ("replica", "step"),
+        "largest (⟨w, ζ⟩ + b)/σ_0 of a neuron on patches of noise alone; above 0: one fires",
+        "1",
+    ),
     "training_loss": (("replica", "update"), "training cross-entropy before each update, and at the end", "nat"),
     "final_loss": (("replica", "sample"), "cross-entropy of each sample of a last training batch", "nat"),
     "curve_error": (("replica", "step", "kind", "readout"), "error on a few test samples during training", "1"),

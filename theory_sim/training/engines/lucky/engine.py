@@ -97,6 +97,11 @@ class LuckyEngine:
             raise InputError("data.training_samples: training.engine 'lucky' needs fresh samples, 0; or training.engine dense")
         if config.at_target is not config:
             raise InputError("target: training.engine 'lucky' tests on unshifted samples only; or training.engine dense")
+        if config.record.noise:
+            raise InputError(
+                "record.noise: training.engine 'lucky' bounds it (its certificate's noise) and draws no noise patch;"
+                " take false, or training.engine dense"
+            )
         check_law(law)
 
     @classmethod
