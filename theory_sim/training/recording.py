@@ -18,6 +18,7 @@ final_loss         replica, sample                                 its samples a
 curve_error        replica, step, kind, readout                    error on ``test.curve_samples`` of each kind
 test_correct       replica, kind, test_sample, test_readout        probability of the right answer at the end
 test_error         replica, kind, test_readout                     one minus its mean
+test_margin        replica, kind, margin_quantile, test_readout    quantiles of score of the right class − largest other one
 *your own*         replica, step, *name*_0, …                      what a function given to ``run(record=...)`` returned
 =================  ==============================================  ====================================================
 
@@ -143,9 +144,9 @@ class Recorder:
         final = training.next_losses()
         for name, loss in final.items():
             self._note(f"{name}/training_loss", loss.mean(-1))
-        correct = evaluate(training, on_progress)
+        tested = evaluate(training, on_progress)
         return {
-            name: record_of(training, self.steps, model, self._of_network(name), final[name], correct[name]).assign_attrs(
+            name: record_of(training, self.steps, model, self._of_network(name), final[name], tested[name]).assign_attrs(
                 alignment=json.dumps(asdict(training.alignment(model)))
             )
             for name, model in training.models.items()
