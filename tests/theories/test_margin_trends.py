@@ -72,7 +72,7 @@ def test_what_is_not_there_is_undefined() -> None:
 
 
 def table(fine: list[float], coarse: list[float], replicas: int = 6) -> pd.DataFrame:
-    """A power law of each measure, steeper and flatter in turns: the low margin, the exponent of deviations; the error and its."""
+    """A power law of each measure, steeper and flatter in turns: (low margin, rate of deviations), (error, its rate)."""
     rows = []
     for d in DIMS:
         for r in range(replicas):

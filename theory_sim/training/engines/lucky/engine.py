@@ -306,7 +306,8 @@ class LuckyEngine:
             far = strays[~c.near[strays, f]]
             meetings.append(Meeting(r, patches[f + 2], torch.cat([neurons[f], far]) if len(far) else neurons[f]))
         if dominant:
-            meetings.append(Meeting(r, patches[0], torch.arange(len(c.bias), device=c.bias.device)))
+            everyone = torch.arange(len(c.bias), device=c.bias.device)
+            meetings.extend(Meeting(r, patches[0], part) for part in c.parts(everyone))
         return meetings
 
     def _met(self, meeting: Meeting, batch: Batch) -> Pairs:
