@@ -19,8 +19,7 @@ from torch import Tensor
 
 from theory_sim.runtime.streams import Streams
 
-
-COPIED = 2**26
+COPIED = 2**25
 """Weights that are copied at once: there may be many gigabytes of them, and a copy of all would double the memory."""
 
 
@@ -64,7 +63,8 @@ class Candidates:
 
     def parts(self, rows: Int[Tensor, " some"]) -> tuple[Int[Tensor, " few"], ...]:
         """Neurons in parts whose weights may be copied (`COPIED`)."""
-        return rows.split(max(1, COPIED // self.weight.shape[1]))
+        parts: tuple[Tensor, ...] = rows.split(max(1, COPIED // self.weight.shape[1]))
+        return parts
 
     def look_again(self, rows: Int[Tensor, " some"], vectors: Float[Tensor, "feature d"]) -> None:
         """Bring what is known of neurons up to date with their weights."""

@@ -28,7 +28,7 @@ from theory_sim.runtime.threads import map_blocks
 from theory_sim.training.engines.base import HeadGroups, StepReport, register_engine
 from theory_sim.training.engines.loss import cross_entropy
 from theory_sim.training.engines.lucky import candidates
-from theory_sim.training.engines.lucky.candidates import Candidates
+from theory_sim.training.engines.lucky.candidates import COPIED, Candidates
 from theory_sim.training.engines.lucky.certificate import Certificate, Ledger
 from theory_sim.training.engines.lucky.design import Design, check_law
 from theory_sim.training.network import Parameters
@@ -229,7 +229,8 @@ class LuckyEngine:
             return loss[0], pairs, slope[0, pairs.patch // batch.x.shape[2], c.head[neuron]]
 
         by_replica = map_blocks(slopes, range(len(self.drawn)))
-        blocks = [(r, *cut) for r, (_, pairs, _) in enumerate(by_replica) for cut in _cuts(pairs.neuron)]
+        most = max(1, min(_PAIRS, COPIED // batch.x.shape[-1]))  # each pair may have a neuron of its own, whose weights change
+        blocks = [(r, *cut) for r, (_, pairs, _) in enumerate(by_replica) for cut in _cuts(pairs.neuron, most)]
 
         def update(block: tuple[int, int, int]) -> Tensor:
             r, start, stop = block
@@ -306,8 +307,11 @@ class LuckyEngine:
             far = strays[~c.near[strays, f]]
             meetings.append(Meeting(r, patches[f + 2], torch.cat([neurons[f], far]) if len(far) else neurons[f]))
         if dominant:
-            everyone = torch.arange(len(c.bias), device=c.bias.device)
-            meetings.extend(Meeting(r, patches[0], part) for part in c.parts(everyone))
+            t_dominant = -c.bias / (self.design.loud / math.sqrt(batch.x.shape[-1]) * c.norm + torch.finfo(c.norm.dtype).tiny)
+            loud = t_dominant <= self.design.reach
+            odds_loud = torch.where(loud, 0, _tail_bound(t_dominant))
+            self.ledger.spent[r, 2] += dominant * float(odds_loud.sum(dtype=torch.float64))
+            meetings.extend(Meeting(r, patches[0], part) for part in c.parts(loud.nonzero()[:, 0]) if len(part))
         return meetings
 
     def _met(self, meeting: Meeting, batch: Batch) -> Pairs:
@@ -369,10 +373,10 @@ def _no_pairs(like: Tensor) -> Pairs:
     return Pairs(none, none, like.new_zeros(0))
 
 
-def _cuts(neuron: Int[Tensor, " pair"]) -> list[tuple[int, int]]:
-    """Parts of sorted pairs, of about `_PAIRS` each, that have no neuron in common; sizes alone decide, never the cores."""
+def _cuts(neuron: Int[Tensor, " pair"], size: int) -> list[tuple[int, int]]:
+    """Parts of sorted pairs, of about `size` each, that have no neuron in common; sizes alone decide, never the cores."""
     n, cuts = len(neuron), [0]
     while cuts[-1] < n:
-        stop = cuts[-1] + _PAIRS
+        stop = cuts[-1] + size
         cuts.append(n if stop >= n else int(torch.searchsorted(neuron, neuron[stop], right=True)))
     return list(pairwise(cuts))
