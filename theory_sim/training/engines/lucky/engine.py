@@ -175,7 +175,7 @@ class LuckyEngine:
         """The neurons that moved, with their place (replica, head, slot): the others are drawn again."""
         rows = [c.moved.nonzero()[:, 0] for c in self.drawn]
         place = [torch.stack([torch.full_like(i, r), c.head[i], c.slot[i]], 1) for r, (c, i) in enumerate(self._with(rows))]
-        state = {name: torch.cat([getattr(c, name)[i] for c, i in self._with(rows)]) for name in ("weight", "bias", "output")}
+        state = {name: self._rows(name, rows) for name in ("weight", "bias", "output")}
         return state | {"place": torch.cat(place), "spent": torch.from_numpy(self.ledger.spent.copy())}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
@@ -350,6 +350,14 @@ class LuckyEngine:
 
     def _grouped(self, heads: Float[Tensor, "*b head"]) -> Float[Tensor, "*b logit"]:
         return heads if self._head_groups is None else self._head_groups.sum(heads)
+
+    def _rows(self, name: str, rows: list[Tensor]) -> Tensor:
+        """A field of some neurons of each replica, replica by replica; copied once, since it may be half of all memory."""
+        first: Tensor = getattr(self.drawn[0], name)
+        out = first.new_empty(sum(len(i) for i in rows), *first.shape[1:])
+        for part, (c, i) in zip(out.split([len(i) for i in rows]), self._with(rows), strict=True):
+            torch.index_select(getattr(c, name), 0, i, out=part)
+        return out
 
     def _with(self, rows: list[Tensor]) -> list[tuple[Candidates, Tensor]]:
         return list(zip(self.drawn, rows, strict=True))
