@@ -11,6 +11,7 @@ from torch import Tensor
 from theory_sim.config import load_config
 from theory_sim.data.latents import DOMINANT_NOISE, NOISE
 from theory_sim.data.sampler import Batch
+from theory_sim.training import trainer
 from theory_sim.training.engines.lucky import candidates, engine
 from theory_sim.training.trainer import Training
 
@@ -100,3 +101,12 @@ def test_dominant_noise_meets_what_it_could_fire(share: float, copied: int, monk
     noise = batch.x.shape[1] * 12 - int((batch.content[0] != NOISE).sum())
     charged += noise * sum(math.exp(-(each**2) / 2) / 2 for each in quiet)
     assert model.ledger.spent[0, 2] - before[2] == pytest.approx(charged, rel=1e-6, abs=1e-300)
+
+
+def test_a_training_is_made_without_a_copy_of_all_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check of a protocol reads every property, and `parameters` fills a second array of all weights.
+
+    Only engines of users are checked. (Under pytest the annotations are checked too, so that the property cannot be watched.)
+    """
+    monkeypatch.setattr(trainer, "expect_type", lambda what, *_: pytest.fail(f"{what} is checked"))
+    trained(0)
