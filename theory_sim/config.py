@@ -185,9 +185,12 @@ class TestSettings(Section):
 
 
 class RecordSettings(Section):
-    """When to record: step 0 and about this many log-spaced steps up to the last."""
+    """When to record: step 0 and about this many log-spaced steps up to the last; and what is recorded beyond the usual."""
 
     points: Count = 12
+    noise: bool = False
+    """How near noise patches come to firing a neuron, on a batch of fresh samples: ``noise_margin``, one forward pass for each
+    recorded step [ours]."""
 
 
 class ClaimsSettings(Section):

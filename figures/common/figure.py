@@ -161,6 +161,8 @@ FIGURES: Registry[Figure] = Registry(
             "assumptions",
             "theory_scale",
             "coverage",
+            "dimension_trends",
+            "noise_control",
         )
     ],
 )

@@ -8,6 +8,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import same_color
@@ -52,7 +53,14 @@ def axes(table):
 
 def test_runs_are_the_theorys_and_the_shipped_file_is_one_of_them():
     runs = theory_scale.needs(load_config()).runs
-    assert [r.data.dim for r in runs] == 2 * list(theory_scale.DIMS)
+    alone = {8192: 1, 16384: 1}
+    expected = [d for replicas in (3, 6) for d in theory_scale.DIMS for _ in range(replicas if d in alone else 1)]
+    assert [r.data.dim for r in runs] == expected
+    for d in alone:
+        assert [(r.replicas, r.seed) for r in runs if r.data.dim == d] == [
+            *((1, s) for s in range(3)),
+            *((1, s) for s in range(6)),
+        ]
     assert load_config(FILE) in runs
     for r in runs:
         assert r.network.neurons == r.network.threshold == "theory"
@@ -79,6 +87,16 @@ def test_numbers_are_the_results(table, results):
             e = stats.error_rate(data.test_correct.sel(kind="hard", test_readout="sum_logits").values)
             assert tuple(own.loc[model, ["value", "low", "high"]]) == (e.value, e.low, e.high)
         assert own.neurons.unique() == [result.config.data.dim**3]
+
+
+def test_replicas_that_are_runs_of_their_own_make_one_point(results, tmp_path):
+    runs = [run(theory_scale.at(128, "many", [*TINY, "replicas=1", f"seed={seed}"]), tmp_path, "cpu") for seed in range(3)]
+    table = theory_scale.compute(runs[0].config, Inputs(runs)).set_index("model")
+    assert table.replicas.tolist() == [3, 3, 3]
+    for model in MODELS:
+        correct = [r.records[model].test_correct.sel(kind="hard", test_readout="sum_logits").values[0] for r in runs]
+        e = stats.error_rate(np.stack(correct))
+        assert tuple(table.loc[model, ["value", "low", "high"]]) == (e.value, e.low, e.high)
 
 
 def test_unlucky_subclasses_are_as_many_as_drawn(results):
@@ -126,4 +144,4 @@ def test_the_cost_of_its_runs_can_be_told() -> None:
     """For the progress bar: m is the word `theory`, and grows with the dimension far beyond what is drawn."""
     costs = [cost_of_run(theory_scale.at(dim, "many")) for dim in theory_scale.DIMS]
     assert costs == sorted(costs)
-    assert costs[-1] / costs[0] == pytest.approx(4096 / 128, rel=0.5)
+    assert costs[-1] / costs[0] == pytest.approx(theory_scale.DIMS[-1] / theory_scale.DIMS[0], rel=0.5)

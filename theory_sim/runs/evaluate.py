@@ -18,7 +18,7 @@ from theory_sim.runtime.locks import locked
 from theory_sim.runtime.progress import OnProgress, ignore
 from theory_sim.runtime.storage import is_being_written, load_checkpoint, write_atomically
 from theory_sim.runtime.threads import cores_share_blocks
-from theory_sim.training.evaluation import evaluate
+from theory_sim.training.evaluation import MARGIN_QUANTILES, evaluate
 from theory_sim.training.readouts import check_readouts
 from theory_sim.training.records import SCHEMA, with_long_names
 from theory_sim.training.trainer import Training
@@ -36,7 +36,7 @@ def evaluate_on(results: Results, config: Config, device: str = "auto", on_progr
         on_progress: called after every chunk of test samples.
 
     Returns:
-        ``test_correct`` (model, replica, kind, test_sample, test_readout) and ``test_error``, as in
+        ``test_correct`` (model, replica, kind, test_sample, test_readout), ``test_error`` and ``test_margin``, as in
         `theory_sim.training.recording`.
 
     Warns:
@@ -75,18 +75,18 @@ def _evaluate(results: Results, config: Config, device: str, on_progress: OnProg
         check_readouts(training)
         kinds = list(training.kinds)
         found = evaluate(training, testing(on_progress, len(kinds) * config.test.samples))
-        correct = torch.stack(list(found.values())).numpy()
-    dims = ("model", "replica", "kind", "test_sample", "test_readout")
-    named = {key: {"long_name": SCHEMA[key][1], "units": SCHEMA[key][2]} for key in ("test_correct", "test_error")}
+    correct, margin = (np.stack([getattr(of, name).numpy() for of in found.values()]) for name in ("correct", "margin"))
+    arrays = {"test_correct": correct, "test_error": 1 - correct.mean(3), "test_margin": margin}
     dataset = xr.Dataset(
         {
-            "test_correct": (dims, correct, named["test_correct"]),
-            "test_error": ((*dims[:3], dims[4]), 1 - correct.mean(3), named["test_error"]),
+            name: (("model", *SCHEMA[name][0]), values, {"long_name": SCHEMA[name][1], "units": SCHEMA[name][2]})
+            for name, values in arrays.items()
         },
         coords={
             "model": ("model", list(config.networks), {"long_name": "network"}),
             "replica": np.arange(config.replicas),
             "kind": kinds,
+            "margin_quantile": list(MARGIN_QUANTILES),
             "test_readout": list(config.transfer.readouts),
         },
         attrs={"config": json.dumps(config.model_dump(mode="json"))},

@@ -1,17 +1,37 @@
-"""Tests of trained networks: how often each readout answers right, on every kind of sample."""
+"""Tests of trained networks: how often each readout answers right, and with which margin, on every kind of sample."""
 
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from theory_sim.data.sampler import Batch
-from theory_sim.training.readouts import Answer, correctness, readouts
+from theory_sim.training.readouts import Answer, correctness, judge, readouts
 from theory_sim.training.trainer import Model, Training
 
+MARGIN_QUANTILES = (0.0, 0.01, 0.1, 0.5)
+"""What is kept of the margins of all samples: margins are incompressible, and a file of them all would be larger than the
+correlations of many networks."""
 
-def evaluate(training: Training, on_progress: Callable[[int], None] = lambda samples: None) -> dict[str, Tensor]:
-    """Probability of the right coarse answer: (replica, kind, sample, readout) for each network, on the same samples.
+
+@dataclass(frozen=True)
+class Judged:
+    """What the tests of a network found.
+
+    Attributes:
+        correct: probability of the right coarse answer.
+        margin: quantiles `MARGIN_QUANTILES` of the margins (`theory_sim.training.readouts.judge`) over samples.
+    """
+
+    correct: Float[Tensor, "R kind sample readout"]
+    margin: Float[Tensor, "R kind quantile readout"]
+
+
+def evaluate(training: Training, on_progress: Callable[[int], None] = lambda samples: None) -> dict[str, Judged]:
+    """Test each network, all on the same samples.
 
     Args:
         training: its networks as they are now; its test sampler and configuration say what is drawn and how it is read.
@@ -19,15 +39,26 @@ def evaluate(training: Training, on_progress: Callable[[int], None] = lambda sam
     """
     answers = {name: readouts(training, model) for name, model in training.models.items()}
     correct: dict[str, list[Tensor]] = {name: [] for name in training.models}
+    margin: dict[str, list[Tensor]] = {name: [] for name in training.models}
     for kind in training.kinds:
         parts: dict[str, list[Tensor]] = {name: [] for name in training.models}
         for batch in training.test_batches(kind):
             for name, model in training.models.items():
-                parts[name].append(score(batch, model, answers[name]))
+                heads = model.engine.heads(batch)
+                judged = [torch.stack(judge(answer, batch, heads), -1) for answer in answers[name].values()]
+                parts[name].append(torch.stack(judged, -2))
             on_progress(batch.leaf.shape[1])
-        for name in training.models:
-            correct[name].append(torch.cat(parts[name], 1))
-    return {name: torch.stack(parts, 1).cpu() for name, parts in correct.items()}
+        for name, found in parts.items():
+            right, margins = torch.cat(found, 1).unbind(-1)
+            correct[name].append(right)
+            margin[name].append(quantiles(margins))
+    return {name: Judged(torch.stack(correct[name], 1).cpu(), torch.stack(margin[name], 1).cpu()) for name in training.models}
+
+
+def quantiles(values: Float[Tensor, "R sample readout"]) -> Float[Tensor, "R quantile readout"]:
+    """`MARGIN_QUANTILES` of the samples: the smallest value that a share q of them does not exceed."""
+    n = values.shape[1]
+    return values.sort(dim=1).values[:, [max(0, math.ceil(q * n) - 1) for q in MARGIN_QUANTILES]]
 
 
 def score(batch: Batch, model: Model, answers: Mapping[str, Answer]) -> Tensor:

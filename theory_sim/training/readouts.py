@@ -31,6 +31,8 @@ from theory_sim.training.trainer import Model, Training
 
 Answer = Callable[[Batch, Float[Tensor, "R B head"]], Float[Tensor, "R B coarse"]]
 """From samples and the network's heads to the probability of answering each coarse class."""
+Scores = Callable[[Batch, Float[Tensor, "R B head"]], Float[Tensor, "R B coarse"]]
+"""From the same to a score of each coarse class, whose differences are margins."""
 OfHeads = Callable[[Float[Tensor, "R B head"], HeadGroups], Float[Tensor, "R B coarse"]]
 """From the heads and the coarse class of each to the same."""
 Fit = Callable[[Training, Model], Answer]
@@ -68,7 +70,8 @@ def register_readout(name: str) -> Callable[[OfHeads], OfHeads]:
 
     def register(of_heads: OfHeads) -> OfHeads:
         expect_function(f"readout '{name}'", of_heads, "heads", "parents")
-        READOUTS.add(name, Readout(name, _Quick(of_heads), quick=True, description=_first_line(of_heads)), of_heads)
+        fit = _Quick(of_heads, _SCORES.get(name))
+        READOUTS.add(name, Readout(name, fit, quick=True, description=_first_line(of_heads)), of_heads)
         return of_heads
 
     return register
@@ -92,14 +95,35 @@ def register_fitted_readout(name: str, check: Callable[[Training], None] = lambd
 
 
 @dataclass(frozen=True)
+class Scored:
+    """An answer that follows from a score of each coarse class.
+
+    Attributes:
+        scores: the scores.
+        choice: from these and the heads to the probability of answering each class: that of the highest score without it.
+    """
+
+    scores: Scores
+    choice: Callable[[Tensor, Tensor], Tensor] = lambda scores, heads: choose(scores)
+
+    def __call__(self, batch: Batch, heads: Float[Tensor, "R B head"]) -> Float[Tensor, "R B coarse"]:
+        """The probabilities."""
+        return self.choice(self.scores(batch, heads), heads)
+
+
+@dataclass(frozen=True)
 class _Quick:
     """The fit of a readout that needs none."""
 
     of_heads: OfHeads
+    scores: OfHeads | None = None
+    """None: the probabilities themselves."""
 
     def __call__(self, training: Training, model: Model) -> Answer:
-        parents = training.parents(model)
-        return lambda batch, heads: self.of_heads(heads, parents)
+        parents, of_heads, scores = training.parents(model), self.of_heads, self.scores
+        if scores is None:
+            return lambda batch, heads: of_heads(heads, parents)
+        return Scored(lambda batch, heads: scores(heads, parents), lambda _, heads: of_heads(heads, parents))
 
 
 def _first_line(function: Callable[..., Any]) -> str:
@@ -169,6 +193,36 @@ def correctness(answer: Float[Tensor, "R B coarse"], coarse: Int[Tensor, "R B"])
     return answer.gather(-1, coarse[..., None])[..., 0]
 
 
+def judge(answer: Answer, batch: Batch, heads: Float[Tensor, "R B head"]) -> tuple[Float[Tensor, "R B"], Float[Tensor, "R B"]]:
+    """How a readout answers samples.
+
+    Args:
+        answer: of the readout.
+        batch: the samples.
+        heads: the network's heads on them.
+
+    Returns:
+        The probability of the right answer; and the margin: the score of the right class minus the largest other one. Scores
+        of a user's readout are its probabilities.
+    """
+    if isinstance(answer, Scored):
+        scores = answer.scores(batch, heads)
+        given = answer.choice(scores, heads)
+    else:
+        scores = given = answer(batch, heads)
+    right = one_hot(batch.coarse, scores.shape[-1]).bool()
+    margin = correctness(scores, batch.coarse) - scores.masked_fill(right, -torch.inf).amax(-1)
+    return correctness(given, batch.coarse), margin.to(heads)
+
+
+_SCORES: dict[str, OfHeads] = {
+    "sum_logits": lambda heads, parents: parents.sum(heads),
+    "sum_probabilities": lambda heads, parents: parents.sum(heads.softmax(-1)),
+    "argmax_parent": lambda heads, parents: parents.largest(heads),
+}
+"""Scores of the package's readouts that need no fitting."""
+
+
 @register_readout("sum_logits")
 def _sum_logits(heads: Tensor, parents: HeadGroups) -> Tensor:
     """The coarse class whose heads' logits have the largest sum."""
@@ -222,12 +276,17 @@ def _linear_probe(training: Training, model: Model) -> Answer:
     labels = training.target.assign(data).cpu().numpy()
     probes: list[Any] = [LogisticRegression(max_iter=1000).fit(f, y) for f, y in zip(features / scale, labels, strict=True)]
 
-    def answer(batch: Batch, heads: Tensor) -> Tensor:
+    def scores(batch: Batch, heads: Tensor) -> Tensor:
         activity = model.engine.activity(batch).flatten(2).cpu().numpy() / scale
-        chosen = np.stack([probe.predict(a) for probe, a in zip(probes, activity, strict=True)])
-        return one_hot(torch.from_numpy(chosen), training.target.n_classes).to(heads)
+        out = np.full((*activity.shape[:2], training.target.n_classes), -np.inf)  # of classes that a probe was not fitted on
+        for of_replica, probe, a in zip(out, probes, activity, strict=True):
+            decision = probe.decision_function(a)
+            two = np.stack([np.zeros_like(decision), decision], -1) if decision.ndim == 1 else decision
+            of_replica[:, probe.classes_] = two
+        return torch.from_numpy(out).to(heads.device)
 
-    return answer
+    # The first of several that are exactly tied, as scikit-learn answers.
+    return Scored(scores, lambda scores, heads: one_hot(scores.argmax(-1), scores.shape[-1]).to(heads))
 
 
 @register_fitted_readout("finetuning")
@@ -238,4 +297,4 @@ def _finetuning(training: Training, model: Model) -> Answer:
     for _ in range(config.transfer.steps):
         batch = training.draw_target(stream, config.training.batch)
         engine.step(batch, training.target.assign(batch))
-    return lambda batch, heads: choose(engine.logits(batch))
+    return Scored(lambda batch, heads: engine.logits(batch))

@@ -12,11 +12,13 @@ output             replica, step, head, neuron                     a_{c,r}; only
 firing             replica, step, head, neuron, feature            whether v alone activates the neuron: ⟨w, v⟩ + b > 0
 lucky              replica, head, neuron, feature                  the same at initialisation
 response           replica, step, head, feature                    Σ_r a_{c,r} ReLU(⟨w_{c,r}, v⟩ + b_{c,r})
+noise_margin       replica, step                                   largest (⟨w, ζ⟩ + b)/σ_0 on noise patches; ``record.noise``
 training_loss      replica, update                                 cross-entropy before each update, and at the end
 final_loss         replica, sample                                 its samples at the end
 curve_error        replica, step, kind, readout                    error on ``test.curve_samples`` of each kind
 test_correct       replica, kind, test_sample, test_readout        probability of the right answer at the end
 test_error         replica, kind, test_readout                     one minus its mean
+test_margin        replica, kind, margin_quantile, test_readout    quantiles of score of the right class − largest other one
 *your own*         replica, step, *name*_0, …                      what a function given to ``run(record=...)`` returned
 =================  ==============================================  ====================================================
 
@@ -40,6 +42,7 @@ from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.returned import expect_function, place, shown
 from theory_sim.training.engines.base import StepReport
 from theory_sim.training.evaluation import evaluate, score
+from theory_sim.training.noise import noise_margin
 from theory_sim.training.readouts import quick_readouts
 from theory_sim.training.records import COORDINATES, SCHEMA, record_of
 from theory_sim.training.trainer import Training, log_spaced_steps
@@ -116,6 +119,9 @@ class Recorder:
             line[name] = dict(zip((f"{kind}_error" for kind in training.kinds), by_readout, strict=True))
             if losses := self._seen.get(f"{name}/training_loss"):
                 line[name]["training_loss"] = float(losses[-1].mean())
+        if training.config.record.noise:
+            for name, largest in noise_margin(training).items():
+                self._note(f"{name}/noise_margin", largest)
         for name, function in self.record.items():
             self._note_own(name, function(training))
         return line
@@ -138,9 +144,9 @@ class Recorder:
         final = training.next_losses()
         for name, loss in final.items():
             self._note(f"{name}/training_loss", loss.mean(-1))
-        correct = evaluate(training, on_progress)
+        tested = evaluate(training, on_progress)
         return {
-            name: record_of(training, self.steps, model, self._of_network(name), final[name], correct[name]).assign_attrs(
+            name: record_of(training, self.steps, model, self._of_network(name), final[name], tested[name]).assign_attrs(
                 alignment=json.dumps(asdict(training.alignment(model)))
             )
             for name, model in training.models.items()

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from torch import Tensor
 
+from theory_sim.training.evaluation import MARGIN_QUANTILES, Judged
 from theory_sim.training.readouts import quick_names
 from theory_sim.training.trainer import Model, Training
 
@@ -21,11 +22,21 @@ SCHEMA: dict[str, tuple[tuple[str, ...], str, str]] = {
     "firing": ((*_NEURON, "feature"), "whether the pure feature fires the neuron, ⟨w, v⟩ + b > 0", "1"),
     "lucky": (("replica", "head", "neuron", "feature"), "whether the pure feature fires the neuron at initialisation", "1"),
     "response": (("replica", "step", "head", "feature"), "response Σ a ReLU(⟨w, v⟩ + b) to a pure feature", "1"),
+    "noise_margin": (
+        ("replica", "step"),
+        "largest (⟨w, ζ⟩ + b)/σ_0 of a neuron on patches of noise alone; above 0: one fires",
+        "1",
+    ),
     "training_loss": (("replica", "update"), "training cross-entropy before each update, and at the end", "nat"),
     "final_loss": (("replica", "sample"), "cross-entropy of each sample of a last training batch", "nat"),
     "curve_error": (("replica", "step", "kind", "readout"), "error on a few test samples during training", "1"),
     "test_correct": (("replica", "kind", "test_sample", "test_readout"), "probability of the right answer", "1"),
     "test_error": (("replica", "kind", "test_readout"), "error on test samples at the end of training", "1"),
+    "test_margin": (
+        ("replica", "kind", "margin_quantile", "test_readout"),
+        "quantiles over test samples of the margin: score of the right coarse class − the largest other one",
+        "1",
+    ),
 }
 """Dimensions, long name and unit of each variable."""
 COORDINATES = {
@@ -35,6 +46,7 @@ COORDINATES = {
     "kind": "kind of test sample",
     "readout": "readout during training",
     "test_readout": "readout at the end",
+    "margin_quantile": "share of test samples whose margin is at most this one",
     "feature": "feature",
     "feature_name": "name of the feature: its node in the label tree, numbered from 1, or a name of its own",
     "feature_level": "depth of the feature's node in the label tree, 1: a coarse class; 0: a feature of no class",
@@ -47,7 +59,7 @@ COORDINATES = {
 
 
 def record_of(
-    training: Training, steps: list[int], model: Model, seen: Mapping[str, Tensor], final_loss: Tensor, test_correct: Tensor
+    training: Training, steps: list[int], model: Model, seen: Mapping[str, Tensor], final_loss: Tensor, tested: Judged
 ) -> xr.Dataset:
     """The record of one network.
 
@@ -57,13 +69,14 @@ def record_of(
         model: the network.
         seen: what was recorded, (replica, time, …).
         final_loss: of each sample of a last batch, (replica, sample).
-        test_correct: see `theory_sim.training.evaluation.evaluate`.
+        tested: see `theory_sim.training.evaluation.evaluate`.
     """
     arrays = {key: value.numpy() for key, value in seen.items()}
     arrays["firing"] = arrays["correlation"] + arrays["bias"][..., None] > 0
     arrays["lucky"] = arrays["firing"][:, 0]
     arrays["final_loss"] = final_loss.cpu().numpy()
-    arrays["test_correct"] = test_correct.cpu().numpy()
+    arrays["test_correct"] = tested.correct.numpy()
+    arrays["test_margin"] = tested.margin.numpy()
     arrays["test_error"] = 1 - arrays["test_correct"].mean(2)
     variables: dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, str]]] = {}
     for name, (dims, long_name, units) in SCHEMA.items():
@@ -82,6 +95,7 @@ def record_of(
                 "update": np.arange(variables["training_loss"][1].shape[1]),
                 "kind": list(training.kinds),
                 "readout": list(quick_names(training)),
+                "margin_quantile": list(MARGIN_QUANTILES),
                 "test_readout": list(training.config.transfer.readouts),
                 "head": np.arange(model.labels.n_classes),
                 "head_parent": ("head", model.labels.parent.numpy()),

@@ -165,9 +165,13 @@ class Training:
     def draw_batch(self, streams: Streams, samples: int) -> Batch:
         """Training samples from any stream: fresh ones, or of the finite training set."""
         if self._training_set is None:
-            return self.sampler.sample(streams, samples, self.law.training_shares)
+            return self.draw_fresh(streams, samples)
         size = self.config.data.training_samples
         return self._training_set.take(streams.integers(size, samples).to(self.device))
+
+    def draw_fresh(self, streams: Streams, samples: int) -> Batch:
+        """Fresh samples of the training law, also where the training set is finite."""
+        return self.sampler.sample(streams, samples, self.law.training_shares)
 
     def draw_target(self, streams: Streams, samples: int, latents: bool = False) -> Batch:
         """Samples to fit a readout on: training samples, or fresh ones of the target's distribution where it is shifted.
@@ -230,7 +234,8 @@ class Training:
         own = streams(config.seed_of("init"), f"init {name}", config.replicas, self.device)
         step_size = config.training.step_size[name]
         engine = self._engine.initial(config, self.law, own, labels.n_classes, step_size, self.dictionary)
-        expect_type(f"{ENGINES.named(config.training.engine)}: initial", engine, Engine)
+        if not ENGINES.entry(config.training.engine).is_core:  # it reads every property: parameters may be a copy of gigabytes
+            expect_type(f"{ENGINES.named(config.training.engine)}: initial", engine, Engine)
         return Model(name, labels, engine)
 
     def _context(self) -> LabelContext:

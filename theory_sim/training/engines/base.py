@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -51,6 +52,11 @@ class HeadGroups:
     def sum(self, values: Float[Tensor, "*n head"]) -> Float[Tensor, "*n group"]:
         """Sum over the heads of each group."""
         return values.new_zeros(*values.shape[:-1], self.n).index_add_(-1, self.of.to(values.device), values)
+
+    def largest(self, values: Float[Tensor, "*n head"]) -> Float[Tensor, "*n group"]:
+        """Largest value of each group; −∞ in those without heads."""
+        out = values.new_full((*values.shape[:-1], self.n), -torch.inf)
+        return out.scatter_reduce_(-1, self.of.to(values.device).expand_as(values), values, "amax")
 
 
 @runtime_checkable

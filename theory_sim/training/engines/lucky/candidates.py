@@ -19,6 +19,9 @@ from torch import Tensor
 
 from theory_sim.runtime.streams import Streams
 
+COPIED = 2**25
+"""Weights that are copied at once: there may be many gigabytes of them, and a copy of all would double the memory."""
+
 
 @dataclass
 class Candidates:
@@ -58,13 +61,19 @@ class Candidates:
         feature, neuron = self.near.T.nonzero(as_tuple=True)
         return feature, neuron
 
+    def parts(self, rows: Int[Tensor, " some"]) -> tuple[Int[Tensor, " few"], ...]:
+        """Neurons in parts whose weights may be copied (`COPIED`)."""
+        parts: tuple[Tensor, ...] = rows.split(max(1, COPIED // self.weight.shape[1]))
+        return parts
+
     def look_again(self, rows: Int[Tensor, " some"], vectors: Float[Tensor, "feature d"]) -> None:
         """Bring what is known of neurons up to date with their weights."""
-        weight = self.weight[rows]
-        correlation = weight @ vectors.T
-        self.norm[rows] = weight.norm(dim=-1)
-        self.correlation[rows] = correlation
-        self.other[rows] = correlation.masked_fill_(self.near[rows], 0).amax(-1).clamp_(min=0)
+        for part in self.parts(rows):
+            weight = self.weight[part]
+            correlation = weight @ vectors.T
+            self.norm[part] = weight.norm(dim=-1)
+            self.correlation[part] = correlation
+            self.other[part] = correlation.masked_fill_(self.near[part], 0).amax(-1).clamp_(min=0)
 
 
 def tail(rng: np.random.Generator, cut: float, size: int) -> np.ndarray:

@@ -26,7 +26,7 @@ class Certificate:
     Attributes:
         left_out: bound on the probability that a neuron that was never drawn should have fired.
         unmet: the same for drawn neurons and the feature patches that they were not multiplied with.
-        noise: the same for drawn neurons and pure noise patches.
+        noise: the same for drawn neurons and patches of noise alone, dominant noise too.
         limit: the most that the three may sum to; a step that would pass it is refused.
         drawn: number of neurons that were drawn, all heads and replicas.
         neurons: number of neurons that there are, all heads and replicas.

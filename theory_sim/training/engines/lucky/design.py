@@ -34,6 +34,7 @@ class Design:
         neurons: m.
         heads: number of heads.
         noise: σ_ζ√d.
+        loud: σ*√d of dominant noise, 0 where there is none.
         dim: d.
         patches: P.
         ranges: the laws of all strengths, uniform between two ends.
@@ -49,6 +50,7 @@ class Design:
     neurons: int
     heads: int
     noise: float
+    loud: float
     dim: int
     patches: int
     ranges: list[tuple[float, float]]
@@ -93,6 +95,7 @@ class Design:
             neurons=config.neurons,
             heads=heads,
             noise=noise,
+            loud=loud,
             dim=dim,
             patches=law.patches,
             ranges=list(patches),

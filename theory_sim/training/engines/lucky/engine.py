@@ -28,7 +28,7 @@ from theory_sim.runtime.threads import map_blocks
 from theory_sim.training.engines.base import HeadGroups, StepReport, register_engine
 from theory_sim.training.engines.loss import cross_entropy
 from theory_sim.training.engines.lucky import candidates
-from theory_sim.training.engines.lucky.candidates import Candidates
+from theory_sim.training.engines.lucky.candidates import COPIED, Candidates
 from theory_sim.training.engines.lucky.certificate import Certificate, Ledger
 from theory_sim.training.engines.lucky.design import Design, check_law
 from theory_sim.training.network import Parameters
@@ -97,6 +97,11 @@ class LuckyEngine:
             raise InputError("data.training_samples: training.engine 'lucky' needs fresh samples, 0; or training.engine dense")
         if config.at_target is not config:
             raise InputError("target: training.engine 'lucky' tests on unshifted samples only; or training.engine dense")
+        if config.record.noise:
+            raise InputError(
+                "record.noise: training.engine 'lucky' bounds it (its certificate's noise) and draws no noise patch;"
+                " take false, or training.engine dense"
+            )
         check_law(law)
 
     @classmethod
@@ -170,7 +175,7 @@ class LuckyEngine:
         """The neurons that moved, with their place (replica, head, slot): the others are drawn again."""
         rows = [c.moved.nonzero()[:, 0] for c in self.drawn]
         place = [torch.stack([torch.full_like(i, r), c.head[i], c.slot[i]], 1) for r, (c, i) in enumerate(self._with(rows))]
-        state = {name: torch.cat([getattr(c, name)[i] for c, i in self._with(rows)]) for name in ("weight", "bias", "output")}
+        state = {name: self._rows(name, rows) for name in ("weight", "bias", "output")}
         return state | {"place": torch.cat(place), "spent": torch.from_numpy(self.ledger.spent.copy())}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
@@ -224,7 +229,8 @@ class LuckyEngine:
             return loss[0], pairs, slope[0, pairs.patch // batch.x.shape[2], c.head[neuron]]
 
         by_replica = map_blocks(slopes, range(len(self.drawn)))
-        blocks = [(r, *cut) for r, (_, pairs, _) in enumerate(by_replica) for cut in _cuts(pairs.neuron)]
+        most = max(1, min(_PAIRS, COPIED // batch.x.shape[-1]))  # each pair may have a neuron of its own, whose weights change
+        blocks = [(r, *cut) for r, (_, pairs, _) in enumerate(by_replica) for cut in _cuts(pairs.neuron, most)]
 
         def update(block: tuple[int, int, int]) -> Tensor:
             r, start, stop = block
@@ -301,7 +307,11 @@ class LuckyEngine:
             far = strays[~c.near[strays, f]]
             meetings.append(Meeting(r, patches[f + 2], torch.cat([neurons[f], far]) if len(far) else neurons[f]))
         if dominant:
-            meetings.append(Meeting(r, patches[0], torch.arange(len(c.bias), device=c.bias.device)))
+            t_dominant = -c.bias / (self.design.loud / math.sqrt(batch.x.shape[-1]) * c.norm + torch.finfo(c.norm.dtype).tiny)
+            loud = t_dominant <= self.design.reach
+            odds_loud = torch.where(loud, 0, _tail_bound(t_dominant))
+            self.ledger.spent[r, 2] += dominant * float(odds_loud.sum(dtype=torch.float64))
+            meetings.extend(Meeting(r, patches[0], part) for part in c.parts(loud.nonzero()[:, 0]) if len(part))
         return meetings
 
     def _met(self, meeting: Meeting, batch: Batch) -> Pairs:
@@ -341,6 +351,14 @@ class LuckyEngine:
     def _grouped(self, heads: Float[Tensor, "*b head"]) -> Float[Tensor, "*b logit"]:
         return heads if self._head_groups is None else self._head_groups.sum(heads)
 
+    def _rows(self, name: str, rows: list[Tensor]) -> Tensor:
+        """A field of some neurons of each replica, replica by replica; copied once, since it may be half of all memory."""
+        first: Tensor = getattr(self.drawn[0], name)
+        out = first.new_empty(sum(len(i) for i in rows), *first.shape[1:])
+        for part, (c, i) in zip(out.split([len(i) for i in rows]), self._with(rows), strict=True):
+            torch.index_select(getattr(c, name), 0, i, out=part)
+        return out
+
     def _with(self, rows: list[Tensor]) -> list[tuple[Candidates, Tensor]]:
         return list(zip(self.drawn, rows, strict=True))
 
@@ -363,10 +381,10 @@ def _no_pairs(like: Tensor) -> Pairs:
     return Pairs(none, none, like.new_zeros(0))
 
 
-def _cuts(neuron: Int[Tensor, " pair"]) -> list[tuple[int, int]]:
-    """Parts of sorted pairs, of about `_PAIRS` each, that have no neuron in common; sizes alone decide, never the cores."""
+def _cuts(neuron: Int[Tensor, " pair"], size: int) -> list[tuple[int, int]]:
+    """Parts of sorted pairs, of about `size` each, that have no neuron in common; sizes alone decide, never the cores."""
     n, cuts = len(neuron), [0]
     while cuts[-1] < n:
-        stop = cuts[-1] + _PAIRS
+        stop = cuts[-1] + size
         cuts.append(n if stop >= n else int(torch.searchsorted(neuron, neuron[stop], right=True)))
     return list(pairwise(cuts))
