@@ -140,7 +140,7 @@ def test_results_training_claims_and_checks_are_shown(results: ts.Results) -> No
         assert f"<th>{column}</th>" in page
         assert html.escape(found[0].row()[column]) in found[0]._repr_html_()
     assert str(claims[0]).startswith("coarse-training-loss: 0.")
-    assert str(claims[0]).endswith("≤ 0.05: fails")
+    assert str(claims[0]).endswith("≤ 0.05: refuted")
     training = ts.Training(TINY)
     for value, words in (
         (training, ["Training of 'tiny'", "step 0 of 4", "2 replicas", "fine on leaf (4 heads)"]),

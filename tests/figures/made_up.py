@@ -104,9 +104,10 @@ def _rows(id_: str, cell: Cell, config: Config, seed: int) -> dict[str, list[dic
         numbers = {"value": e.value, "low": e.low, "high": e.high, "method": e.method, "side": side, "bound": bound}
         rows.append(where | {"status": "stored", "quantity": claim, "decision": decision, "folder": "none"} | numbers)
     assert all(math.isfinite(row["value"]) for row in rows)
-    measures = [
-        where | {"replica": r, "measure": measure.id, "value": float(rng.uniform(0.5, 1))}
-        for measure in theory_of(cell.config).measures
-        for r in range(config.replicas)
-    ]
+    measures = []
+    for measure in theory_of(cell.config).measures:
+        # A setting, such as κ in units of the theory's, is the same in all replicas.
+        values = rng.uniform(0.5, 1, 1 if measure.id == "bias-decay" else config.replicas)
+        for r, value in enumerate(np.resize(values, config.replicas).tolist()):
+            measures.append(where | {"replica": r, "measure": measure.id, "value": value})
     return {"cells": rows, "replicas": replicas, "measures": measures}
