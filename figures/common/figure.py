@@ -147,6 +147,7 @@ FIGURES: Registry[Figure] = Registry(
             "data_model",
             "correlations",
             "prediction",
+            "times",
             "theorems",
             "responses",
             "rare_growth",
