@@ -147,7 +147,7 @@ def _legend(ax: Axes) -> None:
         for model in MODELS
     }
     entries["value in the study"] = Line2D([], [], color=style.PALETTE["noise"], linewidth=0.8)
-    for state, text in {"refuted": "a claim is refuted", "undecided": "a claim is undecided", "holds": "all hold"}.items():
+    for state, text in {"refuted": "a claim is refuted", "undecided": "undecided", "holds": "all hold"}.items():
         entries[text] = Line2D([], [], color="0.2", linestyle="none", **_STATES[state])
     style.legend(ax, entries, ncols=6, columnspacing=1.2, handletextpad=0.5)
 

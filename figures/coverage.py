@@ -53,7 +53,7 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
         ax.set_xticks(range(len(sizes)), [str(n) for n in sizes])
         ax.set_xlabel("replicas R")
         ax.set_title(f"stated: {100 * float(level):g} %")
-    axes["level0"].set_ylabel("share of intervals that miss")
+    axes["level0"].set_ylabel("share that misses")
     _legend(axes["level1"])
 
 

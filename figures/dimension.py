@@ -35,7 +35,7 @@ def needs(config: Config) -> Needs:
 
 
 def subclasses(d: int) -> int:
-    """K = ⌊d^0.4⌋, the largest number of subclasses that the theory allows [paper]."""
+    """K = ⌊d^0.4⌋, d^0.4 being the paper's example of a largest number of subclasses [paper]."""
     return int(d**0.4)
 
 
@@ -101,8 +101,8 @@ FIGURE = register(
         caption=(
             "Error on hard test samples after training on coarse and on fine labels, with a readout of the coarse classes,"
             " against the dimension d, with k = ⌊d^0.4⌋ subclasses per coarse class. Markers are means over replicas, bars 95"
-            " % intervals (t over replicas, widened to the Clopper–Pearson interval of all samples). Dashed: error on easy"
-            " samples, for both models. Grey: guessing."
+            " % intervals over replicas (union of t, Cox's log-normal one, and Clopper–Pearson of all samples). Dashed: error on"
+            " easy samples, for both models. Grey: guessing."
         ),
         size=(style.COLUMN, 2.7),
         layout={"mosaic": [["error"]]},

@@ -83,9 +83,9 @@ FIGURE = register(
         caption=(
             "Error on hard test samples by readout, for the same trained models: logits or probabilities of the heads summed"
             " within each coarse class, the coarse class of the highest head, a linear probe on the frozen features, and"
-            " finetuning of all weights on coarse labels. Markers are means over replicas, bars 95 % intervals (t over"
-            " replicas, widened to the Clopper–Pearson interval of all samples); small open markers are the errors on easy"
-            " samples. The axis is linear up to 0.01 and logarithmic beyond."
+            " finetuning of all weights on coarse labels. Markers are means over replicas, bars 95 % intervals over"
+            " replicas (union of t, Cox's log-normal one, and Clopper–Pearson of all samples); small open markers are the errors"
+            " on easy samples. The axis is linear up to 0.01 and logarithmic beyond."
         ),
         size=(style.COLUMN, 2.8),
         layout={"mosaic": [["error"]]},

@@ -1,7 +1,8 @@
-"""The figures of the studies that compare label functions, and of those that vary settings: one entry each."""
+"""The figures of the studies that compare label functions, of those that vary settings, and of trends: one entry each."""
 
 from theory_sim.figures.common.by_label_function import label_function_figure
 from theory_sim.figures.common.by_setting import setting_figure
+from theory_sim.figures.common.by_trend import Curve, trend_figure
 from theory_sim.figures.common.figure import register
 
 for figure in (
@@ -73,6 +74,72 @@ for figure in (
         "Wrong labels in training.",
         more="A share of the training samples has the label of a uniformly drawn leaf, which for some is still the right one.",
         keys=["data.label_noise"],
+    ),
+    trend_figure(
+        "success",
+        "The probability that a replica meets all conclusions of both theorems, against the dimension.",
+        more="Share of replicas that meet every bound of the nine claims by their own numbers, against the dimension d, with"
+        " k = ⌊d^0.4⌋ subclasses.",
+        key="data.dim",
+        curves={"success": Curve("meets all conclusions", "fine", share=True)},
+        bounds=[0.9],
+        ylabel="share of replicas",
+    ),
+    trend_figure(
+        "lucky_growth",
+        "The law 1/k: growth of lucky neurons for rare features against those for common ones.",
+        more="Growth for rare features ÷ growth for common ones, times the number k of subclasses, in the coarse model: of the"
+        " neurons that are lucky at the start, and of the response, to which newcomers add.",
+        key="tree.subclasses",
+        curves={"lucky-growth": Curve("lucky neurons", "common"), "response-growth": Curve("response", "rare")},
+        bounds=[0.8, 1.2],
+        ylabel="k · rare ÷ common growth",
+        log=True,
+    ),
+    trend_figure(
+        "kept_sets",
+        "Lucky sets in training: neurons that stop firing, and newcomers, against the threshold.",
+        more="Smallest share of the lucky neurons that still fire, and number of newcomers at the end for each lucky neuron,"
+        " against the threshold τ; both for leaves' own heads with their rare and common features.",
+        key="network.threshold",
+        curves={
+            "coarse-kept": Curve("kept, coarse", "coarse"),
+            "fine-kept": Curve("kept, fine", "fine"),
+            "coarse-newcomers": Curve("newcomers, coarse", "noise"),
+            "fine-newcomers": Curve("newcomers, fine", "rare"),
+        },
+        bounds=[0.05, 0.99],
+        ylabel="per lucky neuron",
+    ),
+    trend_figure(
+        "leaf_coverage",
+        "Leaves without a lucky neuron: how often they occur, and the fine model's failures.",
+        more="Share of replicas in which some leaf's head has no lucky neuron for its rare feature, as drawn and as the initial"
+        " law predicts, 1 − (1 − (1 − Q(τ))^m)^n, and the fine model's hard error, against the width m.",
+        key="network.neurons",
+        curves={
+            "uncovered": Curve("some leaf uncovered", "fine", share=True),
+            "uncovered-predicted": Curve("predicted", "fine", predicted=True),
+            "fine-hard-error": Curve("hard error, fine", "rare"),
+        },
+        bounds=[],
+        ylabel="share",
+    ),
+    trend_figure(
+        "dominant_noise",
+        "The response to a patch of dominant noise, against its norm.",
+        more="Expected response to a fresh patch of dominant noise at the end of training, mean over heads, and the part of it"
+        " that training added, against the norm σ*√d.",
+        key="hard.noise",
+        curves={
+            "coarse-dominant": Curve("coarse", "coarse"),
+            "fine-dominant": Curve("fine", "fine"),
+            "coarse-dominant-grown": Curve("coarse, trained part", "noise"),
+            "fine-dominant-grown": Curve("fine, trained part", "rare"),
+        },
+        bounds=[],
+        ylabel="response",
+        log=True,
     ),
 ):
     register(figure)

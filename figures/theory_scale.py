@@ -130,7 +130,7 @@ FIGURE = register(
         caption=(
             "Error on hard test samples against the dimension d, at the theory's threshold τ = √((4+2c₀) ln d) and width m ="
             " ⌈d^(2+2c₀)⌉ neurons per head, c₀ = 0.5: up to 7·10¹⁰ neurons per head, of which those that can ever fire are"
-            " simulated. Points are estimates over replicas with 95% intervals (Student's t, widened to Clopper–Pearson)."
+            " simulated. Points are estimates over replicas with 95% intervals (t, Cox's log-normal one and Clopper–Pearson)."
             " Left: strengths vary by ι = 1/ln d. Right: strengths vary by ι = 0.02, so that often no neuron fires for the"
             " rare feature of a subclass; the dotted line is the expected share of such subclasses, exp(−m Q(τ/√(1+ι))). With"
             " coarse labels the error does not fall; with fine labels it goes to 0 as the number of neurons per feature grows"

@@ -59,13 +59,21 @@ from .runtime.settings import Section as Section
 from .runtime.streams import Streams as Streams
 from .runtime.streams import streams as streams
 from .stats import Estimate as Estimate
+from .stats import error_of_rates as error_of_rates
 from .stats import error_rate as error_rate
+from .stats import gain_of_rates as gain_of_rates
+from .stats import gain_over as gain_over
 from .stats import mean as mean
 from .stats import paired_gain as paired_gain
+from .stats import positive_mean as positive_mean
+from .stats import proportion as proportion
+from .stats import ratio as ratio
+from .stats import slope as slope
 from .theories.claims import CLAIMS as CLAIMS
 from .theories.claims import Claim as Claim
 from .theories.claims import ClaimResult as ClaimResult
 from .theories.claims import register_claim as register_claim
+from .theories.measures import Measure as Measure
 from .theories.regime import Assumption as Assumption
 from .theories.theory import THEORIES as THEORIES
 from .theories.theory import Theory as Theory
@@ -73,6 +81,7 @@ from .theories.theory import check_regime as check_regime
 from .theories.theory import evaluate_claims as evaluate_claims
 from .theories.theory import predict as predict
 from .theories.theory import register_theory as register_theory
+from .theories.trends import Trend as Trend
 from .training.engines.base import Engine as Engine
 from .training.engines.base import HeadGroups as HeadGroups
 from .training.engines.base import StepReport as StepReport
@@ -122,6 +131,7 @@ __all__ = [
     "LabelFunction",
     "LabelMaker",
     "LabelTree",
+    "Measure",
     "Model",
     "Node",
     "NotCachedWarning",
@@ -145,6 +155,7 @@ __all__ = [
     "Streams",
     "Theory",
     "Training",
+    "Trend",
     "TwoLayerConvNet",
     "Uniform",
     "WaitingWarning",
@@ -153,10 +164,13 @@ __all__ = [
     "check_data",
     "check_regime",
     "choose",
+    "error_of_rates",
     "error_rate",
     "evaluate_claims",
     "evaluate_on",
     "fit",
+    "gain_of_rates",
+    "gain_over",
     "label_function",
     "law_of",
     "load_config",
@@ -167,8 +181,11 @@ __all__ = [
     "package_version",
     "paired_gain",
     "place_of",
+    "positive_mean",
     "predict",
     "progress_bar",
+    "proportion",
+    "ratio",
     "register_claim",
     "register_engine",
     "register_fitted_readout",
@@ -177,5 +194,6 @@ __all__ = [
     "register_theory",
     "results_folder",
     "run",
+    "slope",
     "streams",
 ]

@@ -63,7 +63,7 @@ class TreeSettings(Section):
     """K, number of coarse classes; 2 in the paper [paper]."""
     subclasses: Subclasses = 9
     """k, per coarse class; or one entry per coarse class, each a number or again a list (a deeper tree).
-    The paper takes k between polylog d and d^0.4 [paper]; 9 = ⌊256^0.4⌋."""
+    The paper takes k between polylog d and f(σ_ζ), with d^0.4 as its example of f [paper]; 9 = ⌊256^0.4⌋."""
     tail: Annotated[float, Field(ge=0, le=10)] = 0.0
     """t: the c-th subclass of a class has a share ∝ c^−t of its samples; 0: all the same [ours]."""
 
@@ -116,7 +116,7 @@ class NetworkSettings(Section):
     """The two-layer convolutional ReLU network."""
 
     neurons: Width | Literal["theory"] = 60
-    """m, neurons per head; `theory`: m = ⌈d^(2 + 2c₀)⌉ [recalled; it may have been d^(1 + 2c₀)]."""
+    """m, neurons per head; `theory`: m = ⌈d^(2 + 2c₀)⌉ [recalled]."""
     init_std: Positive = 0.01
     """σ_0: weights start as N(0, σ_0² I)."""
     threshold: NonNegative | Literal["theory"] = 1.6
@@ -363,7 +363,7 @@ class Config(Section):
 
     @property
     def neurons(self) -> int:
-        """m; the theory's is ⌈d^(2 + 2c₀)⌉ [recalled; it may have been d^(1 + 2c₀)]."""
+        """m; the theory's is ⌈d^(2 + 2c₀)⌉ [recalled]: at its τ the number of lucky neurons then grows with d."""
         if self.network.neurons == "theory":
             return math.ceil(math.pow(self.data.dim, 2 + 2 * self.network.c0))
         return self.network.neurons

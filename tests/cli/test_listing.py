@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = {
     "theories": ("label-granularity", "theory_sim.theories.label_granularity."),
     "claims": ("transfer-gain", "theory_sim.theories.label_granularity."),
+    "trends": ("success-probability", "theory_sim.theories.label_granularity."),
+    "measures": ("lucky-growth", "theory_sim.theories.label_granularity."),
     "readouts": ("sum_logits", "theory_sim.training.readouts"),
     "engines": ("dense", "theory_sim.training.engines.dense"),
     "labels": ("level(depth)", "theory_sim.labels."),

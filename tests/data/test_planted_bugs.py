@@ -4,72 +4,13 @@ A bug is a function from what the correct generator made (dictionary, two easy b
 would have made. `rebuilt` writes patches anew from a changed truth, `lying` changes patches behind the truth's back.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 import torch
+from planted import SIGMA, K, broken, drawn_by_the_package, first, is_own_common, is_rare
 
-from theory_sim.config import load_config
-from theory_sim.data.checks.suite import check_batches
-from theory_sim.data.dictionary import Dictionary
 from theory_sim.data.latents import DOMINANT_NOISE, NOISE
-from theory_sim.data.setup import law_of
-from theory_sim.training.trainer import Training
-
-CONFIG = load_config(
-    overrides=[
-        "replicas=2",
-        "tree.coarse=3",
-        "tree.subclasses=3",
-        "data.dim=32",
-        "data.patches=12",
-        "data.feature_patches=2",
-        "data.feature_noise_patches=1",
-        "data.basis=rotated",
-    ]
-)
-K, SIGMA = 3, CONFIG.data.noise / 32**0.5
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """What a generator hands out."""
-
-    dictionary: Dictionary
-    easy: tuple
-    hard: object
-
-    def noise(self, batch):
-        """Patches without their features."""
-        x = batch.x.clone()
-        self.dictionary.add_to(x, batch.content, -batch.strength)
-        return x
-
-    def rebuilt(self, batch, noise=None, **truth):
-        """The batch with a changed truth, and patches that follow it."""
-        changed = replace(batch, **truth)
-        x = self.noise(batch) if noise is None else noise.clone()
-        self.dictionary.add_to(x, changed.content, changed.strength)
-        return replace(changed, x=x)
-
-    def on_easy(self, change):
-        return replace(self, easy=tuple(change(batch) for batch in self.easy))
-
-    def on_hard(self, change):
-        return replace(self, hard=change(self.hard))
-
-
-def is_own_common(batch):
-    return batch.content == batch.coarse[..., None]
-
-
-def is_rare(batch):
-    return batch.content >= K
-
-
-def first(mask):
-    """The first patch of each sample that the mask marks."""
-    return mask & (mask.cumsum(-1) == 1)
 
 
 def ar1(z, rho=0.2):
@@ -132,7 +73,7 @@ def unbalanced(d):
 BUGS = {
     "wrong sign": (
         lambda d: d.on_easy(lambda b: replace(b, x=2 * d.noise(b) - b.x)),
-        "easy: noise of feature patches ignores the feature",
+        "easy: noise of feature patches ignores its feature",
     ),
     "variance squared": (wrong_noise(lambda z: z * SIGMA), "easy: variance of noise of plain patches"),
     "noise 2 % too strong": (wrong_noise(lambda z: z * 1.02), "easy: variance of noise of plain patches"),
@@ -148,9 +89,9 @@ BUGS = {
         lambda d: d.on_hard(lambda b: replace(b, coarse=K - 1 - b.coarse)),
         "hard: coarse label is the leaf's ancestor",
     ),
-    "overlapping patches": (overlapping, "easy: noise of feature patches ignores the feature"),
+    "overlapping patches": (overlapping, "easy: noise of feature patches ignores its feature"),
     "noise shared by samples": (wrong_noise(lambda z: z[:, :1].expand_as(z)), "independent samples"),
-    "noise shared by patches": (wrong_noise(lambda z: z[:, :, :1].expand_as(z)), "independent patches"),
+    "noise shared by patches": (wrong_noise(lambda z: z[:, :, :1].expand_as(z)), "independent patches of a sample"),
     "noise of one patch used again": (
         wrong_noise(lambda z: torch.cat([z[:, :, :-1], z[:, :, :1]], 2)),
         "independent patches of a sample",
@@ -160,7 +101,7 @@ BUGS = {
         "independent steps",
     ),
     "noise shared by replicas": (wrong_noise(lambda z: z[:1].expand_as(z)), "independent replicas"),
-    "correlated noise": (wrong_noise(ar1), "independent coordinates"),
+    "correlated noise": (wrong_noise(ar1), "easy: coordinates of noise of plain patches: pairs at each distance"),
     "uniform noise": (
         wrong_noise(lambda z: SIGMA * 12**0.5 * (torch.distributions.Normal(0, SIGMA).cdf(z) - 0.5)),
         "easy: shape of noise of plain patches",
@@ -181,7 +122,7 @@ BUGS = {
     ),
     "common feature hidden in a hard sample": (
         lambda d: common_left_in_hard(d, honest=False),
-        "hard: noise of plain patches ignores the feature",
+        "hard: noise of plain patches ignores the level-1 feature",
     ),
     "non-orthonormal dictionary": (
         lambda d: replace(
@@ -251,15 +192,7 @@ BUGS = {
 
 @pytest.fixture(scope="module")
 def drawn():
-    training = Training(CONFIG)
-    streams = training.streams("check")
-    easy = tuple(training.sampler.sample(streams, 1000, 0.0) for _ in range(2))
-    return Drawn(training.dictionary, easy, training.sampler.sample(streams, 1000, 1.0))
-
-
-def broken(drawn):
-    checks = check_batches(law_of(CONFIG), drawn.dictionary, drawn.easy, {"hard": drawn.hard}, alpha=1e-6)
-    return [check.name for check in checks if not check.passed]
+    return drawn_by_the_package(1000)
 
 
 def test_the_correct_generator_breaks_nothing(drawn):
@@ -276,3 +209,30 @@ def test_both_steps_count(drawn):
     """The laws are tested on the first step, and the noise of both is compared."""
     first_wrong = replace(drawn, easy=(drawn.rebuilt(drawn.easy[0], noise=1.02 * drawn.noise(drawn.easy[0])), drawn.easy[1]))
     assert "easy: variance of noise of plain patches" in broken(first_wrong)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_numbers_that_are_not_finite(drawn, number):
+    """What cannot be computed with is said, and nothing is computed with it."""
+
+    def change(batch):
+        x = batch.x.clone()
+        x[0, 3, 2, 1] = number
+        return replace(batch, x=x)
+
+    assert broken(drawn.on_easy(change)) == ["easy: patches are finite"]
+
+
+def test_features_that_do_not_exist(drawn):
+    found = broken(drawn.on_hard(lambda b: replace(b, content=torch.where(is_rare(b), 99, b.content))))
+    assert "hard: content is known" in found
+
+
+@pytest.mark.parametrize("size", [1e20, -1e20])
+def test_numbers_that_are_very_large(drawn, size):
+    def change(batch):
+        x = batch.x.clone()
+        x[:, :, :, 0] = size
+        return replace(batch, x=x)
+
+    assert "easy: variance of noise of plain patches" in broken(drawn.on_easy(change))

@@ -13,6 +13,8 @@ from theory_sim.labels.functions import label_function
 from theory_sim.studies import sweep, tables
 from theory_sim.studies.study import load_study
 from theory_sim.studies.sweep import Cell
+from theory_sim.theories.claims import ClaimResult
+from theory_sim.theories.theory import theory_of
 
 CLAIMS = {
     "coarse-training-loss": "≤",
@@ -25,7 +27,7 @@ CLAIMS = {
     "fine-rare-growth": "≥",
     "transfer-gain": ">",
 }
-BOUNDS = {"coarse-easy-error": 0.01, "fine-easy-error": 0.01, "coarse-hard-error": 0.25, "transfer-gain": 0.0}
+BOUNDS = {"coarse-easy-error": 0.01, "fine-easy-error": 0.01, "coarse-hard-error": 0.5, "transfer-gain": 0.0}
 
 IMAGE_KINDS = {"level(1)": ("level", 2), "leaf": ("leaf", 10), "cluster(10)": ("cluster", 10), "random(10)": ("random", 10)}
 
@@ -92,14 +94,19 @@ def _rows(id_: str, cell: Cell, config: Config, seed: int) -> dict[str, list[dic
                     | {"error": float(e), "training_loss": 0.01, "rare_growth": 0.1}
                     for r, e in enumerate(share)
                 ]
-            e = stats.error_rate(np.repeat(1 - share[:, None], n, 1), cell.config.claims.confidence)
+            e = stats.error_of_rates(share, n, cell.config.claims.confidence)
             claims.append((f"{model}-{kind}-error", e))
     claims += [(claim, stats.Estimate(0.03, 0.02, 0.04, "t")) for claim in CLAIMS if claim not in dict(claims)]
     rows = []
     for claim, e in claims:
         side, bound = CLAIMS[claim], BOUNDS.get(claim, 0.05)
-        holds = e.high <= bound if side == "≤" else e.low >= bound
+        decision = ClaimResult(claim, claim, claim, e, side, bound).decision
         numbers = {"value": e.value, "low": e.low, "high": e.high, "method": e.method, "side": side, "bound": bound}
-        rows.append(where | {"status": "stored", "quantity": claim, "holds": holds, "folder": "none"} | numbers)
+        rows.append(where | {"status": "stored", "quantity": claim, "decision": decision, "folder": "none"} | numbers)
     assert all(math.isfinite(row["value"]) for row in rows)
-    return {"cells": rows, "replicas": replicas}
+    measures = [
+        where | {"replica": r, "measure": measure.id, "value": float(rng.uniform(0.5, 1))}
+        for measure in theory_of(cell.config).measures
+        for r in range(config.replicas)
+    ]
+    return {"cells": rows, "replicas": replicas, "measures": measures}

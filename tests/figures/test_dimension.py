@@ -1,12 +1,11 @@
 """The figure of dimensions: errors with the intervals that decide the claims."""
 
-import numpy as np
 import pandas as pd
 import pytest
 from drawn import assert_estimates, assert_inside, assert_line, estimates, line, panels_of, shown_ticks
 from matplotlib.colors import same_color
-from scipy import stats
 
+from theory_sim import stats
 from theory_sim.config import Config
 from theory_sim.figures import dimension
 from theory_sim.figures.common import style
@@ -29,20 +28,10 @@ def test_values_and_intervals_are_those_of_the_samples(model, kind, table, made)
     for row, run in zip(rows.itertuples(), made.runs("dimension"), strict=True):
         assert run.config.data.dim == row.d
         correct = getattr(run, model).test_correct.sel(kind=kind, test_readout="sum_logits").values.astype(float)
-        wrong, n = (1 - correct).sum(), correct.size
-        pooled = (
-            stats.beta.ppf([0.025, 0.975], [wrong, wrong + 1], [n - wrong + 1, n - wrong]) if wrong else [0, 1 - 0.025 ** (1 / n)]
-        )
-        across = (
-            stats.t(len(correct) - 1, *(f(1 - correct.mean(1)) for f in (np.mean, stats.sem)))
-            if np.ptp(correct.mean(1))
-            else None
-        )
-        low, high = across.ppf([0.025, 0.975]) if across else pooled
-        assert row.value == pytest.approx(wrong / n)
-        assert row.low == pytest.approx(max(0, min(low, pooled[0])), abs=1e-6)
-        assert row.high == pytest.approx(min(1, max(high, pooled[1])), abs=1e-6)
-        assert row.method == f"t, {len(correct)} replicas ∪ Clopper–Pearson, n = {n}"
+        expected = stats.error_rate(correct)
+        assert row.value == pytest.approx((1 - correct).mean())
+        assert (row.low, row.high) == pytest.approx((expected.low, expected.high), abs=1e-6)
+        assert row.method == expected.method
 
 
 @pytest.mark.parametrize("model", MODELS)

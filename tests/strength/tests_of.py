@@ -10,10 +10,11 @@ _LAW = [
     "tests/data/test_properties.py",
     "tests/data/test_planted_bugs.py",
 ]
-_CHECKS = ["tests/data/test_planted_bugs.py", "tests/data/test_checks_calibrated.py"]
+_CHECKS = [f"tests/data/test_{name}.py" for name in ("planted_bugs", "planted_dependence", "planted_noise", "planted_laws")]
+_CHECKS += ["tests/data/test_planted_streams.py", "tests/data/test_checks_calibrated.py"]
 _TRAINING = ["tests/training/test_reference.py", "tests/training/test_training.py", "-k", "not pretended and not growth"]
 _TRANSFER = ["tests/training/test_transfer.py", "tests/training/test_evaluation.py"]
-_LUCKY = ["tests/training/test_lucky.py"]
+_LUCKY = ["tests/training/test_dominant_noise.py", "tests/training/test_lucky.py"]
 _LABELS = ["tests/labels"]
 _CLAIMS = ["tests/theories/test_claims_by_hand.py"]
 _RUNS = ["tests/runs/test_run.py", "tests/runs/test_record.py", "tests/runs/test_fit.py", "tests/training/test_evaluation.py"]
@@ -47,9 +48,16 @@ FIRST = {
     "theory_sim/data/sampler.py": _LAW,
     "theory_sim/data/setup.py": _LAW,
     "theory_sim/data/checks/base.py": _CHECKS,
+    "theory_sim/data/checks/blocks.py": _CHECKS,
+    "theory_sim/data/checks/independence.py": _CHECKS,
     "theory_sim/data/checks/noise.py": _CHECKS,
+    "theory_sim/data/checks/p_values.py": _CHECKS,
     "theory_sim/data/checks/patches.py": _CHECKS,
+    "theory_sim/data/checks/random_streams.py": _CHECKS,
+    "theory_sim/data/checks/samples.py": _CHECKS,
     "theory_sim/data/checks/suite.py": _CHECKS,
+    "theory_sim/data/checks/sums.py": _CHECKS,
+    "theory_sim/data/checks/tools.py": _CHECKS,
     "theory_sim/training/network.py": _TRAINING,
     "theory_sim/training/trainer.py": _TRAINING,
     "theory_sim/training/readouts.py": _TRANSFER,
@@ -66,6 +74,7 @@ FIRST = {
     "theory_sim/training/engines/lucky/candidates.py": _LUCKY,
     "theory_sim/training/engines/lucky/certificate.py": _LUCKY,
     "theory_sim/training/engines/lucky/design.py": _LUCKY,
+    "theory_sim/training/engines/lucky/dominant.py": _LUCKY,
     "theory_sim/training/engines/lucky/engine.py": _LUCKY,
     "theory_sim/runtime/philox.py": ["tests/runtime/test_streams.py", "tests/runtime/test_philox.py"],
 }

@@ -29,7 +29,7 @@ def test_the_abstracts_conditions_are_among_the_studies() -> None:
 def test_study_at_full_size_is_valid(name: str) -> None:
     study = load_study(name)
     assert study.minutes <= 15
-    assert study.one_at_a_time or len(study.pairs(dict(enumerate(study.cells())))) >= 2
+    assert study.one_at_a_time or study.trends or len(study.pairs(dict(enumerate(study.cells())))) >= 2
     assert study.configuration().replicas >= 5
     assert f"theory-sim study {name}\n" in (ROOT / "configs" / "studies" / f"{name}.yaml").read_text()
 
@@ -325,3 +325,70 @@ def test_wrong_names_and_comparisons(tmp_path: Path) -> None:
     assert Study.model_validate(STUDY).configuration() == Config().replace(
         {"name": "made-up", "replicas": 8, "transfer.readouts": ["argmax_parent"]}
     )
+
+
+# Trends.
+
+TRENDS: dict[str, Any] = {
+    "name": "made-up",
+    "question": "Do lucky sets stay?",
+    "minutes": 1,
+    "config": {"replicas": 8},
+    "smoke": {},
+    "grids": [{"network.threshold": [1.6, 2.4]}],
+    "trends": ["lucky-sets-kept", "lucky-sets-newcomers"],
+}
+
+
+def trends_of(kept: float, newcomers: float, folder: Path, failed: int = 0) -> StudyAnswer:
+    """The made-up study's answer where the lucky sets at the highest threshold are so."""
+    study = Study.model_validate(TRENDS)
+    cells = {f"cell{i}": cell for i, cell in enumerate(study.cells())}
+    found = {"fine-kept": kept, "fine-newcomers": newcomers}
+    rows = [
+        {"cell": id_, "replica": r, "measure": measure, "value": value + 1e-4 * r}
+        | {key: cell.values[key] for key in ("network.threshold",)}
+        for id_, cell in list(cells.items())[failed:]
+        for r in range(8)
+        for measure, value in (found if cell.values["network.threshold"] > 2 else dict.fromkeys(found, 0.5)).items()
+    ]
+    pd.DataFrame(rows).sample(frac=1, random_state=0).to_parquet(folder / "measures.parquet")
+    return decide_study(study, Sweep(folder, cells, dict.fromkeys(list(cells)[:failed], "it diverged")))
+
+
+@pytest.mark.parametrize(
+    ("kept", "newcomers", "decisions", "answer"),
+    [
+        (0.995, 0.01, ["holds", "holds"], "confirmed"),
+        (0.995, 0.2, ["holds", "refuted"], "refuted"),
+        (0.9897, 0.01, ["undecided", "holds"], "undecided"),
+        (float("nan"), 0.01, ["no result", "holds"], "no result"),
+    ],
+)
+def test_a_study_of_trends(kept: float, newcomers: float, decisions: list[str], answer: str, tmp_path: Path) -> None:
+    found = trends_of(kept, newcomers, tmp_path)
+    assert [trend.id for trend in found.trends] == TRENDS["trends"]
+    assert [trend.decision for trend in found.trends] == decisions
+    assert found.answer == answer
+    assert found.basis == "2 trends over 2 cells, 8 replicas: 95% intervals by Bonferroni"
+    if not np.isnan(kept):
+        reach = 2.8412 * np.std(1e-4 * np.arange(8), ddof=1) / 8**0.5  # the confidence of two trends together
+        e = found.trends[0].estimate
+        assert e.high - e.value == pytest.approx(reach, rel=1e-3)
+
+
+def test_failed_cells_are_said(tmp_path: Path) -> None:
+    assert "1 of 2 cells failed" in trends_of(0.995, 0.01, tmp_path, failed=1).basis
+
+
+def test_an_unknown_trend_is_an_error_before_the_work(tmp_path: Path) -> None:
+    study = Study.model_validate(TRENDS | {"trends": ["lucky-set"]})
+    with pytest.raises(InputError, match="there is no trend 'lucky-set'; there are success-probability, "):
+        run_study(study, True, tmp_path, "cpu")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("more", [{"comparisons": STUDY["comparisons"]}, {"one_at_a_time": True}, {"trends": []}])
+def test_a_study_asks_one_thing(more: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="a study has one of comparisons, one_at_a_time: true, and trends"):
+        Study.model_validate(TRENDS | more)

@@ -63,13 +63,27 @@ def _labels() -> Iterator[Listed]:
 
 def _claims() -> Iterator[Listed]:
     from theory_sim.theories.claims import CLAIMS
+
+    yield from _of_theories("claims", lambda theory, claim: f"{claim.statement} ({theory}, {claim.theorem})")
+    yield from registered(CLAIMS, lambda claim: f"{claim.statement} ({claim.theory}, {claim.theorem})")
+
+
+def _trends() -> Iterator[Listed]:
+    return _of_theories("trends", lambda theory, trend: f"{trend.statement} ({theory}, {trend.theorem})")
+
+
+def _measures() -> Iterator[Listed]:
+    return _of_theories("measures", lambda theory, measure: f"{measure.meaning} ({theory})")
+
+
+def _of_theories(kind: str, describe: Callable[[str, Any], str]) -> Iterator[Listed]:
+    """What theories list themselves."""
     from theory_sim.theories.theory import THEORIES
 
     for name in THEORIES:
         entry = THEORIES.entry(name)
-        for claim in entry.value.claims:
-            yield Listed(claim.id, f"{claim.statement} ({name}, {claim.theorem})", entry.plugin or entry.module)
-    yield from registered(CLAIMS, lambda claim: f"{claim.statement} ({claim.theory}, {claim.theorem})")
+        for each in getattr(entry.value, kind):
+            yield Listed(each.id, describe(name, each), entry.plugin or entry.module)
 
 
 def _readouts() -> Iterator[Listed]:
@@ -111,6 +125,8 @@ KINDS: Mapping[str, Callable[[], Iterator[Listed]]] = {
     "theories": _theories,
     "labels": _labels,
     "claims": _claims,
+    "trends": _trends,
+    "measures": _measures,
     "readouts": _readouts,
     "engines": _engines,
     "figures": _figures,

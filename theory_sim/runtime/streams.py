@@ -27,6 +27,8 @@ _IDS = {
     "alignment": 12,
 }
 """A number for each purpose, for good: a new purpose may stand anywhere. Other names have the number that their text gives."""
+PURPOSES = tuple(_IDS)
+"""The purposes that have a number."""
 _FIRST_OF_TEXTS = 2**32
 """Numbers from here on come from names: they are none of those above."""
 _BLOCK = 2048
@@ -122,8 +124,12 @@ class Streams:
         self._tiles += np.uint64(each)
 
 
+def keys_of(seed: int, name: str, replicas: int) -> UInt64[np.ndarray, " R"]:
+    """The keys of a purpose's streams, one for each replica."""
+    purpose = _IDS[name] if name in _IDS else _FIRST_OF_TEXTS + int(hashlib.sha256(name.encode()).hexdigest()[:12], 16)
+    return np.array([np.random.SeedSequence([seed, purpose, r]).generate_state(1, np.uint64)[0] for r in range(replicas)])
+
+
 def streams(seed: int, name: str, replicas: int, device: torch.device | str = "cpu") -> Streams:
     """The streams of a purpose at their beginning; every name has streams of its own, whatever other names there are."""
-    purpose = _IDS[name] if name in _IDS else _FIRST_OF_TEXTS + int(hashlib.sha256(name.encode()).hexdigest()[:12], 16)
-    keys = [np.random.SeedSequence([seed, purpose, r]).generate_state(1, np.uint64)[0] for r in range(replicas)]
-    return Streams(np.array(keys), device)
+    return Streams(keys_of(seed, name, replicas), device)

@@ -164,7 +164,9 @@ def slope(x: np.ndarray, y: np.ndarray, confidence: float = 0.95, of: str = "rep
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if len(x) < 3 or np.ptp(x) == 0 or not np.isfinite(y).all():
         return undefined("a slope needs three finite points or more, at two places or more")
-    line = stats.linregress(x, y)
-    reach = t_quantile(confidence, len(x) - 2) * float(line.stderr)
-    value = float(line.slope)
+    across, up = x - x.mean(), y - y.mean()
+    square = float(across @ across)
+    value = float(across @ up) / square
+    residual = float(((up - value * across) ** 2).sum()) / (len(x) - 2)
+    reach = t_quantile(confidence, len(x) - 2) * math.sqrt(residual / square)
     return Estimate(value, value - reach, value + reach, f"least squares, {len(x)} {of}", notes=notes_of(len(x), confidence, of))

@@ -9,15 +9,33 @@ its correlations u_f = ⟨w, v_f⟩, its norm ‖w‖ and its bias b [ours]. A p
     E[x 1{fires}] = α Φ(μ/S) v_f + (σ_ζ/‖w‖) φ(μ/S) w       (the second term by Stein's lemma),
 
 then averaged over α by Gauss–Legendre quadrature; a patch of noise alone is the case α = 0, with its own σ. With t a kind
-of sample (leaf; easy or hard) of probability π_t that holds n_{t,j} patches of content j on average, the closure replaces
-each sample's logits by the mean of its kind,
+of sample (leaf; easy or hard) of probability π_t that holds n_{t,j} patches of content j on average,
 
-    F_h(t) = Σ_j n_{t,j} Σ_r E ReLU_{h,r,j},    p = softmax F(t),
-    Δw_{h,r} = −η Σ_t π_t (p_h(t) − P(h | t)) Σ_j n_{t,j} E[x_j 1{fires}],    b ← b − κ ‖Δw‖.
+    F_h(t) = Σ_j n_{t,j} Σ_r E ReLU_{h,r,j},
+    Δw_{h,r} = −η Σ_t π_t Σ_j n_{t,j} E[(p_h − P(h | t)) x_j 1{fires}],    b ← b − κ ‖Δw‖,    p = softmax F.
 
 For a lucky neuron of v_y in the coarse model this is η s ᾱ E[(1 − p_y) 1{label = y}] per step while it always fires, and
-1/k of that for one of v_{y,c}. What it leaves out: the spread of logits within a kind of sample, the noise of finite
-batches (both in Δw and, always adding, in ‖Δw‖), and rotations of w outside of the features.
+1/k of that for one of v_{y,c}.
+
+Logits of one kind of sample differ by the α and ζ of its patches. With G_h = Σ_r ReLU_{h,r} of a patch, and E[∇G_h] = Σ_r
+Φ_r w_{h,r} its expected gradient by ζ, the closure takes patches as independent and logits as normal with the covariance
+
+    V_{hk}(t) = Σ_j n_{t,j} [Cov_α(E[G_h | α], E[G_k | α]) + σ_j² ⟨E[∇G_h], E[∇G_k]⟩ + 1{h = k} Σ_r R_r],
+
+where R_r = E[Var(ReLU_r | α) − Φ² S²] is what is not linear in ζ. To first order in V the means of the softmax, and of the
+loss at the label y, are then
+
+    E p = softmax(F + ½ diag V − V p),      E[−ln p_y] = ln Σ_h exp(F_h + ½ V_hh − V_hy) − F_y + (V p)_y − ½ pᵀ V p
+
+with p = softmax F on the right; both are exact for every V where p_y is near 1 (a log-normal mean). A patch moves its own
+sample's p too: given the patch, p_h − P(h | t) is its mean plus Σ_k J_{hk} (E[G_k | α] − E G_k + ⟨E[∇G_k], ζ⟩), J = diag p
+− p pᵀ, whose expectation with x 1{fires} is closed as well. With N = Σ_k J_{hk} E[∇G_k],
+
+    E[⟨N, ζ⟩ x 1{fires}] = σ² Φ N + σ ⟨N, w⟩/‖w‖ φ (α v_f − σ (μ/S) w/‖w‖).
+
+What it leaves out: the noise of finite batches, both in Δw and, always adding, in ‖Δw‖; third and higher moments of logits;
+random numbers of patches (``data.patch_law: independent``); and what neurons have in common outside of the features, where
+products ⟨w_r, w_r'⟩ start near 0 and N is small.
 """
 
 import math
@@ -38,8 +56,9 @@ from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.threads import cores_share_blocks, map_blocks
 from theory_sim.training.trainer import log_spaced_steps
 
-_NODES, _NODES_CURVED = 3, 32
-"""Gauss–Legendre nodes for α: three are exact up to α⁵ for uniform strengths; other laws' quantile functions are curved."""
+_NODES = 3, 32
+"""Fewest and most Gauss–Legendre nodes for α. Three are exact up to α⁵ for uniform strengths; 32 are taken for other laws,
+whose quantile functions are curved, and where noise is too small to smooth the kink of the ReLU over the range of α."""
 _NO_FEATURE = -1
 _NO_STRENGTH = Uniform(0.0, 0.0)
 
@@ -65,6 +84,13 @@ class Contents:
     count: Float[Tensor, "kind content"]
     probability: Float[Tensor, " kind"]
     leaf: Int[Tensor, " kind"]
+
+    def exposure(self, n_features: int) -> Float[Tensor, "kind feature"]:
+        """X_tf = Σ_j n_tj ᾱ_j over contents j that hold f: the expected sum of the feature's strengths in a sample."""
+        held = self.feature != _NO_FEATURE
+        strength = self.count * (self.alpha * self.weight).sum(-1)
+        found = strength.new_zeros(len(self.count), n_features)
+        return found.index_add_(1, self.feature[held], strength[:, held])
 
 
 def check_covered(config: Config) -> None:
@@ -142,7 +168,7 @@ class Recursion:
         self, u: Float[Tensor, "head m feature"], bias: Float[Tensor, "head m"], norm: Float[Tensor, "head m"]
     ) -> dict[str, Tensor]:
         """Correlations, biases and norms at `steps`, and the loss before every update, for one replica."""
-        contents, alpha, weight = self.contents, self.alpha, self.weight
+        contents, alpha, weight, noise = self.contents, self.alpha, self.weight, self.contents.noise
         held = contents.feature != _NO_FEATURE
         rest = (norm.square() - u.square().sum(-1)).clamp(min=0).sqrt()
         seen: dict[str, list[Tensor]] = {"correlation": [], "bias": [], "norm": [], "training_loss": []}
@@ -153,21 +179,100 @@ class Recursion:
                     seen[key].append(value)
             # (head, neuron, content, node)
             mean = u[..., contents.feature.clamp(min=0), None] * alpha + bias[..., None, None]
-            spread = (norm[..., None, None] * contents.noise[:, None]).clamp(min=1e-300)
-            fires = torch.special.ndtr(mean / spread)
-            density = (mean / spread).square().mul_(-0.5).exp_() / math.sqrt(2 * math.pi)
-            logits = torch.einsum("hmjn,jn,tj->th", mean * fires + spread * density, weight, contents.count)
-            log_p = logits.log_softmax(-1)
-            seen["training_loss"].append(-torch.einsum("th,th,t->", log_p, self.truth, contents.probability))
-            slope = torch.einsum("th,t,tj->hj", log_p.exp() - self.truth, contents.probability, contents.count)
-            along = torch.einsum("hmjn,jn,hj->hmj", fires * alpha, weight, slope)[..., held]
-            shrink = torch.einsum("hmjn,jn,hj,j->hm", density, weight, slope, contents.noise) / norm
-            change = -self.step_size * (shrink[..., None] * u)
-            change.index_add_(-1, contents.feature[held], along, alpha=-self.step_size)
-            change_rest = -self.step_size * shrink * rest
-            u, rest = u + change, rest + change_rest
-            bias = bias - self.bias_decay * (change.square().sum(-1) + change_rest.square()).sqrt()
+            spread = (norm[..., None, None] * noise[:, None]).clamp(min=1e-300)
+            far = mean / spread
+            fires = torch.special.ndtr(far)
+            density = far.square().mul_(-0.5).exp_() / math.sqrt(2 * math.pi)
+            value = mean * fires + spread * density
+            square = (mean.square() + spread.square()) * fires + mean * spread * density
+            # (head, neuron, content): Φ, and what no other neuron shares of the variance
+            firing = (fires * weight).sum(-1)
+            alone = ((square - value.square() - (fires * spread).square()) * weight).sum(-1)
+            alone += (firing * rest[..., None] * noise).square()
+            logits = Logits.of(contents, value.sum(1), torch.einsum("hmj,hmf->hjf", firing, u), alone.sum(1))
+            seen["training_loss"].append(logits.loss(self.truth, contents.probability))
+
+            slope, along = logits.slopes(self.truth, contents)
+            # ⟨N, w⟩/‖w‖
+            lean = torch.einsum("hjf,hmf->hmj", along, u) / norm[..., None]
+            by_feature = torch.einsum("hmjn,jn,hjn->hmj", fires * alpha, weight, slope)
+            by_feature += lean * noise * (density * alpha * weight).sum(-1)
+            by_self = torch.einsum("hmjn,jn,hjn,j->hm", density, weight, slope, noise)
+            by_self = (by_self - (lean * noise.square() * (far * density * weight).sum(-1)).sum(-1)) / norm
+            gradient = by_self[..., None] * u + torch.einsum("hmj,hjf->hmf", firing * noise.square(), along)
+            gradient.index_add_(-1, contents.feature[held], by_feature[..., held])
+            gradient_rest = by_self * rest
+            u, rest = u - self.step_size * gradient, rest - self.step_size * gradient_rest
+            bias = bias - self.bias_decay * self.step_size * (gradient.square().sum(-1) + gradient_rest.square()).sqrt()
         return {key: torch.stack(values) for key, values in seen.items()}
+
+
+@dataclass(frozen=True)
+class Logits:
+    """The law of logits within each kind of sample, to second order.
+
+    Attributes:
+        mean: F_h(t).
+        covariance: V.
+        deviation: E[G_h | α] − E G_h of a patch.
+        gradient: components of E[∇G_h] along features.
+    """
+
+    mean: Float[Tensor, "kind head"]
+    covariance: Float[Tensor, "kind head head"]
+    deviation: Float[Tensor, "head content node"]
+    gradient: Float[Tensor, "head content feature"]
+
+    @classmethod
+    def of(
+        cls,
+        contents: Contents,
+        value: Float[Tensor, "head content node"],
+        gradient: Float[Tensor, "head content feature"],
+        alone: Float[Tensor, "head content"],
+    ) -> "Logits":
+        """From each content's E[G_h | α], E[∇G_h] along features, and the variance of G_h that no two neurons share."""
+        average = (value * contents.weight).sum(-1)
+        deviation = value - average[..., None]
+        patch = torch.einsum("hjn,kjn,jn->jhk", deviation, deviation, contents.weight)
+        patch += contents.noise.square()[:, None, None] * torch.einsum("hjf,kjf->jhk", gradient, gradient)
+        patch += torch.diag_embed(alone.T)
+        mean, covariance = torch.einsum("hj,tj->th", average, contents.count), torch.einsum("tj,jhk->thk", contents.count, patch)
+        return cls(mean, covariance, deviation, gradient)
+
+    def probability(self) -> Float[Tensor, "kind head"]:
+        """E softmax(F)."""
+        return (self.mean + self._half() - self._turned()).softmax(-1)
+
+    def loss(self, truth: Float[Tensor, "kind head"], share: Float[Tensor, " kind"]) -> Float[Tensor, ""]:
+        """Expected cross-entropy."""
+        p, turned = self.mean.softmax(-1), self._turned()
+        sums = ((self.mean + self._half())[:, None] - self.covariance).logsumexp(-1)  # of each label y
+        each = sums - self.mean + turned - ((p * turned).sum(-1) / 2)[:, None]
+        return ((each * truth).sum(-1) * share).sum()
+
+    def slopes(
+        self, truth: Float[Tensor, "kind head"], contents: Contents
+    ) -> tuple[Float[Tensor, "head content node"], Float[Tensor, "head content feature"]]:
+        """Σ_t π_t n_{t,j} (p_h − P(h | t)) given a patch.
+
+        Returns:
+            Its mean at each α; and its gradient N by ζ, along features.
+        """
+        p = self.probability()
+        share = contents.probability[:, None] * contents.count
+        jacobian = torch.einsum("tj,thk->jhk", share, torch.diag_embed(p) - p[:, :, None] * p[:, None, :])
+        level = torch.einsum("th,tj->hj", p - truth, share)[..., None]
+        at = level + torch.einsum("jhk,kjn->hjn", jacobian, self.deviation)
+        return at, torch.einsum("jhk,kjf->hjf", jacobian, self.gradient)
+
+    def _half(self) -> Float[Tensor, "kind head"]:
+        """½ diag V."""
+        return self.covariance.diagonal(dim1=1, dim2=2) / 2
+
+    def _turned(self) -> Float[Tensor, "kind head"]:
+        """V p."""
+        return torch.einsum("thk,tk->th", self.covariance, self.mean.softmax(-1))
 
 
 def contents_of(law: PatchLaw, dim: int) -> Contents:
@@ -217,7 +322,7 @@ def contents_of(law: PatchLaw, dim: int) -> Contents:
     for t, row in enumerate(rows):
         for j, n in row.items():
             count[t, j] = n
-    alpha, weight = _quadrature([(strength, sign) for _, strength, sign, _ in table])
+    alpha, weight = _quadrature([(strength, sign) for _, strength, sign, _ in table], base / unit)
     return Contents(
         torch.tensor([feature for feature, *_ in table]),
         alpha,
@@ -242,9 +347,18 @@ def _with_noise(truth: Float[Tensor, "leaf label"], law: PatchLaw) -> Float[Tens
     return (1 - law.label_noise) * truth + law.label_noise * (leaf @ truth)
 
 
-def _quadrature(laws: list[tuple[Strength, float]]) -> tuple[Float[Tensor, "content node"], Float[Tensor, "content node"]]:
-    """Signed strengths and their weights for each content: E f(α) = ∫ f(F⁻¹(u)) du by Gauss and Legendre's rule."""
-    uniform = all(isinstance(strength, Uniform) for strength, _ in laws)
-    x, w = np.polynomial.legendre.leggauss(_NODES if uniform else _NODES_CURVED)
+def _quadrature(
+    laws: list[tuple[Strength, float]], noise: float
+) -> tuple[Float[Tensor, "content node"], Float[Tensor, "content node"]]:
+    """Signed strengths and their weights for each content: E f(α) = ∫ f(F⁻¹(u)) du by Gauss and Legendre's rule.
+
+    A neuron's Φ((α u + b)/S) rises within a range of α of S/u ≥ σ_ζ = `noise`. With nodes no further apart its mean over a
+    uniform α is right to 1e-4, without noise to 0.024.
+    """
+    fewest, nodes = _NODES
+    widths = [strength.high - strength.low for strength, _ in laws if isinstance(strength, Uniform)]
+    if len(widths) == len(laws) and max(widths) <= nodes * noise:
+        nodes = max(fewest, math.ceil(max(widths) / noise)) if noise else fewest
+    x, w = np.polynomial.legendre.leggauss(nodes)
     alpha = [sign * np.asarray(strength.ppf((1 + x) / 2)) for strength, sign in laws]
     return torch.from_numpy(np.array(alpha)), torch.from_numpy(w / 2).expand(len(laws), -1)

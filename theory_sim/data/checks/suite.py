@@ -3,17 +3,32 @@
 Exact invariants fail on the first sample that breaks them. Distributions are tested against what the law states, and their
 p-values are corrected together (Holm), so that a correct generator fails with probability `alpha` at most. All that is tested
 is what a `theory_sim.data.sampler.Batch` says and holds: a generator of one's own can be tested with the same functions.
+
+What is tested, and where:
+
+* `patches`: labels and patches of each single sample;
+* `samples`: the laws of leaves, tags, label noise, places, signs, strengths, counts, other classes; that none depends on
+  another or on the leaf; that samples in a row, of two steps and of two replicas have nothing in common;
+* `noise`: numbers, coordinates and norms of each noise law, and that they know nothing of leaf, place, sample, feature;
+* `independence`: noise of any two patches;
+* `random_streams`: the streams of all purposes and replicas.
+
+What is not seen: a dependence of three things that leaves each pair independent; of samples further apart than tested, where it
+is not shared noise or a shared tag; effects that are small at the number of samples; and which stream the trainer draws
+from, which the tests of this package look at.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import torch
 
 from theory_sim.config import Config
 from theory_sim.data.checks.base import Check
-from theory_sim.data.checks.noise import independence, noise_laws
-from theory_sim.data.checks.patches import distributions, exact, labels
+from theory_sim.data.checks.blocks import noise_checks
+from theory_sim.data.checks.patches import exact, finite, labels
+from theory_sim.data.checks.random_streams import check_streams
+from theory_sim.data.checks.samples import distributions, mixture
 from theory_sim.data.dictionary import Dictionary
 from theory_sim.data.law import Law, PatchLaw
 from theory_sim.data.sampler import Batch, make_sampler
@@ -21,6 +36,7 @@ from theory_sim.data.setup import law_of, make_dictionary
 from theory_sim.runtime.display import Shown
 from theory_sim.runtime.errors import InputError, expect
 from theory_sim.runtime.streams import streams
+from theory_sim.runtime.threads import torch_threads
 from theory_sim.stats import holm
 
 LEAST = 10
@@ -32,7 +48,8 @@ def check_data(config: Config, samples: int = 500, alpha: float = 1e-3, device: 
 
     Args:
         config: the configuration.
-        samples: samples of each kind, per replica; of the first kind twice as many, in two consecutive steps.
+        samples: samples of each kind, per replica; of the first kind twice as many, in two consecutive steps; and as many
+            training samples, where they are of several kinds.
         alpha: probability that a correct generator fails.
         device: where to draw.
 
@@ -47,12 +64,21 @@ def check_data(config: Config, samples: int = 500, alpha: float = 1e-3, device: 
     sampler = make_sampler(law, dictionary)
     own = streams(config.seed_of("data"), "check", config.replicas, device)
     first, *others = law.kinds
-    steps = [sampler.sample(own, samples, first) for _ in range(2)]
-    return check_batches(law, dictionary, steps, {kind: sampler.sample(own, samples, kind) for kind in others}, alpha)
+    several = sum(share > 0 for share in law.training_shares.values()) > 1
+    with torch_threads(1):  # threads that meet after each small operation cost several times what they save
+        steps = [sampler.sample(own, samples, first) for _ in range(2)]
+        further = {kind: sampler.sample(own, samples, kind) for kind in others}
+        mixed = sampler.latents(own, samples, law.training_shares) if several else None
+        return Shown([*check_streams(config, law), *check_batches(law, dictionary, steps, further, alpha, mixed)])
 
 
 def check_batches(
-    law: Law, dictionary: Dictionary, steps: Sequence[Batch], others: Mapping[str, Batch], alpha: float = 1e-3
+    law: Law,
+    dictionary: Dictionary,
+    steps: Sequence[Batch],
+    others: Mapping[str, Batch],
+    alpha: float = 1e-3,
+    training: Batch | None = None,
 ) -> list[Check]:
     """Test all invariants on batches of any generator.
 
@@ -62,31 +88,63 @@ def check_batches(
         steps: two batches of the law's first kind of sample, drawn one after the other.
         others: a batch of each further kind, by its name.
         alpha: probability that a correct generator fails.
+        training: training samples, whose kinds are mixed; their patches are not tested.
 
     Returns:
         the checks; those of distributions with p-values corrected for their number.
     """
-    checks = [_orthonormal(dictionary)]
-    for number, (kind, batch) in enumerate({next(iter(law.kinds)): steps[0], **others}.items()):
-        checks += labels(law, batch, kind, number)
-        if isinstance(law, PatchLaw):
-            checks += exact(law, batch, kind)
-            checks += distributions(law, batch, kind)
-            checks += noise_laws(law, dictionary, batch, kind)
-    if isinstance(law, PatchLaw):
-        checks += independence(law, dictionary, steps)
-    else:
-        finding = "the law samples by a function of its own: nothing is known to test its patches against"
-        checks.append(Check("patches: not tested", finding, True))
+    checks = uncorrected(law, dictionary, steps, others, training)
     undecided = [i for i, check in enumerate(checks) if check.p is not None]
     for i, p in zip(undecided, holm([checks[i].p or 0.0 for i in undecided]), strict=True):
         checks[i] = replace(checks[i], p=float(p), passed=bool(p >= alpha))
     return Shown(checks)
 
 
+def uncorrected(
+    law: Law, dictionary: Dictionary, steps: Sequence[Batch], others: Mapping[str, Batch], training: Batch | None = None
+) -> list[Check]:
+    """The checks with p-values as they come; arguments are those of `check_batches`."""
+    with torch_threads(1):
+        return _all_checks(law, dictionary, steps, others, training)
+
+
+def _all_checks(
+    law: Law, dictionary: Dictionary, steps: Sequence[Batch], others: Mapping[str, Batch], training: Batch | None
+) -> list[Check]:
+    dictionary = replace(dictionary, vectors=dictionary.vectors.cpu())
+    steps, others = [_on_cpu(batch) for batch in steps], {kind: _on_cpu(batch) for kind, batch in others.items()}
+    checks = [_orthonormal(dictionary)]
+    for number, (kind, batches) in enumerate({next(iter(law.kinds)): steps, **{k: [b] for k, b in others.items()}}.items()):
+        truth = Batch.joined([_without_patches(batch) for batch in batches])
+        checks += labels(law, truth, kind, number)
+        checks.append(finite(batches, kind))
+        if isinstance(law, PatchLaw):
+            checks += exact(law, truth, kind)
+            checks += distributions(law, truth, kind, batches[0].leaf.shape[1])
+    if training is not None:
+        checks += mixture(law, _on_cpu(_without_patches(training)))
+    if isinstance(law, PatchLaw):
+        sound = all(
+            batch.x.isfinite().all() and int(batch.content.max()) < law.n_features for batch in (*steps, *others.values())
+        )
+        checks += noise_checks(law, dictionary, steps, others) if sound else []  # else a check above is broken
+    else:
+        finding = "the law samples by a function of its own: nothing is known to test its patches against"
+        checks.append(Check("patches: not tested", finding, True))
+    return checks
+
+
+def _on_cpu(batch: Batch) -> Batch:
+    return Batch(**{field.name: getattr(batch, field.name).cpu() for field in fields(Batch)})
+
+
+def _without_patches(batch: Batch) -> Batch:
+    return replace(batch, x=batch.strength.new_empty(*batch.strength.shape, 0))
+
+
 def _orthonormal(dictionary: Dictionary) -> Check:
     v = dictionary.vectors.double()
-    off = v @ v.mT - torch.eye(v.shape[1], device=v.device, dtype=v.dtype)
+    off = v @ v.mT - torch.eye(v.shape[1], dtype=v.dtype)
     worst = float(off.abs().max()) if off.numel() else 0.0
     tolerance = 1e3 * torch.finfo(dictionary.vectors.dtype).eps
     return Check("orthonormal dictionary", f"max |VVᵀ − I| = {worst:.1e}", worst <= tolerance)

@@ -30,8 +30,8 @@ class Certificate:
         limit: the most that the three may sum to; a step that would pass it is refused.
         drawn: number of neurons that were drawn, all heads and replicas.
         neurons: number of neurons that there are, all heads and replicas.
-        dominant_error: distance (Kolmogorov) of the law that stands for undrawn neurons on a dominant-noise patch from
-            the true one; 0 where they provably stay silent there.
+        dominant_error: bound on the distance (Kolmogorov) between the normal law that replaces undrawn neurons of a head on a
+            dominant-noise patch and the true one, the largest so far; 0 where they provably stay silent there.
     """
 
     left_out: float
@@ -71,8 +71,12 @@ def noise_bound(threshold: float, norm: float, dim: int) -> float:
 def feature_bound(strength: np.ndarray, cut: float, threshold: float, norm: float, dim: int) -> np.ndarray:
     """P(g ≤ z and α g + ⟨u, ζ⟩ > τ) for g = ⟨u, v⟩, one entry per strength; never falls as a strength grows.
 
-    Given S = σ_ζ√(z² + ‖u − g v‖²), which is at least σ_ζ‖u‖ for 0 ≤ g ≤ z, the bound is
-    ∫_{g ≤ z} φ(g) ½ exp(−(τ − αg)²/2S²) dg = S/(2√(α² + S²)) exp(−τ²/2(α² + S²)) Φ((z − g*) √(α² + S²)/S), g* = τα/(α² + S²).
+    For 0 ≤ g ≤ z, S = σ_ζ√(z² + ‖u − g v‖²) is at least σ_ζ‖u‖, and the bound is, given S,
+
+        ∫_{0}^{z} φ(g) ½ exp(−(τ − αg)²/2S²) dg = S/(2√(α² + S²)) exp(−τ²/2(α² + S²)) [Φ((z − g*) ρ) − Φ(−g* ρ)],
+
+    g* = τα/(α² + S²), ρ = √(α² + S²)/S. The integrand grows with α, since αg ≤ τ. For g < 0 noise alone must reach τ: this part
+    is at most `noise_bound`, whatever α. Only the sum of both bounds the probability.
 
     Args:
         strength: α, at most τ/z.
@@ -86,8 +90,9 @@ def feature_bound(strength: np.ndarray, cut: float, threshold: float, norm: floa
     scale, probability = _scales(norm, dim, cut, max(1, dim - 1))
     s, alpha = scale[:-1], strength[:, None]
     both = np.sqrt(alpha**2 + s**2)
-    bound = s / (2 * both) * np.exp(-((threshold / both) ** 2) / 2) * ndtr((cut - threshold * alpha / both**2) * both / s)
-    # Where g < 0 noise alone must reach τ; with this said, S need only be right up to g = z, and the rest grows with α.
+    peak, rate = threshold * alpha / both**2, both / s
+    share = ndtr((cut - peak) * rate) - ndtr(-peak * rate)
+    bound = s / (2 * both) * np.exp(-((threshold / both) ** 2) / 2) * share
     return np.asarray(bound @ probability[:-1] + probability[-1] + noise_bound(threshold, norm, dim))
 
 

@@ -12,11 +12,12 @@ from theory_sim.data.law import Law, PatchLaw, described
 from theory_sim.data.parts import Nothing, Uniform, gaussian_norm
 from theory_sim.runtime.errors import InputError
 from theory_sim.training.engines.lucky.certificate import STEPS, Ledger, StrengthTable, feature_bound, largest_cut, noise_bound
+from theory_sim.training.engines.lucky.dominant import relu_moments
 
 _SHARE = 0.01
 """Part of the certificate that one replica of a model is planned to spend in one way: many replicas fit into a run."""
 _DOMINANT_ERROR = 0.05
-"""Largest error (Kolmogorov distance) of a central-limit law that may stand for undrawn neurons."""
+"""Largest bound on the error (Kolmogorov distance) of a central-limit law that replaces undrawn neurons."""
 
 
 @dataclass(frozen=True)
@@ -113,37 +114,31 @@ class Design:
                 f"hard.noise: dominant noise of norm {loud:g} in training (data.hard_share) makes neurons fire"
                 " and so move that training.engine 'lucky' does not draw; it needs less, or training.engine dense"
             )
-        self.dominant_sum(np.array([loud]), np.array([self.neurons - self.drawn / self.heads]), np.zeros(1))
+        self.dominant_sum(np.array([loud]), np.array([self.neurons - self.drawn / self.heads]), np.zeros((1, 0)))
 
     def dominant_sum(self, length: np.ndarray, undrawn: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-        """Mean and standard deviation of Σ ReLU(⟨w, ζ*⟩ + b) over undrawn neurons, and the error of a normal law.
+        """Mean and standard deviation of Σ ReLU(⟨w, ζ*⟩ + b) over undrawn neurons, and a bound on a normal law's error.
 
-        One neuron gives h = σ_0 r (Z − k)₊ with r = ‖ζ*‖, k = τ/r, Z ~ N(0, 1). The error is Berry and Esseen's, with
-        E|h − μ|³ ≤ E h³ + μ³, and what it comes to that undrawn neurons have g_f ≤ z for each feature: a shift of ⟨u, ζ*⟩
-        by at most φ(z) Σ_f |⟨ζ*, v_f⟩| / Φ(z).
+        Given ζ* the terms are independent copies of h = σ_0 r (X − k)₊ with r = ‖ζ*‖, k = τ/r, and X = ⟨u, ζ*⟩/r of a neuron
+        that is no candidate; their moments are exact (`relu_moments`). So the bound is Berry and Esseen's,
+        0.4748 E|h − μ|³ / (s³ √n), with E|h − μ|³ ≤ E h³ + μ³, which holds for every h ≥ 0.
 
         Args:
             length: r of each patch.
-            undrawn: number of undrawn neurons of each head.
-            along: Σ_f |⟨ζ*, v_f⟩| of each patch.
+            undrawn: n, number of undrawn neurons of each head.
+            along: ⟨ζ*, v_f⟩, (patch, feature).
 
         Returns:
-            Mean and standard deviation, (patch, head), and the largest error, a Kolmogorov distance.
+            Mean and standard deviation, (patch, head), and the largest bound, on a Kolmogorov distance.
 
         Raises:
-            InputError: the error is too large.
+            InputError: the bound is too large.
         """
-        k = self.threshold / length
-        density, above = norm.pdf(k), norm.sf(k)
-        first = density - k * above
-        second = (1 + k**2) * above - k * density
-        third = (k**2 + 2) * density - k * (k**2 + 3) * above
+        first, second, third = relu_moments(self.threshold / length, along / length[:, None], self.cut)
         with np.errstate(divide="ignore", invalid="ignore"):
             std = np.sqrt(second - first**2)
             n = np.sqrt(undrawn)
-            berry_esseen = 0.4748 * ((third + first**3) / std**3)[:, None] / n
-            shift = (n * (above * along / (length * std))[:, None]) * norm.pdf(self.cut) / norm.cdf(self.cut)
-            error = float(np.max(berry_esseen + shift / math.sqrt(2 * math.pi), initial=0.0))
+            error = float(np.max(0.4748 * ((third + first**3) / std**3)[:, None] / n, initial=0.0))
         if not error <= _DOMINANT_ERROR:
             raise InputError(
                 f"hard.noise: dominant noise of norm {length.max():g} makes too few of the neurons fire that training.engine"

@@ -322,7 +322,7 @@ class LuckyEngine:
     def _undrawn(self, batch: Batch) -> Float[Tensor, "R B head"]:
         """What undrawn neurons give on the dominant-noise patches, from its central-limit law.
 
-        Mean and variance given ‖ζ*‖ are exact; the normal number is ⟨ξ, ζ*⟩/‖ζ*‖, so that samples have it in common as
+        Mean and variance given ζ* are exact; the normal number is ⟨ξ, ζ*⟩/‖ζ*‖, so that samples have it in common as
         far as their dominant noise has a direction in common, and the same sample has the same one each time.
         """
         out = batch.x.new_zeros(*batch.x.shape[:2], self.n_heads)
@@ -331,8 +331,8 @@ class LuckyEngine:
             noise = batch.x[r, sample, patch]
             length = noise.norm(dim=-1)
             left = self.design.neurons - torch.bincount(c.head, minlength=self.n_heads).cpu().numpy()
-            along = self.dictionary.vectors[r] @ noise.T
-            mean, std, error = self.design.dominant_sum(length.cpu().numpy(), left, along.abs().sum(0).cpu().numpy())
+            along = (noise @ self.dictionary.vectors[r].T).double().cpu().numpy()
+            mean, std, error = self.design.dominant_sum(length.double().cpu().numpy(), left, along)
             z = (noise / length[:, None]) @ self.directions[r].T
             out[r].index_add_(0, sample, torch.from_numpy(mean).to(out) + torch.from_numpy(std).to(out) * z)
             self.ledger.dominant_error = max(self.ledger.dominant_error, error)
