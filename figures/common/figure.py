@@ -148,6 +148,7 @@ FIGURES: Registry[Figure] = Registry(
             "correlations",
             "prediction",
             "times",
+            "tightness",
             "theorems",
             "responses",
             "rare_growth",

@@ -1,6 +1,6 @@
 """The paper's theory, registered through the door that every other theory uses."""
 
-from theory_sim.theories.label_granularity import boundary, times
+from theory_sim.theories.label_granularity import boundary, tightness, times
 from theory_sim.theories.label_granularity.claims import CLAIMS
 from theory_sim.theories.label_granularity.law import setup
 from theory_sim.theories.label_granularity.measures import MEASURES
@@ -13,8 +13,8 @@ theory = register_theory(
         name=setup.name,
         law=setup.law,
         claims=CLAIMS,
-        measures=[*MEASURES, *times.MEASURES, *boundary.MEASURES],
-        trends=[*TRENDS, *times.TRENDS, *boundary.TRENDS],
+        measures=[*MEASURES, *times.MEASURES, *boundary.MEASURES, *tightness.MEASURES],
+        trends=[*TRENDS, *times.TRENDS, *boundary.TRENDS, *tightness.TRENDS],
         regime=regime,
         source="arXiv:2303.16887",
         description="Coarse labels teach a network only common features; fine labels teach it the rare ones too.",
