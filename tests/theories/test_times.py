@@ -134,7 +134,7 @@ def test_ratio_is_of_the_whole_prediction(network: str, results: ts.Results) -> 
     for what in ("common", "rare", "loss"):
         seen = MEASURES[f"{network}-{what}-time"].values(results)
         expected = times._times(what, results, data, whole) / seen
-        assert MEASURES[f"{network}-{what}-time-ratio"].values(results) == pytest.approx(expected, rel=1e-6, nan_ok=True)
+        assert MEASURES[f"{network}-{what}-time-ratio"].values(results) == pytest.approx(expected, rel=1e-3, nan_ok=True)
         assert expected == pytest.approx([1, 1], abs=0.25)
 
 

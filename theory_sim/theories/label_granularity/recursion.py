@@ -13,19 +13,20 @@ from theory_sim.runs.results import Results
 from theory_sim.runtime.errors import InputError
 from theory_sim.theories.theory import predict
 
-MOST_WORK = 5 * 10**7
+MOST_WORK = 4 * 10**7
 """Neurons × features × steps, all heads and replicas together: a second or two on one core."""
 _last: list[tuple[weakref.ref[xr.Dataset], str, xr.Dataset | None]] = []
+"""The last prediction, as long as its record is there."""
 
 
-def followed(results: Results, network: str, steps: int, every_step: bool = False) -> xr.Dataset | None:
+def followed(results: Results, network: str, steps: int, points: int = 1) -> xr.Dataset | None:
     """The record that the recursion predicts for the first `steps` steps of a network.
 
     Args:
         results: a run; only the initial state of its network is looked at.
         network: which.
         steps: length of the prediction.
-        every_step: whether all steps are recorded; else the first and the last ones.
+        points: about how many log-spaced steps are recorded, besides the first and the last one.
 
     Returns:
         As `theory_sim.theories.prediction.predict`; None where the recursion does not cover the configuration, or takes more
@@ -34,7 +35,7 @@ def followed(results: Results, network: str, steps: int, every_step: bool = Fals
     data = results.records[network]
     if "correlation" not in data or math.prod(data.correlation.isel(step=0).shape) * steps > MOST_WORK:
         return None
-    config = results.config.replace({"training.steps": steps, "record.points": 100 * max(1, steps) if every_step else 1})
+    config = results.config.replace({"training.steps": steps, "record.points": points})
     asked = repr(config)
     for of, what, found in _last:
         if of() is data and what == asked:
@@ -43,5 +44,5 @@ def followed(results: Results, network: str, steps: int, every_step: bool = Fals
         found = predict(config, data) if law_of(config).n_node_features else None
     except InputError:  # trained output weights, a finite training set, or labels without a law
         found = None
-    _last[:] = [*_last[-1:], (weakref.ref(data), asked, found)]
+    _last[:] = [(weakref.ref(data, lambda gone: _last.clear()), asked, found)]
     return found

@@ -54,6 +54,8 @@ KINDS = [f"{network}-{feature}" for network in ("coarse", "fine") for feature in
 """What grows."""
 LOSSES = ["coarse-loss", "fine-loss"]
 _MOST_RATIO = 2.0
+_POINTS = 30
+"""About how many steps of a prediction are kept: all of the first ones, and later ones within a fifth."""
 
 
 def passed(at: np.ndarray, values: np.ndarray, level: float) -> np.ndarray:
@@ -87,10 +89,13 @@ def _growth(correlation: np.ndarray, lucky: np.ndarray) -> np.ndarray:
 
 
 def _growth_time(feature: str, results: Results, start: xr.Dataset, then: xr.Dataset) -> np.ndarray:
-    """T₀ in the record `then`, of the neurons that are lucky in `start`."""
+    """T₀ in the record `then`, of the neurons that are lucky in `start`; interpolated between the steps of `start` alone."""
     heads, features = _pairs(start, feature, results)
     growth = _growth(then.correlation.values[:, :, heads, :, features], start.lucky.values[:, heads, :, features])
-    return passed(then.step.values, growth, LEVEL * results.config.network.init_std)
+    at = then.step.values
+    steps = start.step.values[start.step.values <= at[-1]]
+    at_steps = np.array([np.interp(steps, at, own) for own in growth])
+    return passed(steps, at_steps, LEVEL * results.config.network.init_std)
 
 
 def _loss_time(results: Results, start: xr.Dataset, then: xr.Dataset) -> np.ndarray:
@@ -122,12 +127,11 @@ def time_ratio(network: str, what: str, results: Results) -> np.ndarray:
     long = math.ceil(_MOST_RATIO * finite.max())
     # The prediction ends at a recorded step, so that both times are interpolated between the same ones.
     horizon = next((step for step in steps if step >= long), steps[-1])
-    predicted = followed(results, network, horizon, every_step=True)
+    predicted = followed(results, network, horizon, _POINTS)
     if predicted is None:
         return ratio
-    at_recorded = predicted.sel(step=[step for step in steps if step <= horizon])
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = _times(what, results, data, at_recorded) / seen[what]
+        ratio = _times(what, results, data, predicted) / seen[what]
     late = np.isfinite(seen[what]) & ~(ratio <= _MOST_RATIO)
     ended = horizon < _MOST_RATIO * seen[what]  # the run is too short to say so
     result: np.ndarray = np.where(late, np.where(ended, np.nan, _MOST_RATIO), ratio)
