@@ -39,7 +39,7 @@ def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
             n = float(first["data.training_samples"]) if part == "samples" else np.nan
             at = {"part": part, "k": float(first["tree.subclasses"]), "n": n, "largest": study.config.data.dim**0.4}
             for model in models:
-                e = stats.error_of_rates(cell[f"{model}-hard-error"].to_numpy(float), int(first["test-samples"]))
+                e = stats.error_of_rates(cell[f"{model}-hard-error"].to_numpy(float), max(1, round(first["test-samples"])))
                 rows.append(at | {"model": model} | interval(e))
     for k, of_k in grouped(inputs.studies[1].measures, "tree.subclasses"):
         numbers = [
@@ -93,7 +93,7 @@ FIGURE = register(
         caption=(
             "Left: hard error of both models, by the parent of the highest head, against the number k of subclasses, up to as"
             " many as features fit into d dimensions, with a fine step size ∝ k; grey: d^0.4, the paper's example of a largest k."
-            " Right: hard error of the fine model, by summed logits, on n fixed training samples, for several k; n* is the number"
+            " Right: hard error of the fine model, likewise, on n fixed training samples, for several k; n* is the number"
             " from which on the error of a replica is at most 0.05, mean over replicas. Intervals are 95 % over replicas (union"
             " of t, Cox's log-normal one, and Clopper–Pearson of all samples). The axis is linear up to 0.01, logarithmic"
             " beyond."

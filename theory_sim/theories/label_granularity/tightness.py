@@ -52,7 +52,7 @@ def _error_of_cells(network: str, most: bool, table: "pd.DataFrame", confidence:
     """The smallest or largest hard error of a cell, with an interval for all cells together."""
     cells = [rows for _, rows in table.groupby("cell", sort=False)]
     errors = [
-        partial(stats.error_of_rates, rows[f"{network}-hard-error"].to_numpy(float), int(rows["test-samples"].iloc[0]))
+        partial(stats.error_of_rates, rows[f"{network}-hard-error"].to_numpy(float), max(1, round(rows["test-samples"].iloc[0])))
         for rows in cells
     ]
     return extreme(errors, most, confidence, f"of {len(cells)} cells")
