@@ -1,4 +1,4 @@
-"""Where the theorems hold: errors over two planes of assumptions, with the border of the theory's regime."""
+"""Where the theorems hold: errors over two planes of assumptions, with the theory's regime and the predicted border."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise, product
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 
@@ -14,6 +15,7 @@ from theory_sim.config import Config
 from theory_sim.figures.common import style
 from theory_sim.figures.common.figure import Figure, Inputs, Needs, Panels, register
 from theory_sim.figures.common.tables import grouped
+from theory_sim.theories.label_granularity.boundary import margins_of
 from theory_sim.theories.theory import check_regime
 
 QUANTITIES = ("coarse", "fine", "gain")
@@ -37,6 +39,8 @@ _BORDER: dict[str, Any] = {
     "linewidth": 1.6,
     "solid_capstyle": "projecting",
 }
+_HALF: dict[str, Any] = {"colors": style.PALETTE["rare"], "linewidths": 1.4}
+"""The contour where the recursion predicts an error of ½."""
 _TITLES = {"coarse": "coarse model: hard error", "fine": "fine model: hard error", "gain": "gain: coarse − fine"}
 
 
@@ -85,8 +89,9 @@ def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
     """Hard errors and gain in every cell.
 
     Returns:
-        Columns ``plane`` (noise or share), ``x``, ``y`` (the axes' values), ``quantity`` (coarse, fine, gain), ``value``,
-        ``replicas`` and ``inside`` (whether the cell meets the assumptions that some cells meet and others do not).
+        Columns ``plane`` (noise or share), ``x``, ``y`` (the axes' values), ``quantity`` (coarse, fine, gain; coarse predicted
+        and fine predicted, by the recursion, where it covers them), ``value``, ``replicas`` and ``inside`` (whether the cell
+        meets the assumptions that some cells meet and others do not).
     """
     readout = config.transfer.readouts[0]
 
@@ -111,6 +116,10 @@ def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
 
     noise = [{model: error(tested.sel(model=model)) for model in ("coarse", "fine")} for tested in inputs.evaluations]
     share = [{"coarse": error(result.coarse), "fine": error(result.fine)} for result in inputs.runs[1:]]
+    for model in ("coarse", "fine"):
+        if margins := margins_of(inputs.runs[0], model):
+            for cell, errors in zip(_tested(config), noise, strict=True):
+                errors[f"{model} predicted"] = margins.hard_error(cell)
     return pd.DataFrame([*rows("noise", _tested(config), noise), *rows("share", _trained(config), share)])
 
 
@@ -118,7 +127,8 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
     """Draw six maps with one scale; each cell shows its number."""
     # A gain can be negative, and is far below 0 only where the fine model alone fails.
     norm = Normalize(min(0.0, float(table.value.min())), 1.0)
-    for (plane, quantity), cells in grouped(table, ["plane", "quantity"]):
+    legend: dict[str, style.Mark] = {"border of the theory's regime": Line2D([], [], **_BORDER)}
+    for (plane, quantity), cells in grouped(table[table.quantity.isin(QUANTITIES)], ["plane", "quantity"]):
         ax = axes[f"{plane} {quantity}"]
         grid = cells.pivot(index="y", columns="x", values="value")
         mesh = ax.pcolormesh(grid.to_numpy(), cmap=style.LEVELS, norm=norm, edgecolors="white", linewidth=0.5)
@@ -130,6 +140,10 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
             # With a white line below it, which is seen on black cells.
             ax.plot(xs, ys, clip_on=False, zorder=5, **_BORDER | {"color": "white", "linewidth": 3.2})
             ax.plot(xs, ys, label="regime", clip_on=False, zorder=6, **_BORDER)
+        predicted = table[(table["plane"] == plane) & (table.quantity == f"{quantity} predicted")]
+        if not predicted.empty:
+            _half(ax, predicted.pivot(index="y", columns="x", values="value").to_numpy())
+            legend["predicted error of 1/2"] = Line2D([], [], color=_HALF["colors"], linewidth=_HALF["linewidths"])
         ax.set_xticks(np.arange(grid.shape[1]) + 0.5, [f"{x:g}" for x in grid.columns])
         ax.set_yticks(np.arange(grid.shape[0]) + 0.5, [f"{y:g}" for y in grid.index])
         ax.tick_params(length=0)
@@ -141,7 +155,14 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
         if quantity != "coarse":
             ax.set_yticklabels([])
     axes["scale"].figure.colorbar(mesh, cax=axes["scale"], label="hard error, gain")
-    style.legend(axes["scale"], {"border of the theory's regime": Line2D([], [], **_BORDER)}, ncols=1)
+    style.legend(axes["scale"], legend, ncols=2)
+
+
+def _half(ax: Axes, error: np.ndarray) -> None:
+    """Draw the line where the error is ½, linear between the centres of cells; none where it is not crossed."""
+    if min(error.shape) > 1 and error.min() < 0.5 < error.max():
+        rows, columns = error.shape
+        ax.contour(np.arange(columns) + 0.5, np.arange(rows) + 0.5, error, levels=[0.5], zorder=2.5, **_HALF)  # below the numbers
 
 
 def _place(plane: str, cell: Config) -> tuple[float, float]:
@@ -172,14 +193,15 @@ def _border(inside: np.ndarray) -> Iterator[tuple[tuple[int, int], tuple[int, in
 FIGURE = register(
     Figure(
         "phase",
-        "Where the theorems hold: errors over two planes of assumptions, with the border of the theory's regime.",
+        "Where the theorems hold: errors over two planes of assumptions, with the theory's regime and the predicted border.",
         caption=(
             "Hard error of the coarse model, hard error of the fine model, and their difference, the gain; means over"
             " replicas. Top: against the strengths of feature noise and of dominant noise in hard test samples, with the same"
             " trained models in all cells. Bottom: against the number k of subclasses and the share ρ of hard samples in"
             " training, with models trained in each cell at half the dimension and batch. The line surrounds the cells in the"
             " theory's regime (theory-sim regime), judged by the assumptions that some cells of the plane meet and others do"
-            " not."
+            " not. The coloured line, top: where the large-batch recursion, which sees the initial weights alone, predicts that"
+            " half of the hard samples are wrong; linear between the centres of cells."
         ),
         size=(style.PAGE, 4.7),
         layout={

@@ -147,6 +147,8 @@ FIGURES: Registry[Figure] = Registry(
             "data_model",
             "correlations",
             "prediction",
+            "times",
+            "tightness",
             "theorems",
             "responses",
             "rare_growth",

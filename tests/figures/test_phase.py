@@ -9,12 +9,14 @@ import pytest
 import xarray as xr
 from drawn import legend, mesh, panels_of, shown_ticks
 from matplotlib.colors import same_color
+from matplotlib.contour import ContourSet
 
 import theory_sim as ts
 from theory_sim.config import Config
 from theory_sim.figures import Inputs, phase
 from theory_sim.figures.common import style
 from theory_sim.testing.figures import as_drawn, check_readable
+from theory_sim.theories.label_granularity.boundary import Margins
 from theory_sim.theories.theory import check_regime
 
 PLANES, QUANTITIES = ("noise", "share"), ("coarse", "fine", "gain")
@@ -55,7 +57,10 @@ def fake(config: Config, runs: list[Config], evaluations: list[tuple[int, Config
         level = (cell.hard.noise + sum(cell.hard.feature_noise) + cell.data.hard_share + cell.label_tree.n_leaves) % 0.9
         return {"coarse": error([level, level + 0.02]), "fine": error([0.0, 0.1])}
 
-    results = [ts.Results(run, Path(), {name: xr.Dataset({"test_error": of}) for name, of in both(run).items()}) for run in runs]
+    def records(run: Config) -> dict[str, xr.Dataset]:
+        return {name: xr.Dataset({"test_error": of}, attrs={"labels": run.labels[name]}) for name, of in both(run).items()}
+
+    results = [ts.Results(run, Path(), records(run)) for run in runs]
     tested = [xr.concat(list(both(cell).values()), pd.Index(["coarse", "fine"], name="model")) for _, cell in evaluations]
     return phase.compute(config, Inputs(results, [xr.Dataset({"test_error": of}) for of in tested]))
 
@@ -85,7 +90,7 @@ def test_cell_of_the_configuration_itself_is_its_own_test(table, result) -> None
     """The same networks on the same test samples."""
     hard = result.config.hard
     cell = table[(table["plane"] == "noise") & (table.x == hard.noise) & np.isclose(table.y, np.mean(hard.feature_noise))]
-    for row in cell[cell.quantity != "gain"].itertuples():
+    for row in cell[cell.quantity.isin(["coarse", "fine"])].itertuples():
         error = getattr(result, row.quantity).test_error.sel(kind="hard", test_readout="sum_logits")
         assert row.value == pytest.approx(float(error.mean()), abs=1e-6)
 
@@ -136,6 +141,32 @@ def test_planes_are_what_the_caption_says() -> None:
     assert {run.data.hard_share for run in share} == {0, 0.01, 0.03, 0.1, 0.3}
     assert {run.tree.subclasses for run in share} == {1, 3, 6, 12}
     assert {(run.data.dim, run.training.batch, run.replicas) for run in share} == {(128, 64, 3)}
+
+
+def test_prediction_is_of_the_run_before_training(table, tiny, result) -> None:
+    """By the recursion from the initial weights, for each cell of noise and no other."""
+    for model in ("coarse", "fine"):
+        weights = ts.predict(tiny.config, getattr(result, model)).isel(step=-1)
+        margins = Margins(weights, getattr(result, model).head_parent.values)
+        own = table[table.quantity == f"{model} predicted"]
+        assert set(own["plane"]) == {"noise"}
+        assert len(own) == len(phase.needs(tiny.config).evaluations)
+        for _, config in phase.needs(tiny.config).evaluations:
+            cell = own[(own.x == config.hard.noise) & np.isclose(own.y, np.mean(config.hard.feature_noise))]
+            assert cell.value.tolist() == pytest.approx([margins.hard_error(config).mean()])
+
+
+def test_predicted_half_is_drawn_where_it_is_crossed(full) -> None:
+    """A prediction that passes 1/2 between two rows, 1/4 of the way up, and one that does not."""
+    rows = full[(full["plane"] == "noise") & (full.quantity == "coarse")]
+    ys = sorted(rows.y.unique())
+    levels = rows.y.map({y: 0.0 if i < 2 else 0.4 if i == 2 else 0.8 for i, y in enumerate(ys)})
+    crossed = rows.assign(quantity="coarse predicted", value=levels)
+    never = rows.assign(quantity="fine predicted", value=0.2)
+    panels = panels_of(phase.FIGURE, pd.concat([full, crossed, never]))
+    (lines,) = [c for c in panels["noise coarse"].collections if isinstance(c, ContourSet)]
+    assert np.concatenate([path.vertices for path in lines.get_paths()])[:, 1] == pytest.approx(2.5 + 0.25)
+    assert not any(isinstance(c, ContourSet) for c in panels["noise fine"].collections)
 
 
 # --- the picture --------------------------------------------------------------------------------------------------
@@ -193,7 +224,7 @@ def test_border_parts_inside_from_outside(full) -> None:
 
 def test_border_goes_around_holes_and_corners(table) -> None:
     patterns = {"noise": [[True, True], [True, False], [False, True]], "share": [[False, False], [False, False]]}
-    changed = table.sort_values(["plane", "quantity", "y", "x"]).reset_index(drop=True)
+    changed = table[table.quantity.isin(QUANTITIES)].sort_values(["plane", "quantity", "y", "x"]).reset_index(drop=True)
     changed["inside"] = [cell for plane in PLANES for _ in QUANTITIES for row in patterns[plane] for cell in row]
     panels = panels_of(phase.FIGURE, changed)
     for plane, quantity in PANELS:
@@ -218,7 +249,7 @@ def test_panels_say_what_they_show(table, panels) -> None:
     assert panels["share coarse"].get_ylabel() == "subclasses $k$"
     assert panels["scale"].get_ylabel() == "hard error, gain"
     assert panels["scale"].get_ylim() == mesh(panels["noise gain"]).get_clim()
-    assert legend(panels["scale"]) == ["border of the theory's regime"]
+    assert legend(panels["scale"]) == ["border of the theory's regime", "predicted error of 1/2"]
 
 
 def test_other_numbers_give_another_picture(table) -> None:

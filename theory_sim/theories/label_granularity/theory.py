@@ -1,20 +1,21 @@
 """The paper's theory, registered through the door that every other theory uses."""
 
-from theory_sim.theories.label_granularity import margins, noise_control
+from theory_sim.theories.label_granularity import boundary, margins, measures, noise_control, tightness, times, trends
 from theory_sim.theories.label_granularity.claims import CLAIMS
 from theory_sim.theories.label_granularity.law import setup
-from theory_sim.theories.label_granularity.measures import MEASURES
 from theory_sim.theories.label_granularity.regime import regime
-from theory_sim.theories.label_granularity.trends import TRENDS
 from theory_sim.theories.theory import Theory, register_theory
+
+THEMES = (margins, noise_control, boundary, times, tightness)
+"""Modules that hold the measures of one theme, and the trends that read them."""
 
 theory = register_theory(
     Theory(
         name=setup.name,
         law=setup.law,
         claims=CLAIMS,
-        measures=[*MEASURES, *margins.MEASURES, *noise_control.MEASURES],
-        trends=[*TRENDS, *margins.TRENDS, *noise_control.TRENDS],
+        measures=[measure for theme in (measures, *THEMES) for measure in theme.MEASURES],
+        trends=[trend for theme in (trends, *THEMES) for trend in theme.TRENDS],
         regime=regime,
         source="arXiv:2303.16887",
         description="Coarse labels teach a network only common features; fine labels teach it the rare ones too.",

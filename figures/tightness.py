@@ -1,0 +1,107 @@
+"""Beyond the assumptions: hard errors for as many subclasses as features fit, and for few training samples."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from theory_sim import stats
+from theory_sim.config import Config
+from theory_sim.figures.common import style
+from theory_sim.figures.common.claims import MODELS
+from theory_sim.figures.common.figure import Figure, Inputs, Needs, Panels, register
+from theory_sim.figures.common.groups import interval
+from theory_sim.figures.common.tables import grouped, of_part
+from theory_sim.theories.label_granularity.tightness import SMALL, needed
+
+STUDIES = ["many_subclasses", "sample_complexity"]
+_MARKERS = ("o", "s", "D", "^", "v")
+_LINEAR_BELOW = 0.01
+
+
+def needs(config: Config) -> Needs:
+    """Both studies."""
+    return Needs(studies=STUDIES)
+
+
+def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
+    """Hard errors of every cell, and the numbers of samples that are needed.
+
+    Returns:
+        Columns ``part`` (subclasses or samples: hard errors of the first and second study; needed: n*, where the error of a
+        replica becomes small), ``model``, ``k``, ``n`` (training samples; undefined for fresh ones), ``largest`` (d^0.4, the
+        paper's example of a largest k), ``value``, ``low``, ``high``, ``method``.
+    """
+    rows: list[dict[str, Any]] = []
+    for part, study, models in zip(("subclasses", "samples"), inputs.studies, (MODELS, ("fine",)), strict=True):
+        for _, cell in grouped(study.measures, "cell", sort=False):
+            first = cell.iloc[0]
+            n = float(first["data.training_samples"]) if part == "samples" else np.nan
+            at = {"part": part, "k": float(first["tree.subclasses"]), "n": n, "largest": study.config.data.dim**0.4}
+            for model in models:
+                e = stats.error_of_rates(cell[f"{model}-hard-error"].to_numpy(float), max(1, round(first["test-samples"])))
+                rows.append(at | {"model": model} | interval(e))
+    for k, of_k in grouped(inputs.studies[1].measures, "tree.subclasses"):
+        numbers = [
+            needed(own["data.training_samples"].to_numpy(float), own["fine-hard-error"].to_numpy(float))
+            for _, own in grouped(of_k, "replica")
+        ]
+        rows.append({"part": "needed", "model": "fine", "k": float(k)} | interval(stats.mean(numbers)))
+    return pd.DataFrame(rows)
+
+
+def draw(table: pd.DataFrame, axes: Panels) -> None:
+    """Draw both models against k, and the fine one against n for each k."""
+    ax, many = axes["subclasses"], of_part(table, "subclasses")
+    for model, own in grouped(many, "model"):
+        style.estimates(
+            ax, own.sort_values("k"), "k", style.PALETTE[model], linestyle="solid", linewidth=1, label=f"{model} labels"
+        )
+    ax.axvline(many.largest.iloc[0], label="$d^{0.4}$", color=style.PALETTE["noise"], linewidth=0.8, zorder=1)
+    ks = np.sort(many.k.unique())
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(ks, [f"{k:g}" for k in ks])
+    ax.set_xlabel("subclasses per coarse class $k$")
+    ax.set_ylabel("hard test error")
+    style.bound(ax, 0.5, "1/2")
+    ax.legend(loc="center left", fontsize=7)
+
+    ax, few = axes["samples"], of_part(table, "samples")
+    stars = of_part(table, "needed").set_index("k").value
+    colors = dict(zip(np.sort(few.k.unique()), np.linspace(0.65, 0.0, few.k.nunique()), strict=True))
+    for (k, own), marker in zip(grouped(few, "k"), _MARKERS, strict=False):
+        star = f", $n^*$ = {stars[k]:.0f}" if np.isfinite(stars[k]) else ""
+        look = {"marker": marker, "linestyle": "solid", "linewidth": 1, "label": f"$k$ = {k:g}{star}"}
+        style.estimates(ax, own.sort_values("n"), "n", str(colors[k]), **look)
+    ns = np.sort(few.n.unique())
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(ns, [f"{n:g}" for n in ns])
+    ax.set_xlabel("training samples $n$")
+    style.bound(ax, SMALL, f"{SMALL:g}")
+    ax.legend(loc="upper right", fontsize=7)
+    for panel in axes.values():
+        panel.set_yscale("symlog", linthresh=_LINEAR_BELOW, linscale=0.4)
+        panel.yaxis.set_major_formatter("{x:g}")
+        panel.minorticks_off()
+        panel.set_ylim(-_LINEAR_BELOW / 4, 1.3)
+
+
+FIGURE = register(
+    Figure(
+        "tightness",
+        "Beyond the assumptions: hard errors for as many subclasses as features fit, and for few training samples.",
+        caption=(
+            "Left: hard error of both models, by the parent of the highest head, against the number k of subclasses, up to as"
+            " many as features fit into d dimensions, with a fine step size ∝ k; grey: d^0.4, the paper's example of a largest k."
+            " Right: hard error of the fine model, likewise, on n fixed training samples, for several k; n* is the number"
+            " from which on the error of a replica is at most 0.05, mean over replicas. Intervals are 95 % over replicas (union"
+            " of t, Cox's log-normal one, and Clopper–Pearson of all samples). The axis is linear up to 0.01, logarithmic"
+            " beyond."
+        ),
+        size=(style.PAGE, 2.9),
+        layout={"mosaic": [["subclasses", "samples"]]},
+        needs=needs,
+        compute=compute,
+        draw=draw,
+    )
+)

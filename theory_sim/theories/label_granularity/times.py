@@ -1,0 +1,219 @@
+"""When features and the loss begin to move, seen and predicted, and the rates in which these times collapse. All of it is ours.
+
+A lucky neuron of feature v in head h that fires on each patch of v moves per step by
+
+    η s ᾱ Σ_l π_l 1{v on the path of leaf l} (1{h(l) = h} − p_h),
+
+with the probability π_l of a leaf. In the growth phase, before the loss falls, all heads have p_h = 1/H, and for n = K k equal
+leaves the *rate* of growth is η s ᾱ times
+
+    =========  ======================  ======================
+    network    common, v_y             rare, v_{y,c}
+    =========  ======================  ======================
+    coarse     (1 − 1/K)/K             (1 − 1/K)/n
+    fine       (1 − 1/K)/n             (1 − 1/n)/n
+    =========  ======================  ======================
+
+(a fine head gains by its own leaf and loses by the k − 1 others of its class). So the time T₀ of growth by a fixed level is
+∝ 1/rate: in the coarse model ∝ 1/(ηs) for common features and ∝ k/(ηs) for rare ones, in the fine model ∝ k/(ηs) for both. The
+level is σ₀/4: while a rare feature grows by it in the coarse model the common ones grow by k times as much, and the loss must not
+have fallen by then.
+
+The loss falls when logits have grown by about 1. A head has m Q(τ) lucky neurons for each feature, each fires on s patches, so
+that a logit moves per step by m Q(τ) s ᾱ (rate of common + rate of rare), the rate of the loss: its time is ∝ 1/(ηs²) in the
+coarse model and ∝ k/(ηs²) in the fine one. It does not collapse in ηs/k where s varies.
+"""
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+from scipy.special import ndtr
+
+from theory_sim.data.setup import law_of
+from theory_sim.labels.functions import label_function
+from theory_sim.runs.results import Results
+from theory_sim.stats import Estimate, mean, undefined
+from theory_sim.theories.label_granularity.extremes import extreme
+from theory_sim.theories.label_granularity.measures import Pairs, pairs_of
+from theory_sim.theories.label_granularity.recursion import followed
+from theory_sim.theories.measures import Measure
+from theory_sim.theories.trends import Trend
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEVEL = 0.25
+"""Growth of a correlation that ends T₀, in units of σ₀."""
+LOSS = 0.5
+"""Share of the initial loss."""
+GROWN = ("common", "rare")
+KINDS = [f"{network}-{feature}" for network in ("coarse", "fine") for feature in GROWN]
+"""What grows."""
+LOSSES = ["coarse-loss", "fine-loss"]
+_MOST_RATIO = 2.0
+_POINTS = 30
+"""About how many steps of a prediction are kept: all of the first ones, and later ones within a fifth."""
+
+
+def passed(at: np.ndarray, values: np.ndarray, level: float) -> np.ndarray:
+    """First time at which values pass a level from below, linear between points; NaN where they do not.
+
+    Args:
+        at: times, (time).
+        values: (replica, time).
+        level: the level.
+    """
+    times = np.full(len(values), np.nan)
+    for r, own in enumerate(values):
+        if (above := own >= level).any():
+            last = int(above.argmax())
+            before, after = max(0, last - 1), last
+            rise = own[after] - own[before]
+            times[r] = at[before] + ((level - own[before]) / rise if rise else 0.0) * (at[after] - at[before])
+    return times
+
+
+def _pairs(data: xr.Dataset, feature: str, results: Results) -> Pairs:
+    return dict(zip(("rare", "common"), pairs_of(data, results.config), strict=True))[feature]
+
+
+def _growth(correlation: np.ndarray, lucky: np.ndarray) -> np.ndarray:
+    """Mean growth of lucky neurons, (replica, step), from the arrays of `_of_pairs`."""
+    grown = (correlation - correlation[:, :, :1]) * lucky[:, :, None]
+    with np.errstate(invalid="ignore"):
+        growth: np.ndarray = grown.sum((0, 3)) / lucky.sum((0, 2))[:, None]
+    return growth
+
+
+def _growth_time(feature: str, results: Results, start: xr.Dataset, then: xr.Dataset) -> np.ndarray:
+    """T₀ in the record `then`, of the neurons that are lucky in `start`; interpolated between the steps of `start` alone."""
+    heads, features = _pairs(start, feature, results)
+    growth = _growth(then.correlation.values[:, :, heads, :, features], start.lucky.values[:, heads, :, features])
+    at = then.step.values
+    steps = start.step.values[start.step.values <= at[-1]]
+    at_steps = np.array([np.interp(steps, at, own) for own in growth])
+    return passed(steps, at_steps, LEVEL * results.config.network.init_std)
+
+
+def _loss_time(results: Results, start: xr.Dataset, then: xr.Dataset) -> np.ndarray:
+    """First step at which the loss is at most `LOSS` of what it was."""
+    loss = then.training_loss.values.astype(float)
+    return passed(np.arange(loss.shape[1]), -loss / loss[:, :1], -LOSS)
+
+
+def _times(what: str, results: Results, start: xr.Dataset, then: xr.Dataset) -> np.ndarray:
+    return _loss_time(results, start, then) if what == "loss" else _growth_time(what, results, start, then)
+
+
+def time(network: str, what: str, results: Results) -> np.ndarray:
+    """The time seen: T₀ of common or rare features, or that of the loss."""
+    data = results.records[network]
+    return _times(what, results, data, data)
+
+
+def time_ratio(network: str, what: str, results: Results) -> np.ndarray:
+    """Predicted ÷ seen time, 2 where the prediction is not there by then; NaN where none was seen, or nothing is predicted."""
+    data = results.records[network]
+    seen = {each: time(network, each, results) for each in (*GROWN, "loss")}
+    finite = np.concatenate(list(seen.values()))
+    finite = finite[np.isfinite(finite)]
+    ratio = np.full(results.config.replicas, np.nan)
+    if not np.isfinite(seen[what]).any():
+        return ratio
+    steps = [int(step) for step in data.step.values]
+    long = math.ceil(_MOST_RATIO * finite.max())
+    # The prediction ends at a recorded step, so that both times are interpolated between the same ones.
+    horizon = next((step for step in steps if step >= long), steps[-1])
+    predicted = followed(results, network, horizon, _POINTS)
+    if predicted is None:
+        return ratio
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = _times(what, results, data, predicted) / seen[what]
+    late = np.isfinite(seen[what]) & ~(ratio <= _MOST_RATIO)
+    ended = horizon < _MOST_RATIO * seen[what]  # the run is too short to say so
+    result: np.ndarray = np.where(late, np.where(ended, np.nan, _MOST_RATIO), ratio)
+    return result
+
+
+def rate(network: str, what: str, results: Results) -> np.ndarray:
+    """Growth per step in the growth phase: of a correlation, or of a logit for the loss."""
+    config, data = results.config, results.records[network]
+    law = law_of(config)
+    spread = config.data.strength_spread
+    reach = config.data.feature_patches * (math.sqrt(1 - spread) + math.sqrt(1 + spread)) / 2  # s ᾱ
+    rates = {}
+    for feature in GROWN:
+        heads, features = _pairs(data, feature, results)
+        if not len(heads):
+            return np.full(config.replicas, np.nan)
+        truth = label_function(data.attrs["labels"], law.tree, config.data.training_samples).probability().numpy()
+        on_path = np.array([[feature in law.tree.ancestors(leaf) for leaf in law.tree.leaves] for feature in features])
+        drift = truth[:, heads].T - 1 / data.sizes["head"]
+        each = (np.asarray(law.tree.leaf_probability) * on_path * drift).sum(1)
+        rates[feature] = config.training.step_size[network] * reach * float(each.mean())
+    if what == "loss":
+        value = config.neurons * float(ndtr(-config.threshold)) * reach * sum(rates.values())
+    else:
+        value = rates[what]
+    return np.full(config.replicas, value)
+
+
+def _ratio_of(kinds: list[str], most: bool, table: "pd.DataFrame", confidence: float) -> Estimate:
+    """The smallest or largest ratio over kinds, each the mean over cells of every replica."""
+    means = [
+        partial(mean, [float(rows[f"{kind}-time-ratio"].mean(skipna=False)) for _, rows in table.groupby("replica")])
+        for kind in kinds
+    ]
+    return extreme(means, most, confidence, f"of {len(kinds)} times")
+
+
+def _slope_of(kinds: list[str], most: bool, table: "pd.DataFrame", confidence: float) -> Estimate:
+    """The smallest or largest slope over kinds, of log time on log rate, the mean of the slopes of each replica."""
+    slopes = []
+    for kind in kinds:
+        of_kind = []
+        for _, rows in table.groupby("replica"):
+            x, y = (rows[f"{kind}-{of}"].to_numpy(float) for of in ("rate", "time"))
+            if not ((x > 0) & (y > 0)).all() or np.ptp(x) == 0:
+                return undefined(f"{kind}: a time was not seen, or all rates are the same")
+            of_kind.append(np.polyfit(np.log(x), np.log(y), 1)[0])
+        slopes.append(partial(mean, of_kind))
+    return extreme(slopes, most, confidence, f"of {len(kinds)} slopes")
+
+
+_MEANING = {
+    "common": "T₀, at which lucky neurons for common features have grown by σ₀/4",
+    "rare": "T₀, at which lucky neurons for rare features have grown by σ₀/4",
+    "loss": "step at which the training loss has fallen to half",
+}
+MEASURES = [
+    measure
+    for network in ("coarse", "fine")
+    for what, meaning in _MEANING.items()
+    for measure in (
+        Measure(f"{network}-{what}-time", f"{meaning}, {network} model", partial(time, network, what), "step"),
+        Measure(f"{network}-{what}-time-ratio", "predicted ÷ seen time, at most 2", partial(time_ratio, network, what)),
+        Measure(f"{network}-{what}-rate", "growth per step before the loss falls", partial(rate, network, what), "1/step"),
+    )
+]
+_ABOUT = {"growth": ("the times of growth", KINDS), "loss": ("the times of the loss", LOSSES)}
+_ENDS = (("least", False, "≥"), ("most", True, "≤"))
+TRENDS = [
+    Trend(
+        f"{about}-time-{number}-{end}",
+        statement.format(what=what, bound=f"at {end} {bounds[most]}".replace("-", "−")),
+        "growth phase",
+        partial(estimate, kinds, most),
+        side,
+        bounds[most],
+    )
+    for about, (what, kinds) in _ABOUT.items()
+    for number, estimate, statement, bounds in (
+        ("ratio", _ratio_of, "Of {what} the recursion predicts, on average over cells, {bound} times what is seen.", (0.9, 1.1)),
+        ("slope", _slope_of, "The logarithm of {what} falls with that of the rate with a slope of {bound}.", (-1.1, -0.9)),
+    )
+    for end, most, side in _ENDS
+]
