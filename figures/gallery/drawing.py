@@ -7,7 +7,6 @@ from itertools import chain, islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pandas as pd
 
@@ -15,6 +14,7 @@ from theory_sim.figures.common import style
 from theory_sim.figures.common.figure import FIGURES, Figure
 from theory_sim.runtime import plugins
 from theory_sim.runtime.outputs import write_output
+from theory_sim.runtime.processes import starting_processes
 
 _FEW = 4
 """From this number of figures on, processes of their own are worth their start."""
@@ -35,12 +35,13 @@ def draw(made: Iterable[tuple[Figure, pd.DataFrame]], folder: Path) -> None:
         return
     # Processes are not forked: PyTorch's threads would not survive that.
     cores = min(2, os.cpu_count() or 1)
-    with mock.patch.dict(os.environ, plugins.PYTHON_FIRST), ProcessPoolExecutor(cores, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(cores, get_context("spawn")) as pool:
         drawn = []
         for figure, table in chain(first, made):
             entry = FIGURES.entry(figure.name)
             if entry.is_core or entry.plugin is not None:
-                drawn.append(pool.submit(_save, figure.name, entry.plugin, table, folder))
+                with starting_processes():
+                    drawn.append(pool.submit(_save, figure.name, entry.plugin, table, folder))
             else:  # registered by a session, whose code another process does not have
                 save(figure, table, folder)
         for each in drawn:

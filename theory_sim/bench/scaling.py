@@ -6,19 +6,17 @@ costs from a straight line, which asks for no such sizes.
 """
 
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import torch
 
 from theory_sim.bench.simulator import Size, configuration, in_turns
 from theory_sim.runtime.errors import InputError
-from theory_sim.runtime.plugins import PYTHON_FIRST
+from theory_sim.runtime.processes import starting_processes
 from theory_sim.training.trainer import Training
 
 EXPONENT = (0.9, 1.1)
@@ -112,7 +110,7 @@ def _peak(size: Size | None) -> float:
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_send_peak, args=(size, theirs))
     # Freed arrays go back to the system at once: else glibc keeps some, of sizes that it learns as it goes.
-    with mock.patch.dict(os.environ, PYTHON_FIRST, MALLOC_MMAP_THRESHOLD_=str(2**16)):
+    with starting_processes(MALLOC_MMAP_THRESHOLD_=str(2**16)):
         process.start()
     theirs.close()
     try:

@@ -34,9 +34,6 @@ _files: dict[str, tuple[str, ModuleType]] = {}
 _imported: dict[str, tuple[Path, str]] = {}
 """By name: the files of a user's modules that plugins imported, and their digests then."""
 _entry_points_loaded = False
-PYTHON_FIRST = {"PYTHONSAFEPATH": "1"}
-"""Environment of new processes: they do not look for modules in the working directory, where a plugin may be named as one of
-Python's."""
 
 
 forgetters: list[Callable[[str], None]] = []

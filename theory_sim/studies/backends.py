@@ -14,10 +14,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, TypeVar
-from unittest import mock
 
 from theory_sim.runtime.errors import InputError
-from theory_sim.runtime.plugins import PYTHON_FIRST
+from theory_sim.runtime.processes import PYTHON_FIRST, starting_processes
 
 if TYPE_CHECKING:
     from loky import Future, ProcessPoolExecutor
@@ -41,7 +40,7 @@ def locally(items: Sequence[Item], work: Work[Item], jobs: int) -> Iterator[tupl
     from loky import FIRST_COMPLETED, BrokenProcessPool, ProcessPoolExecutor, wait
 
     def start() -> "ProcessPoolExecutor":
-        with mock.patch.dict(os.environ, PYTHON_FIRST):  # of loky's own process, which the first executor starts
+        with starting_processes():  # loky's own process, which the first executor starts
             return ProcessPoolExecutor(1, initializer=_end_with_parent, env=PYTHON_FIRST)
 
     waiting, deaths = deque(enumerate(items)), Counter[int]()
