@@ -8,14 +8,16 @@ import pandas as pd
 from theory_sim import stats
 from theory_sim.config import Config
 from theory_sim.figures.common import style
-from theory_sim.figures.common.claims import MODELS
 from theory_sim.figures.common.figure import Figure, Inputs, Needs, Panels, register
 from theory_sim.figures.common.groups import interval
 from theory_sim.figures.common.tables import grouped, of_part
-from theory_sim.theories.label_granularity.tightness import SMALL, needed
+from theory_sim.theories.label_granularity.tightness import READINGS, SMALL, needed
 
 STUDIES = ["many_subclasses", "sample_complexity"]
 _MARKERS = ("o", "s", "D", "^", "v")
+_DASHES = {"sums": "dotted", "argmax": "solid"}
+_READ = {"sums": "sums", "argmax": "arg max"}
+"""Each reading's name in the figure."""
 _LINEAR_BELOW = 0.01
 
 
@@ -29,34 +31,37 @@ def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
 
     Returns:
         Columns ``part`` (subclasses or samples: hard errors of the first and second study; needed: n*, where the error of a
-        replica becomes small), ``model``, ``k``, ``n`` (training samples; undefined for fresh ones), ``largest`` (d^0.4, the
+        replica becomes small), ``model``, ``reading`` (sums: of logits; argmax: parent of the highest one), ``k``, ``n`` (training samples; undefined for fresh ones), ``largest`` (d^0.4, the
         paper's example of a largest k), ``value``, ``low``, ``high``, ``method``.
     """
     rows: list[dict[str, Any]] = []
-    for part, study, models in zip(("subclasses", "samples"), inputs.studies, (MODELS, ("fine",)), strict=True):
+    fine = {reading: f"fine-hard-error-{reading}" for reading in READINGS}
+    for part, study in zip(("subclasses", "samples"), inputs.studies, strict=True):
         for _, cell in grouped(study.measures, "cell", sort=False):
             first = cell.iloc[0]
             n = float(first["data.training_samples"]) if part == "samples" else np.nan
             at = {"part": part, "k": float(first["tree.subclasses"]), "n": n, "largest": study.config.data.dim**0.4}
-            for model in models:
-                e = stats.error_of_rates(cell[f"{model}-hard-error"].to_numpy(float), max(1, round(first["test-samples"])))
-                rows.append(at | {"model": model} | interval(e))
+            curves = [("fine", reading, measure) for reading, measure in fine.items()]
+            curves += [("coarse", "sums", "coarse-hard-error")] if part == "subclasses" else []
+            for model, reading, measure in curves:
+                e = stats.error_of_rates(cell[measure].to_numpy(float), max(1, round(first["test-samples"])))
+                rows.append(at | {"model": model, "reading": reading} | interval(e))
     for k, of_k in grouped(inputs.studies[1].measures, "tree.subclasses"):
-        numbers = [
-            needed(own["data.training_samples"].to_numpy(float), own["fine-hard-error"].to_numpy(float))
-            for _, own in grouped(of_k, "replica")
-        ]
-        rows.append({"part": "needed", "model": "fine", "k": float(k)} | interval(stats.mean(numbers)))
+        for reading, measure in fine.items():
+            numbers = [
+                needed(own["data.training_samples"].to_numpy(float), own[measure].to_numpy(float))
+                for _, own in grouped(of_k, "replica")
+            ]
+            rows.append({"part": "needed", "model": "fine", "reading": reading, "k": float(k)} | interval(stats.mean(numbers)))
     return pd.DataFrame(rows)
 
 
 def draw(table: pd.DataFrame, axes: Panels) -> None:
     """Draw both models against k, and the fine one against n for each k."""
     ax, many = axes["subclasses"], of_part(table, "subclasses")
-    for model, own in grouped(many, "model"):
-        style.estimates(
-            ax, own.sort_values("k"), "k", style.PALETTE[model], linestyle="solid", linewidth=1, label=f"{model} labels"
-        )
+    for (model, reading), own in grouped(many, ["model", "reading"]):
+        look = {"linestyle": _DASHES[reading], "linewidth": 1, "label": f"{model}, {_READ[reading]}"}
+        style.estimates(ax, own.sort_values("k"), "k", style.PALETTE[model], **look)
     ax.axvline(many.largest.iloc[0], label="$d^{0.4}$", color=style.PALETTE["noise"], linewidth=0.8, zorder=1)
     ks = np.sort(many.k.unique())
     ax.set_xscale("log", base=2)
@@ -67,12 +72,14 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
     ax.legend(loc="center left", fontsize=7)
 
     ax, few = axes["samples"], of_part(table, "samples")
-    stars = of_part(table, "needed").set_index("k").value
+    stars = of_part(table, "needed").set_index(["k", "reading"]).value
     colors = dict(zip(np.sort(few.k.unique()), np.linspace(0.65, 0.0, few.k.nunique()), strict=True))
-    for (k, own), marker in zip(grouped(few, "k"), _MARKERS, strict=False):
-        star = f", $n^*$ = {stars[k]:.0f}" if np.isfinite(stars[k]) else ""
-        look = {"marker": marker, "linestyle": "solid", "linewidth": 1, "label": f"$k$ = {k:g}{star}"}
-        style.estimates(ax, own.sort_values("n"), "n", str(colors[k]), **look)
+    for (k, of_k), marker in zip(grouped(few, "k"), _MARKERS, strict=False):
+        for reading, own in grouped(of_k, "reading"):
+            star = f", $n^*$ = {stars[k, reading]:.0f}" if np.isfinite(stars[k, reading]) else ""
+            label = f"$k$ = {k:g}, {_READ[reading]}{star}"
+            look = {"marker": marker, "linestyle": _DASHES[reading], "linewidth": 1, "label": label}
+            style.estimates(ax, own.sort_values("n"), "n", str(colors[k]), **look)
     ns = np.sort(few.n.unique())
     ax.set_xscale("log", base=2)
     ax.set_xticks(ns, [f"{n:g}" for n in ns])
@@ -91,8 +98,9 @@ FIGURE = register(
         "tightness",
         "Beyond the assumptions: hard errors for as many subclasses as features fit, and for few training samples.",
         caption=(
-            "Left: hard error of both models, by the parent of the highest head, against the number k of subclasses, up to as"
-            " many as features fit into d dimensions, with a fine step size ∝ k; grey: d^0.4, the paper's example of a largest k."
+            "Left: hard error of both models against the number k of subclasses, up to as many as features fit into d"
+            " dimensions, with a fine step size ∝ k, read by summed logits (dotted) or, the fine model, by the parent of the"
+            " highest logit too (arg max, solid); grey: d^0.4, the paper's example of a largest k."
             " Right: hard error of the fine model, likewise, on n fixed training samples, for several k; n* is the number"
             " from which on the error of a replica is at most 0.05, mean over replicas. Intervals are 95 % over replicas (union"
             " of t, Cox's log-normal one, and Clopper–Pearson of all samples). The axis is linear up to 0.01, logarithmic"

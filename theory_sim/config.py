@@ -191,6 +191,9 @@ class RecordSettings(Section):
     noise: bool = False
     """How near noise patches come to firing a neuron, on a batch of fresh samples: ``noise_margin``, one forward pass for each
     recorded step [ours]."""
+    predicted: bool = False
+    """Whether the tables of a study hold what the large-batch recursion predicts, such as hard errors and times: seconds a run
+    [ours]."""
 
 
 class ClaimsSettings(Section):

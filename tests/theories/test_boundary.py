@@ -29,6 +29,7 @@ CONFIG = ts.Config().replace(
         "test.samples": 4000,
         "test.curve_samples": 1,
         "record.points": 2,
+        "record.predicted": True,
         "transfer.readouts": ["sum_logits"],
     }
 )
@@ -116,6 +117,7 @@ def test_measure_is_undefined_elsewhere(results: ts.Results, monkeypatch: pytest
         {"transfer.readouts": ["argmax_parent"]},
         {"data.training_samples": 100},
         {"network.train_output": True},
+        {"record.predicted": False},
     ):
         assert np.isnan(measure.values(ts.Results(CONFIG.replace(change), Path(), results.records))).all(), change
     monkeypatch.setattr(recursion, "MOST_WORK", 10)

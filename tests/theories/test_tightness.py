@@ -39,7 +39,7 @@ def subclasses(coarse: float, fine: float, spread: float = 0.01) -> pd.DataFrame
             "tree.subclasses": k,
             "test-samples": 1000.0,
             "coarse-hard-error": float(np.clip((coarse if k == 31 else 0.8) + spread * rng.normal(), 0, 1)),
-            "fine-hard-error": float(np.clip((fine if k == 31 else 0.0) + (k == 31) * spread * rng.normal(), 0, 1)),
+            "fine-hard-error-sums": float(np.clip((fine if k == 31 else 0.0) + (k == 31) * spread * rng.normal(), 0, 1)),
         }
         for k in (5, 15, 31)
         for replica in range(8)
@@ -50,17 +50,17 @@ def test_every_number_of_subclasses_decides() -> None:
     assert decide("many-subclasses-coarse", subclasses(0.8, 0.0)) == "holds"
     assert decide("many-subclasses-coarse", subclasses(0.3, 0.0)) == "refuted"
     assert decide("many-subclasses-coarse", subclasses(0.52, 0.0, 0.1)) == "undecided"
-    assert decide("many-subclasses-fine", subclasses(0.8, 0.0, 0.001)) == "holds"
-    assert decide("many-subclasses-fine", subclasses(0.8, 0.2)) == "refuted"
-    assert decide("many-subclasses-fine", subclasses(0.8, 0.05, 0.03)) == "undecided"
+    assert decide("many-subclasses-sums", subclasses(0.8, 0.0, 0.001)) == "holds"
+    assert decide("many-subclasses-sums", subclasses(0.8, 0.2)) == "refuted"
+    assert decide("many-subclasses-sums", subclasses(0.8, 0.05, 0.03)) == "undecided"
     failed = subclasses(0.8, 0.0)
-    failed.loc[3, ["coarse-hard-error", "fine-hard-error"]] = math.nan
-    assert decide("many-subclasses-fine", failed) == "no result"
+    failed.loc[3, ["coarse-hard-error", "fine-hard-error-sums"]] = math.nan
+    assert decide("many-subclasses-sums", failed) == "no result"
 
 
 def test_no_error_in_a_few_samples_does_not_hold() -> None:
     """Eight replicas without an error on ten samples each."""
-    assert decide("many-subclasses-fine", subclasses(0.8, 0.0, 0.0).assign(**{"test-samples": 10.0})) == "undecided"
+    assert decide("many-subclasses-sums", subclasses(0.8, 0.0, 0.0).assign(**{"test-samples": 10.0})) == "undecided"
 
 
 def samples(power: float, spread: float = 0.02) -> pd.DataFrame:
@@ -72,7 +72,9 @@ def samples(power: float, spread: float = 0.02) -> pd.DataFrame:
             luck = math.exp(spread * rng.normal())
             for n in (2.0**i for i in range(1, 12)):
                 error = 0.5 * math.exp(-n / (luck * k**power))
-                rows.append({"replica": replica, "tree.subclasses": k, "data.training_samples": n, "fine-hard-error": error})
+                rows.append(
+                    {"replica": replica, "tree.subclasses": k, "data.training_samples": n, "fine-hard-error-argmax": error}
+                )
     return pd.DataFrame(rows)
 
 
@@ -80,20 +82,20 @@ def samples(power: float, spread: float = 0.02) -> pd.DataFrame:
     ("power", "least", "most"), [(1.0, "holds", "holds"), (0.5, "refuted", "holds"), (1.6, "holds", "refuted")]
 )
 def test_exponent(power: float, least: str, most: str) -> None:
-    assert decide("sample-complexity-least", samples(power)) == least
-    assert decide("sample-complexity-most", samples(power)) == most
+    assert decide("sample-complexity-argmax-least", samples(power)) == least
+    assert decide("sample-complexity-argmax-most", samples(power)) == most
 
 
 def test_exponent_that_is_not_known() -> None:
-    assert decide("sample-complexity-most", samples(1.0, 0.5)) == "undecided"
+    assert decide("sample-complexity-argmax-most", samples(1.0, 0.5)) == "undecided"
     never = samples(1.0)
-    never.loc[never.replica == 3, "fine-hard-error"] = 0.2
-    assert decide("sample-complexity-most", never) == "no result"
+    never.loc[never.replica == 3, "fine-hard-error-argmax"] = 0.2
+    assert decide("sample-complexity-argmax-most", never) == "no result"
 
 
 def test_test_samples() -> None:
     results = ts.Results(ts.Config().replace({"replicas": 3, "test.samples": 70}), Path())
-    (measure,) = tightness.MEASURES
+    measure = next(measure for measure in tightness.MEASURES if measure.id == "test-samples")
     assert measure.values(results).tolist() == [70, 70, 70]
 
 

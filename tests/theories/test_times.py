@@ -27,6 +27,7 @@ CONFIG = ts.Config().replace(
         "test.samples": 10,
         "test.curve_samples": 1,
         "record.points": 20,
+        "record.predicted": True,
         "transfer.readouts": ["sum_logits"],
     }
 )
@@ -147,7 +148,7 @@ def test_a_wrong_step_size_is_seen_in_the_ratio(results: ts.Results) -> None:
 
 
 def test_not_defined_where_nothing_is_predicted(results: ts.Results, monkeypatch: pytest.MonkeyPatch) -> None:
-    for change in ({"data.training_samples": 50}, {"network.train_output": True}):
+    for change in ({"data.training_samples": 50}, {"network.train_output": True}, {"record.predicted": False}):
         made = ts.Results(CONFIG.replace(change), Path(), results.records)
         assert np.isnan(MEASURES["fine-rare-time-ratio"].values(made)).all()
     monkeypatch.setattr(recursion, "MOST_WORK", 10)

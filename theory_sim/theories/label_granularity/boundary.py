@@ -137,8 +137,8 @@ def _sobol(dims: int) -> np.ndarray:
 
 
 def predicted_hard_error(network: str, results: Results) -> np.ndarray:
-    """The hard error that the recursion predicts."""
-    margins = margins_of(results, network)
+    """The hard error that the recursion predicts, where ``record.predicted`` asks for it."""
+    margins = margins_of(results, network) if results.config.record.predicted else None
     return np.full(results.config.replicas, np.nan) if margins is None else margins.hard_error(results.config)
 
 
@@ -185,7 +185,7 @@ def _border_ratio(most: bool, table: "pd.DataFrame", confidence: float) -> Estim
     return extreme(found, most, confidence, "of 2 networks")
 
 
-_PREDICTED = "hard error that the recursion predicts for the {} model, by summed logits"
+_PREDICTED = "hard error that the recursion predicts for the {} model, by summed logits; needs record.predicted"
 MEASURES = [
     Measure(f"{network}-hard-error-predicted", _PREDICTED.format(network), partial(predicted_hard_error, network))
     for network in ("coarse", "fine")

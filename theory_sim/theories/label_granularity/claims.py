@@ -52,10 +52,10 @@ def coarse_growth_bound(config: Config) -> float:
     return config.claims.coarse_rare_growth
 
 
-def correct(results: Results, network: str, kind: str) -> np.ndarray:
-    """Probability of the right answer by the deciding readout, (replica, sample)."""
-    readout = results.config.transfer.readouts[0]
-    correct: np.ndarray = results.records[network].test_correct.sel(kind=kind, test_readout=readout).values
+def correct(results: Results, network: str, kind: str, readout: str | None = None) -> np.ndarray:
+    """Probability of the right answer by a readout, the deciding one if none is named: (replica, sample)."""
+    by = readout or results.config.transfer.readouts[0]
+    correct: np.ndarray = results.records[network].test_correct.sel(kind=kind, test_readout=by).values
     return correct
 
 

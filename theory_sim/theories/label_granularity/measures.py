@@ -117,9 +117,9 @@ def uncovered_predicted(results: Results) -> np.ndarray:
     return np.full(config.replicas, 1 - (1 - missed) ** len(heads))
 
 
-def hard_error(network: str, results: Results) -> np.ndarray:
-    """Error on hard test samples by the deciding readout."""
-    error: np.ndarray = 1 - correct(results, network, "hard").mean(1)
+def hard_error(network: str, results: Results, readout: str | None = None) -> np.ndarray:
+    """Error on hard test samples by a readout, the deciding one if none is named."""
+    error: np.ndarray = 1 - correct(results, network, "hard", readout).mean(1)
     return error
 
 

@@ -1,6 +1,6 @@
 """The large-batch recursion as measures use it: at most so much work, and at most once for each network and length.
 
-Measures are computed for every cell of every sweep: where the recursion would take long beside them, they are not defined.
+Where the recursion would take long beside the run, what it predicts is not defined.
 """
 
 import math

@@ -115,13 +115,16 @@ def time(network: str, what: str, results: Results) -> np.ndarray:
 
 
 def time_ratio(network: str, what: str, results: Results) -> np.ndarray:
-    """Predicted ÷ seen time, 2 where the prediction is not there by then; NaN where none was seen, or nothing is predicted."""
+    """Predicted ÷ seen time, 2 where the prediction is not there by then; NaN where none was seen, or nothing is predicted.
+
+    It needs ``record.predicted``.
+    """
     data = results.records[network]
     seen = {each: time(network, each, results) for each in (*GROWN, "loss")}
     finite = np.concatenate(list(seen.values()))
     finite = finite[np.isfinite(finite)]
     ratio = np.full(results.config.replicas, np.nan)
-    if not np.isfinite(seen[what]).any():
+    if not results.config.record.predicted or not np.isfinite(seen[what]).any():
         return ratio
     steps = [int(step) for step in data.step.values]
     long = math.ceil(_MOST_RATIO * finite.max())
@@ -195,7 +198,11 @@ MEASURES = [
     for what, meaning in _MEANING.items()
     for measure in (
         Measure(f"{network}-{what}-time", f"{meaning}, {network} model", partial(time, network, what), "step"),
-        Measure(f"{network}-{what}-time-ratio", "predicted ÷ seen time, at most 2", partial(time_ratio, network, what)),
+        Measure(
+            f"{network}-{what}-time-ratio",
+            "predicted ÷ seen time, at most 2; needs record.predicted",
+            partial(time_ratio, network, what),
+        ),
         Measure(f"{network}-{what}-rate", "growth per step before the loss falls", partial(rate, network, what), "1/step"),
     )
 ]
