@@ -31,8 +31,9 @@ def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
 
     Returns:
         Columns ``part`` (subclasses or samples: hard errors of the first and second study; needed: n*, where the error of a
-        replica becomes small), ``model``, ``reading`` (sums: of logits; argmax: parent of the highest one), ``k``, ``n`` (training samples; undefined for fresh ones), ``largest`` (d^0.4, the
-        paper's example of a largest k), ``value``, ``low``, ``high``, ``method``.
+        replica becomes small), ``model``, ``reading`` (sums: of logits; argmax: parent of the highest one), ``k``, ``n``
+        (training samples; undefined for fresh ones), ``largest`` (d^0.4, the paper's example of a largest k), ``value``,
+        ``low``, ``high``, ``method``.
     """
     rows: list[dict[str, Any]] = []
     fine = {reading: f"fine-hard-error-{reading}" for reading in READINGS}
