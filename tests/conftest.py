@@ -1,5 +1,6 @@
 """Shared by all tests."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +50,13 @@ def _finished(config_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     out = tmp_path_factory.mktemp("finished")
     run(load_config(config_file), out, "cpu")
     return out
+
+
+@pytest.fixture(scope="session")
+def small_studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of studies at their small size, on the CPU: all processes of a test run share them, so that each cell is run once."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "small-studies"
 
 
 @pytest.fixture

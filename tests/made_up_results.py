@@ -31,6 +31,7 @@ def record(labels: str, heads: int, replicas: int = CONFIG.replicas, seed: int =
             "norm": (neuron, rng.uniform(1, 2, bias.shape)),
             "firing": ((*neuron, "feature"), firing),
             "lucky": (("replica", "head", "neuron", "feature"), firing[:, 0]),
+            "training_loss": (("replica", "update"), np.sort(rng.uniform(0, 1, (replicas, 10)))[:, ::-1]),
             "final_loss": (("replica", "sample"), rng.uniform(0, 0.5, (replicas, 16))),
             "test_correct": (("replica", "kind", "test_sample", "test_readout"), correct),
             "test_error": (("replica", "kind", "test_readout"), 1 - correct.mean(2)),

@@ -20,7 +20,7 @@ def test_sweep_prints_a_row_per_cell(call: Call, config_file: Path, tmp_path: Pa
     assert all("DivergedError: step " in line for line in failed)
     tables = Path(done.out.splitlines()[-1].removeprefix("tables: "))
     files = {path.name for path in (tmp_path / tables).iterdir() if not path.name.startswith(".")}
-    assert files == {"sweep.json", "rows", "cells.parquet", "replicas.parquet"}
+    assert files == {"sweep.json", "rows", "cells.parquet", "replicas.parquet", "measures.parquet"}
 
 
 def test_study_lists_and_answers(call: Call, tmp_path: Path) -> None:

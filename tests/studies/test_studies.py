@@ -36,9 +36,9 @@ def test_study_at_full_size_is_valid(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_study_runs_at_its_small_size(name: str, tmp_path: Path) -> None:
+def test_study_runs_at_its_small_size(name: str, small_studies: Path) -> None:
     study = load_study(name)
-    done, answer = run_study(study, smoke=True, out=tmp_path, device="cpu", jobs=1)
+    done, answer = run_study(study, smoke=True, out=small_studies, device="cpu", jobs=0)
     assert not done.failed
     assert len(done.ids) == len(study.cells(smoke=True)) <= 6
     if not study.one_at_a_time:  # the figures need all keys that vary

@@ -181,9 +181,9 @@ def test_no_border_or_no_prediction_is_no_result() -> None:
     assert decided(missing) == ["no result"] * 3
 
 
-def test_phase_study_runs(tmp_path: Path) -> None:
-    study = load_study("phase")
-    done, answer = run_study(study, smoke=True, out=tmp_path, device="cpu", jobs=1)
+def test_the_study_runs(small_studies: Path) -> None:
+    study = load_study("boundary")
+    done, answer = run_study(study, smoke=True, out=small_studies, device="cpu", jobs=0)
     assert not done.failed
     assert [trend.id for trend in answer.trends] == list(TRENDS) == study.trends
     assert answer.trends[0].estimate.value < 0.1

@@ -123,11 +123,11 @@ def test_controls_fail(tmp_path: Path) -> None:
     assert silent.decide(made[made["data.noise"] == 2], 0.95).decision == "refuted"
 
 
-def test_the_study_decides_them(tmp_path: Path) -> None:
+def test_the_study_decides_them(small_studies: Path) -> None:
     study = load_study("noise_control")
     assert (study.minutes <= 15, study.configuration().replicas >= 5) == (True, True)
     assert {*study.cells()[0].values} == {*study.cells(smoke=True)[0].values}
-    done, answer = run_study(study, smoke=True, out=tmp_path, device="cpu", jobs=1)
+    done, answer = run_study(study, smoke=True, out=small_studies, device="cpu", jobs=0)
     assert not done.failed
     assert [trend.id for trend in answer.trends] == study.trends == [trend.id for trend in noise_control.TRENDS]
     assert all(trend.estimate.value == trend.estimate.value for trend in answer.trends)

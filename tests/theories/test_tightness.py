@@ -100,8 +100,8 @@ def test_test_samples() -> None:
 
 
 @pytest.mark.parametrize("name", ["many_subclasses", "sample_complexity"])
-def test_tightness_studies_run(name: str, tmp_path: Path) -> None:
+def test_tightness_studies_run(name: str, small_studies: Path) -> None:
     study = load_study(name)
-    done, answer = run_study(study, smoke=True, out=tmp_path, device="cpu", jobs=1)
+    done, answer = run_study(study, smoke=True, out=small_studies, device="cpu", jobs=0)
     assert not done.failed
     assert [trend.id for trend in answer.trends] == study.trends

