@@ -54,7 +54,7 @@ def _finished(config_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(scope="session")
 def small_studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Results of studies at their small size, on the CPU: all processes of a test run share them, so that each cell is run once."""
+    """Results of studies at their small size, on the CPU: all processes of a test run share them, and run each cell once."""
     base = tmp_path_factory.getbasetemp()
     return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "small-studies"
 
