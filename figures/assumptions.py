@@ -161,7 +161,7 @@ FIGURE = register(
             " study, which the grey line marks; ranges are at their middle. Bars: intervals over replicas that jointly cover"
             " with 95 %, over all claims and values of the study (Bonferroni). Below each panel, one row for the claims about"
             " the coarse model and one for those about the fine model, including the gain: a cross where a claim is refuted (its"
-            " whole interval is on the wrong side of its bound), an open circle where a claim is undecided, a dot where all"
+            " whole interval is on the wrong side of its bound), an open circle where one is undecided, a dot where all"
             " hold, and no mark where training gave no result."
         ),
         size=size,

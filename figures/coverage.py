@@ -1,4 +1,4 @@
-"""How often intervals miss: every interval that the package prints, on stored replicas of real networks."""
+"""How often the intervals that the package prints miss the truth, on stored replicas of trained networks."""
 
 from functools import partial
 from typing import Any
@@ -13,9 +13,9 @@ from theory_sim.studies.coverage import LEVELS, coverage
 
 DRAWS = 200
 _LEVELS = LEVELS[:2]
-"""The studies' own level is too small for so few intervals: ``theory-sim bench coverage`` measures it."""
+"""The third level is too small for so few intervals: ``theory-sim bench coverage`` measures it."""
 _LEAST = 1e-3
-"""Where shares of 0 are drawn."""
+"""The height at which shares of 0 are drawn."""
 _COLORS = {"error": "coarse", "gain": "fine", "growth ratio": "common", "loss": "noise"}
 
 
@@ -35,13 +35,13 @@ def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame, axes: Panels) -> None:
-    """Draw a panel for each level: all misses open, those without a note filled."""
+    """Draw a panel for each level: open markers for all intervals that miss, filled ones for those of them without a note."""
     for place, (level, of_level) in zip(axes, grouped(table, "level", sort=False), strict=True):
         ax = axes[place]
         sizes = sorted(of_level.replicas.unique())
         for number, (_, of) in enumerate(grouped(of_level, ["case", "quantity"], sort=False)):
             kind = of.quantity.iloc[0].partition(":")[0]
-            # Side by side: many lie at the same share.
+            # Side by side, because many have the same share.
             x = [sizes.index(n) + 0.6 * (number % 9 - 4) / 9 for n in of.replicas]
             look: dict[str, Any] = {"color": style.PALETTE[_COLORS[kind]], "linestyle": "none", "markersize": 3}
             ax.plot(x, of.missed.clip(lower=_LEAST), marker="o", markerfacecolor="white", label=f"{kind}, all", **look)
@@ -53,7 +53,7 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
         ax.set_xticks(range(len(sizes)), [str(n) for n in sizes])
         ax.set_xlabel("replicas R")
         ax.set_title(f"stated: {100 * float(level):g} %")
-    axes["level0"].set_ylabel("share that misses")
+    axes["level0"].set_ylabel("share of intervals that miss")
     _legend(axes["level1"])
 
 
@@ -62,23 +62,24 @@ def _legend(ax: Any) -> None:
 
     dot = partial(Line2D, [], [], linestyle="none", marker="o", markersize=3)
     entries = {f"{kind}": dot(color=style.PALETTE[color]) for kind, color in _COLORS.items()}
-    entries["with a note too"] = dot(color="0.2", markerfacecolor="white")
+    entries["with or without a note"] = dot(color="0.2", markerfacecolor="white")
     entries["stated"] = Line2D([], [], color="0.2", linewidth=0.8)
-    entries["twice that"] = Line2D([], [], color="0.2", linewidth=0.8, linestyle=style.DASHED)
+    entries["twice the stated"] = Line2D([], [], color="0.2", linewidth=0.8, linestyle=style.DASHED)
     style.legend(ax, entries, ncols=1)
 
 
 FIGURE = register(
     Figure(
         "coverage",
-        "How often intervals miss: every interval that the package prints, on stored replicas of real networks.",
+        "How often the intervals that the package prints miss the truth, on stored replicas of trained networks.",
         caption=(
-            "Share of intervals that do not contain the true value, for intervals made from R replicas that are drawn from 200"
-            " stored ones, in five cases: the base at d = 128, less patch noise, fewer neurons, a higher threshold, and the base"
-            " with a fine model that guesses in a quarter of its replicas. Filled: intervals that come without a note. Open:"
-            " all intervals, also those that say that replicas are few, that a normal law is assumed, or what share of replicas"
-            f" may fail unseen. Solid: the stated share; dashed: twice that. {DRAWS} intervals for each marker; none that"
-            " miss are drawn at the lower edge."
+            "Share of intervals that miss: they do not contain the true value, the mean of 200 stored replicas. Each interval is"
+            " made from R replicas that are drawn from these. A marker is one quantity (an error, the gain, a growth ratio or a"
+            " loss, by colour) in one of five cases: the base at d = 128, less patch noise, fewer neurons, a higher threshold,"
+            " and the base with a fine model that guesses in a quarter of its replicas. Open: all intervals that miss. Filled:"
+            " those of them without a note that replicas are few, that a normal law is assumed, or what share of replicas may"
+            " fail though no drawn one does. Titles and solid lines: the stated share; dashed: twice the stated share. Each share"
+            f" is that of {DRAWS} intervals; shares of 0 are at the lower edge."
         ),
         size=(style.PAGE, 2.8),
         layout={"mosaic": [["level0", "level1"]]},

@@ -35,7 +35,7 @@ def needs(config: Config) -> Needs:
 
 
 def subclasses(d: int) -> int:
-    """K = ⌊d^0.4⌋, d^0.4 being the paper's example of a largest number of subclasses [paper]."""
+    """The number of subclasses k = ⌊d^0.4⌋, where d^0.4 is the paper's example of a largest k [paper]."""
     return int(d**0.4)
 
 

@@ -1,4 +1,4 @@
-"""Rates in the dimension: the fine model's margins, and the coarse model's error on hard samples."""
+"""Trends in the dimension: the fine model's margins, and the coarse model's error on hard samples."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ _CURVES = {
 }
 """Panel, colour and words of each measure."""
 _FITTED = ("fine-margin-deviations", "coarse-hard-error")
-"""Those whose rates the study decides."""
+"""The measures whose rates the study decides."""
 _LEVEL = 0.25
 
 
@@ -67,13 +67,14 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
 FIGURE = register(
     Figure(
         "dimension_trends",
-        "Rates in the dimension: the fine model's margins, and the coarse model's error on hard samples.",
+        "Trends in the dimension: the fine model's margins, and the coarse model's error on hard samples.",
         caption=(
             "Against the dimension d, with k = ⌊d^0.4⌋ subclasses per coarse class. Left: margins of the fine model on hard"
-            " samples, the score of the right coarse class minus the largest other one, since its errors are 0: the median in"
-            " standard deviations of the normal law with the same median and 1 % quantile, and both quantiles in units of the"
-            " median margin on easy samples. Right: error of the coarse model on hard samples. Markers are means over replicas,"
-            " bars 95 % intervals (Student's t); lines are power laws, their slopes the means over replicas with intervals."
+            " samples, whose errors are 0; a margin is the score of the right coarse class minus the largest other one. The"
+            " median is in standard deviations of the normal law with the same median and 1 % quantile; the median and the 1 %"
+            " quantile are also in units of the median margin on easy samples (dashed). Right: error of the coarse model on hard"
+            " samples; dotted: a quarter, its bound at the largest d. Markers are means over replicas, bars 95 % intervals"
+            " (Student's t). Solid lines are power laws fitted to each replica; the legend has the mean slope with its interval."
         ),
         size=(style.PAGE, 3.0),
         layout={"mosaic": [["margin", "error"]]},

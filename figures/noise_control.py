@@ -1,4 +1,4 @@
-"""Noise control: how near noise patches come to firing a neuron in training, against the bias decay."""
+"""Noise control: the largest pre-activation on noise patches in training, against the bias decay."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from theory_sim.figures.common.groups import interval
 from theory_sim.figures.common.tables import grouped
 
 _COLORS = ("noise", "common", "rare", "fine", "coarse")
-"""Of the levels of noise, in their order."""
+"""Colours of the levels of noise, in increasing order."""
 
 
 def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
@@ -60,12 +60,13 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
 FIGURE = register(
     Figure(
         "noise_control",
-        "Noise control: how near noise patches come to firing a neuron in training, against the bias decay.",
+        "Noise control: the largest pre-activation on noise patches in training, against the bias decay.",
         caption=(
-            "Largest pre-activation ⟨w, ζ⟩ + b over all neurons and the noise patches of a batch of fresh samples, the largest of"
-            " all recorded steps, in units of σ_0, against the bias decay κ in units of the theory's 1/ln⁵ d. Above the dotted"
-            " line a noise patch fires a neuron. Colours: norm of the noise; all are at most 1/ln d. Markers are means over"
-            " replicas, bars 95 % intervals (Student's t). The horizontal axis is linear up to 1, logarithmic beyond."
+            "Largest pre-activation ⟨w, ζ⟩ + b over all recorded steps, all neurons and the patches of noise alone in a batch of"
+            " fresh samples, in units of σ_0, against the bias decay κ in units of the theory's 1/ln⁵ d (dashed). Above the"
+            " dotted line a noise patch fires a neuron. Colours: norm σ_ζ√d of the noise; all are at most 1/ln d. Left: coarse"
+            " model; right: fine model. Markers are means over replicas, bars 95 % intervals (Student's t). The horizontal axis"
+            " is linear up to 1 and logarithmic beyond."
         ),
         size=(style.PAGE, 2.7),
         layout={"mosaic": [["coarse", "fine"]], "sharey": True},

@@ -89,8 +89,8 @@ def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
     """Hard errors and gain in every cell.
 
     Returns:
-        Columns ``plane`` (noise or share), ``x``, ``y`` (the axes' values), ``quantity`` (coarse, fine, gain; coarse predicted
-        and fine predicted, by the recursion, where it covers them), ``value``, ``replicas`` and ``inside`` (whether the cell
+        Columns ``plane`` (noise or share), ``x``, ``y`` (the axes' values), ``quantity`` (coarse, fine, gain; and, where the
+        recursion covers the cell, coarse predicted and fine predicted), ``value``, ``replicas`` and ``inside`` (whether the cell
         meets the assumptions that some cells meet and others do not).
     """
     readout = config.transfer.readouts[0]
@@ -200,8 +200,8 @@ FIGURE = register(
             " trained models in all cells. Bottom: against the number k of subclasses and the share ρ of hard samples in"
             " training, with models trained in each cell at half the dimension and batch. The line surrounds the cells in the"
             " theory's regime (theory-sim regime), judged by the assumptions that some cells of the plane meet and others do"
-            " not. The coloured line, top: where the large-batch recursion, which sees the initial weights alone, predicts that"
-            " half of the hard samples are wrong; linear between the centres of cells."
+            " not. The coloured line in the top row: the hard error of 1/2 that the large-batch recursion predicts from the"
+            " initial weights alone, by linear interpolation between the centres of cells."
         ),
         size=(style.PAGE, 4.7),
         layout={

@@ -1,4 +1,4 @@
-"""Differences between the large-batch recursion and simulation against the batch: their rate, and the terms they are made of."""
+"""Differences between the large-batch recursion and simulation against the batch: the rate of decay, and the terms of a fit."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -62,10 +62,10 @@ def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
 
 
 def terms(batches: Sequence[int], difference: np.ndarray) -> Iterator[dict[str, Any]]:
-    """A difference against the batch B as floor + bias/B + sampling/√B · N(0, 1): a term for each way in which it can vanish.
+    """Fit of a difference against the batch B: floor + bias/B + sampling/√B · N(0, 1).
 
-    Floor and bias are fitted to each replica by least squares with the weights B, their variances being ∝ 1/B, and averaged with
-    t intervals; the standard deviation comes from what is left, with its χ² interval.
+    Floor and bias are fitted to each replica by least squares with the weights B, since the variances are ∝ 1/B, and averaged
+    with t intervals. The standard deviation `sampling` is that of the residuals, with its χ² interval.
 
     Args:
         batches: B.
@@ -146,7 +146,7 @@ def _told(row: Any) -> str:
 
 
 def _differences(result: Results, model: str) -> dict[str, np.ndarray]:
-    """For each replica: of lucky pairs the relative root mean square, of the loss the relative mean over steps."""
+    """Relative differences of each replica: root mean square over lucky pairs, and mean of the loss's over steps."""
     data = getattr(result, model)
     predicted = predict(result.config, data)
     lucky, start = data.lucky.values, data.correlation.values[:, 0]
@@ -169,18 +169,18 @@ def _relative(value: np.ndarray, expected: np.ndarray, start: np.ndarray) -> flo
 FIGURE = register(
     Figure(
         "prediction",
-        "How far the large-batch recursion is from simulation, against the batch: the rate, and the terms it is made of.",
+        "Difference between the large-batch recursion and simulation, against the batch: its rate, and a fit of its terms.",
         caption=(
             "Relative difference between simulation and the large-batch recursion, which uses the initial weights alone,"
             " against the batch B. Left: growth of the correlation of each lucky pair of neuron and feature over the whole"
             " training, root mean square over pairs, relative to the root mean square of the predicted growth. Lines are power"
             " laws with the mean parameters of fits to each replica; the slope is the mean of the fitted slopes with its 95 % t"
             " interval. Dotted: the slope −1/2 of sampling noise, through the first points. Right: training loss, simulated"
-            " minus predicted, mean over steps, relative to the mean of the predicted loss, times √B: sampling noise is then"
-            " level, a bias ∝ 1/B falls, and a floor that no batch makes smaller rises. Dots are replicas. Lines are the fitted"
-            " sum of bias and floor; bands reach one fitted standard deviation of a replica to both sides. The legend states each"
-            " term of the difference with its 95 % interval. Markers are means over replicas with 95 % t intervals. The runs have"
-            " a quarter of the dimension and of the steps, and a third of the width."
+            " minus predicted, mean over steps, relative to the mean of the predicted loss, times √B. In these units sampling"
+            " noise has a constant spread, a bias ∝ 1/B decreases with B, and a floor that does not depend on B increases. Dots"
+            " are replicas. Lines are the fitted sum of bias and floor; bands are one fitted standard deviation of a replica wide"
+            " on each side. The legend states each term of the difference with its 95 % interval. Markers are means over replicas"
+            " with 95 % t intervals. The runs have a quarter of the dimension and of the steps, and a third of the width."
         ),
         size=(style.PAGE, 3.2),
         layout={"mosaic": [list(QUANTITIES)]},

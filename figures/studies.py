@@ -1,4 +1,4 @@
-"""The figures of the studies that compare label functions, of those that vary settings, and of trends: one entry each."""
+"""The figures of the studies that compare label functions, that vary settings, and that decide trends: one entry each."""
 
 from theory_sim.figures.common.by_label_function import label_function_figure
 from theory_sim.figures.common.by_setting import setting_figure
@@ -78,8 +78,8 @@ for figure in (
     trend_figure(
         "success",
         "The probability that a replica meets all conclusions of both theorems, against the dimension.",
-        more="Share of replicas that meet every bound of the nine claims by their own numbers, against the dimension d, with"
-        " k = ⌊d^0.4⌋ subclasses.",
+        more="Share of replicas whose own numbers meet the bounds of all nine claims, against the dimension d, with k = ⌊d^0.4⌋"
+        " subclasses per coarse class.",
         key="data.dim",
         curves={"success": Curve("meets all conclusions", "fine", share=True)},
         bounds=[0.9],
@@ -88,8 +88,9 @@ for figure in (
     trend_figure(
         "lucky_growth",
         "The law 1/k: growth of lucky neurons for rare features against those for common ones.",
-        more="Growth for rare features ÷ growth for common ones, times the number k of subclasses, in the coarse model: of the"
-        " neurons that are lucky at the start, and of the response, to which newcomers add.",
+        more="Growth for rare features ÷ growth for common ones, times the number k of subclasses, against k, in the coarse"
+        " model: of the correlations of lucky neurons (those that the feature fires at initialisation), and of the response of"
+        " the head, to which newcomers (neurons that start to fire later) add.",
         key="tree.subclasses",
         curves={"lucky-growth": Curve("lucky neurons", "common"), "response-growth": Curve("response", "rare")},
         bounds=[0.8, 1.2],
@@ -99,8 +100,9 @@ for figure in (
     trend_figure(
         "kept_sets",
         "Lucky sets in training: neurons that stop firing, and newcomers, against the threshold.",
-        more="Smallest share of the lucky neurons that still fire, and number of newcomers at the end for each lucky neuron,"
-        " against the threshold τ; both for leaves' own heads with their rare and common features.",
+        more="Kept: smallest share, over recorded steps, of the lucky neurons (those that a feature fires at initialisation) that"
+        " it still fires. Newcomers: number of neurons that it fires only at the end, for each lucky neuron. Both are against"
+        " the threshold τ, for each leaf's own head with its rare and its common feature; the width rises with τ.",
         key="network.threshold",
         curves={
             "coarse-kept": Curve("kept, coarse", "coarse"),
@@ -114,8 +116,9 @@ for figure in (
     trend_figure(
         "leaf_coverage",
         "Leaves without a lucky neuron: how often they occur, and the fine model's failures.",
-        more="Share of replicas in which some leaf's head has no lucky neuron for its rare feature, as drawn and as the initial"
-        " law predicts, 1 − (1 − (1 − Q(τ))^m)^n, and the fine model's hard error, against the width m.",
+        more="Share of replicas in which some leaf is uncovered (its head has no lucky neuron for its rare feature), as drawn and"
+        " as the law of the initial weights predicts, 1 − (1 − (1 − Q(τ))^m)^n with n leaves, and the fine model's hard error,"
+        " against the width m.",
         key="network.neurons",
         curves={
             "uncovered": Curve("some leaf uncovered", "fine", share=True),
@@ -128,8 +131,8 @@ for figure in (
     trend_figure(
         "dominant_noise",
         "The response to a patch of dominant noise, against its norm.",
-        more="Expected response to a fresh patch of dominant noise at the end of training, mean over heads, and the part of it"
-        " that training added, against the norm σ*√d.",
+        more="Expected response to a fresh patch of dominant noise at the end of training, mean over heads, and the part of this"
+        " response that training added, against the norm σ*√d of the noise, for the coarse and the fine model.",
         key="hard.noise",
         curves={
             "coarse-dominant": Curve("coarse", "coarse"),

@@ -19,7 +19,7 @@ from theory_sim.runs.results import Results
 
 DIMS = (128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 _TOGETHER = 4096
-"""Replicas are trained side by side up to this dimension; beyond, each is a run with a seed of its own, as memory asks for it."""
+"""Replicas are trained side by side up to this dimension; beyond, each is a run with a seed of its own, to save memory."""
 _PANELS = ("many", "few")
 _FILE = Path(__file__).resolve().parent.parent / "configs" / "theory_scale.yaml"
 """Beside this folder in a checkout, and in the package above it once installed: the path is the same."""
@@ -58,7 +58,7 @@ def needs(config: Config) -> Needs:
 
 
 def _alone(config: Config) -> list[Config]:
-    """The configuration itself, or one run for each replica where together they need too much memory."""
+    """The configuration itself, or one run for each replica where replicas side by side would need too much memory."""
     if config.data.dim <= _TOGETHER:
         return [config]
     return [config.replace({"replicas": 1, "seed": config.seed + r}) for r in range(config.replicas)]

@@ -1,4 +1,4 @@
-"""Beyond the assumptions: hard errors for as many subclasses as features fit, and for few training samples."""
+"""Beyond the assumptions: hard errors with many subclasses, and with few training samples."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ STUDIES = ["many_subclasses", "sample_complexity"]
 _MARKERS = ("o", "s", "D", "^", "v")
 _DASHES = {"sums": "dotted", "argmax": "solid"}
 _READ = {"sums": "sums", "argmax": "arg max"}
-"""Each reading's name in the figure."""
+"""Name of each readout in the figure."""
 _LINEAR_BELOW = 0.01
 
 
@@ -30,10 +30,10 @@ def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
     """Hard errors of every cell, and the numbers of samples that are needed.
 
     Returns:
-        Columns ``part`` (subclasses or samples: hard errors of the first and second study; needed: n*, where the error of a
-        replica becomes small), ``model``, ``reading`` (sums: of logits; argmax: parent of the highest one), ``k``, ``n``
-        (training samples; undefined for fresh ones), ``largest`` (d^0.4, the paper's example of a largest k), ``value``,
-        ``low``, ``high``, ``method``.
+        Columns ``part`` (subclasses or samples: hard errors of the first and second study; needed: n*, from which on the error
+        of a replica is small), ``model``, ``reading`` (readout: sums of logits; argmax, the coarse class of the highest logit),
+        ``k``, ``n`` (training samples; undefined for fresh ones), ``largest`` (d^0.4, the paper's example of a largest k),
+        ``value``, ``low``, ``high``, ``method``.
     """
     rows: list[dict[str, Any]] = []
     fine = {reading: f"fine-hard-error-{reading}" for reading in READINGS}
@@ -97,15 +97,15 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
 FIGURE = register(
     Figure(
         "tightness",
-        "Beyond the assumptions: hard errors for as many subclasses as features fit, and for few training samples.",
+        "Beyond the assumptions: hard errors with many subclasses, and with few training samples.",
         caption=(
-            "Left: hard error of both models against the number k of subclasses, up to as many as features fit into d"
-            " dimensions, with a fine step size ∝ k, read by summed logits (dotted) or, the fine model, by the parent of the"
-            " highest logit too (arg max, solid); grey: d^0.4, the paper's example of a largest k."
-            " Right: hard error of the fine model, likewise, on n fixed training samples, for several k; n* is the number"
-            " from which on the error of a replica is at most 0.05, mean over replicas. Intervals are 95 % over replicas (union"
-            " of t, Cox's log-normal one, and Clopper–Pearson of all samples). The axis is linear up to 0.01, logarithmic"
-            " beyond."
+            "Left: hard error of both models against the number k of subclasses per coarse class, up to the largest k with"
+            " K(1 + k) ≤ d, with a fine step size ∝ k. The readouts are summed logits (dotted) and, for the fine model, also the"
+            " coarse class of the highest logit (arg max, solid). Grey vertical line: d^0.4, the paper's example of a largest k."
+            " Right: hard error of the fine model by both readouts, trained on n fixed samples, for several k; n* is the number"
+            " of samples from which on the error of a replica is at most 0.05, mean over replicas. Horizontal lines: the bounds"
+            " 1/2 and 0.05. Intervals are 95 % over replicas (union of t, Cox's log-normal one, and Clopper–Pearson of all"
+            " samples). The vertical axes are linear up to 0.01 and logarithmic beyond."
         ),
         size=(style.PAGE, 2.9),
         layout={"mosaic": [["subclasses", "samples"]]},

@@ -1,4 +1,4 @@
-"""When lucky neurons and the loss begin to move: seen, predicted, and against the rates in which these times collapse."""
+"""Times at which lucky neurons have grown and the loss has fallen, observed and predicted, against the theory's rates."""
 
 from typing import Any
 
@@ -32,8 +32,8 @@ def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
 
     Returns:
         Columns ``part`` (growth or loss), ``network``, ``what`` (common, rare or loss), ``rate``, ``value``, ``low``, ``high``
-        (time seen, mean over replicas with its interval), ``predicted`` (mean over replicas), ``free`` (the time at the rate
-        alone, for growth) and ``method``.
+        (observed time, mean over replicas with its interval), ``predicted`` (mean over replicas), ``free`` (for growth, the time
+        of a neuron that always grows at the rate) and ``method``.
     """
     (study,) = inputs.studies
     level = LEVEL * study.config.network.init_std
@@ -83,15 +83,16 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
 FIGURE = register(
     Figure(
         "times",
-        "When lucky neurons and the loss begin to move: seen, predicted, and against the rates in which these times collapse.",
+        "Times at which lucky neurons have grown and the loss has fallen, observed and predicted, against the theory's rates.",
         caption=(
-            "Left: the step at which the correlations of lucky neurons with their features have grown by a quarter of σ₀, mean"
-            " over replicas with 95 % t intervals, against the rate at which such a neuron grows before the loss falls; it is"
+            "Left: the step at which the correlations of lucky neurons with their features have grown by σ₀/4, a quarter of the"
+            " initial weights' standard deviation, against the rate of growth before the loss falls. In theory this rate is"
             " proportional to ηs for common features in the coarse model, else to ηs/k. Right: the step at which the training"
-            " loss has fallen to half, against the rate at which a logit grows, proportional to ηs² in the coarse model and to"
-            " ηs²/k in the fine one. In each cell one of the step size η, the patches s and the subclasses k differs from the"
-            " study's configuration. Crosses: predicted by the large-batch recursion from the initial weights. Dotted: the time"
-            " of a neuron that always fires, left; a slope of −1, right."
+            " loss has fallen to half, against the rate at which a logit grows before, proportional to ηs² in the coarse model"
+            " and to ηs²/k in the fine one. In each cell one of the step size η, the patches s of a feature and the subclasses k"
+            " differs from the study's configuration. Markers are means over replicas with 95 % t intervals. Crosses: predicted"
+            " by the large-batch recursion from the initial weights. Dotted, left: the time of a neuron that always fires; right:"
+            " a slope of −1."
         ),
         size=(style.PAGE, 3.0),
         layout={"mosaic": [list(PANELS)]},

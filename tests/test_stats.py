@@ -345,7 +345,7 @@ def test_a_ratio_whose_divisor_may_be_0_has_no_upper_end():
     assert not fieller_contains(above, below, e.low * 0.9999)
     assert e.notes == (
         "few replicas",
-        "the mean that divides, 0.15, may be 0",
+        "the mean of the denominator, 0.15, may be 0",
     )
     assert stats.ratio(-above, below).low == -math.inf
     nothing = stats.ratio(np.array([1.0, -1, 0.5, -0.5]), below)

@@ -1,4 +1,4 @@
-"""The family of figures of studies of trends: measures against one key of the grids, and the decided trends."""
+"""Figures of studies of trends: measures against one key of the grids, and the decided trends."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -32,8 +32,9 @@ class Curve:
     Attributes:
         label: its words in the legend.
         role: its colour, a key of `theory_sim.figures.common.style.PALETTE`.
-        share: whether it is a share of replicas, with the interval of Clopper and Pearson; means have Student's t.
-        predicted: whether it is a prediction, drawn as a line without markers.
+        share: whether the share of replicas with a value above 0 is drawn, with Clopper and Pearson's interval; else the mean is,
+            with Student's t interval.
+        predicted: whether the measure is a prediction, drawn as a dashed line without markers.
     """
 
     label: str
@@ -68,9 +69,10 @@ def trend_figure(
         study,
         summary,
         caption=(
-            f"{more} Left: means over replicas with 95 % intervals (Student's t; Clopper–Pearson for shares of replicas). Dotted:"
-            " bounds. Right: the trends that the study decides, each by how far its estimate lies from its bound; the intervals"
-            " cover together with 95 % (Bonferroni). Filled: holds; open: undecided; cross: refuted; without a marker: no result."
+            f"{more} Left: means over replicas with 95 % intervals (Student's t; Clopper–Pearson for shares of replicas);"
+            " predictions are dashed, bounds dotted. Right: the trends that the study decides, each estimate as its difference"
+            " from its bound, with intervals that jointly cover with 95 % (Bonferroni); the side and value of the bound and the"
+            " decision are at the edge. Filled: holds; open: undecided; cross: refuted; without a marker: no result."
         ),
         size=(style.PAGE, 2.7),
         layout={"mosaic": [["measures", "trends"]], "width_ratios": [1.5, 1]},
@@ -104,7 +106,7 @@ def _compute(config: Config, inputs: Inputs, key: str, curves: Mapping[str, Curv
 def _draw(
     table: pd.DataFrame, axes: Panels, key: str, curves: Mapping[str, Curve], bounds: Sequence[float], ylabel: str, log: bool
 ) -> None:
-    """Draw the measures at the left, and write the trends at the right."""
+    """Draw the measures at the left, and the trends at the right."""
     ax, measured = axes["measures"], of_part(table, "measure")
     entries: dict[str, Artist] = {}
     for measure, curve in curves.items():
@@ -128,7 +130,7 @@ def _draw(
 
 
 def _draw_trends(ax: Axes, trends: pd.DataFrame) -> None:
-    """Draw how far each trend's interval lies from its bound; its statement is written above."""
+    """Draw the difference of each trend's estimate from its bound, with the statement above."""
     texts = ["\n".join(textwrap.wrap(str(statement), _LINE)) for statement in trends.statement]
     at = 0.0
     for row, text in zip(rows(trends), texts, strict=True):

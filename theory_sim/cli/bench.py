@@ -30,7 +30,7 @@ def bench(
     json: Json = None,
 ) -> int:
     """Measure speed, as ratios in one run: the simulator's steps, or the image pipeline (exit 1: a ratio is below its bound).
-    Or measure how often intervals miss (exit 1: more than twice as often as they say).
+    Or measure how often intervals miss the truth (exit 1: more than twice as often as stated).
     """
     if what == "simulator":
         return _bench_simulator(sizes, device, scaling, rounds or 15, json)
@@ -109,14 +109,14 @@ def _bench_pretrain(images: int, workers: int, rounds: int, json: JsonFile | Non
 
 
 def _bench_coverage(draws: int, json: JsonFile | None) -> int:
-    """How often the intervals of errors, gains, growth ratios and losses miss, on stored replicas."""
+    """Print how often the intervals of errors, gains, growth ratios and losses miss the truth, on stored replicas."""
     from theory_sim.studies.coverage import coverage
 
     with new_console(stderr=True).status("drawing") as status:
         found = list(coverage(draws, on_progress=lambda case: status.update(f"drawing: {case}")))
     if json is not None:
         json.write([asdict(of) | {"missed": of.missed, "right": of.right} for of in found])
-    table = Table("replicas", "quantity", "R", "stated", "miss", "miss and say nothing", "")
+    table = Table("replicas", "quantity", "R", "stated", "miss", "miss without a note", "")
     for of in found:
         shown = (f"{100 * share:.3g} %" for share in (of.level, of.missed, of.unsaid))
         table.add_row(of.case, of.quantity, str(of.replicas), *shown, "" if of.right else "✗")
@@ -124,6 +124,6 @@ def _bench_coverage(draws: int, json: JsonFile | None) -> int:
     wrong = sum(not of.right for of in found)
     print(
         f"{len(found)} kinds of intervals, {draws} of each: {wrong} miss more than twice as often as stated without a note"
-        " of few replicas, of a normal law that is assumed, or of failing replicas that none of the drawn shows"
+        " that replicas are few, that a normal law is assumed, or that replicas may fail though none of the drawn ones does"
     )
     return 1 if wrong else 0

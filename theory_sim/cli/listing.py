@@ -77,7 +77,7 @@ def _measures() -> Iterator[Listed]:
 
 
 def _of_theories(kind: str, describe: Callable[[str, Any], str]) -> Iterator[Listed]:
-    """What theories list themselves."""
+    """The objects of a kind that theories list themselves."""
     from theory_sim.theories.theory import THEORIES
 
     for name in THEORIES:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from theory_sim.theories.claims import ClaimResult
 
 _COLORS = {"holds": "green", "refuted": "red", "undecided": "yellow", "no result": "yellow"}
-"""Of the decisions."""
+"""Colours of the decisions."""
 
 
 @app.command()
@@ -159,7 +159,7 @@ def _claims_table(decided: "Sequence[ClaimResult]", confidence: float) -> Table:
 
 
 def _note_lines(decided: "Sequence[ClaimResult]") -> list[str]:
-    """What the intervals rest on, each with the claims that it is said of."""
+    """The notes of the intervals, each with the claims whose intervals carry it."""
     claims: dict[str, list[str]] = {}
     for claim in decided:
         for note in claim.estimate.notes:

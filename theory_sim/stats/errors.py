@@ -1,18 +1,18 @@
-"""Errors of networks and their differences: the unit is the replica.
+"""Errors of networks and differences of errors: the unit is the replica.
 
-Test samples of one network are not independent, because they share its weights. Errors of replicas are skewed: most err seldom, a
-few often. So the interval of an error is the union of three:
+Test answers of one network are not independent, because they share its weights. Errors of replicas are skewed: most networks err
+seldom, a few often. So the interval of an error is the union of these:
 
 * Student's t over replicas: x̄ ± t s/√R;
 * Cox's interval of the mean of a log-normal law, from y = log x with x = (wrong + ½)/(N + 1) of each replica,
 
       exp(ȳ + s²/2 ± t √(s²/R + s⁴/(2(R − 1)))),   t the quantile of R − 1 degrees of freedom,
 
-  and the same of the share of right answers, mirrored;
-* Clopper and Pearson's of all samples together, which has a width also where no replica errs.
+  and one minus the same interval of the share of right answers;
+* Clopper and Pearson's interval of all samples together, which has a width also where no replica errs.
 
-No interval can see what no replica shows: `theory_sim.stats.Estimate.notes` say what it rests on. ``theory-sim bench coverage``
-measures how often each interval misses, on stored replicas.
+No interval accounts for failures that no replica shows: `theory_sim.stats.Estimate.notes` states such limits. ``theory-sim bench
+coverage`` measures on stored replicas how often each interval misses.
 
 Source of Cox's interval: Land (1972) and Zhou and Gao (1997), with the t quantile in place of the normal one [recalled].
 """
@@ -35,8 +35,8 @@ def proportion(successes: float, n: int, confidence: float = 0.95) -> Estimate:
     """Clopper–Pearson interval of a proportion.
 
     Args:
-        successes: how many of `n`; a tie may count as a fraction.
-        n: how many in all.
+        successes: number of successes; a tie may count as a fraction.
+        n: number of trials.
         confidence: coverage of the interval.
     """
     if not 0 <= successes <= n or n < 1:
@@ -48,18 +48,18 @@ def proportion(successes: float, n: int, confidence: float = 0.95) -> Estimate:
 
 
 def error_rate(correct: np.ndarray, confidence: float = 0.95) -> Estimate:
-    """Error of several replicas, each on its own test samples.
+    """Mean error of several replicas, each on its own test samples.
 
-    The union of the t interval over replicas, Cox's log-normal interval of the errors and of the right answers, and the
-    Clopper–Pearson interval of all samples together, which has a width also when no replica errs. With one replica the
-    Clopper–Pearson interval of its samples, which says nothing of other replicas.
+    The interval is the union of the t interval over replicas, Cox's log-normal interval of the errors and of the right answers,
+    and the Clopper–Pearson interval of all samples together, which has a width also when no replica errs. With one replica it is
+    the Clopper–Pearson interval of the samples, which does not cover the variation between replicas.
 
     Args:
         correct: (replica, sample) probability of the right answer.
         confidence: coverage of the interval.
 
     Raises:
-        InputError: the array has other axes; of several readouts select one.
+        InputError: the array has other axes; where there are several readouts, select one.
     """
     wrong = 1 - _by_replica("error_rate", correct)
     return error_of_rates(wrong.mean(1), wrong.shape[1], confidence)
@@ -98,9 +98,10 @@ def error_of_rates(rates: np.ndarray, samples: int, confidence: float = 0.95) ->
 def paired_gain(before: np.ndarray, after: np.ndarray, confidence: float = 0.95) -> Estimate:
     """How much the error falls from one model to another, on the same samples: error before − error after.
 
-    With several replicas see `gain_of_rates`. With one, pairs are samples: better and worse samples each have a
-    Clopper–Pearson interval of half the error probability, the gain lies between their differences, and the p-value is that of
-    McNemar's exact test; this says nothing of other replicas.
+    For several replicas see `gain_of_rates`. With one replica, samples are paired. The shares of samples on which the second
+    model is better and worse each have a Clopper–Pearson interval with half the error probability; the differences of their ends
+    are the ends of the gain's interval; the p-value is that of McNemar's exact test. Neither covers the variation between
+    replicas.
 
     Args:
         before: (replica, sample) probability of the right answer of the first model.
@@ -125,13 +126,14 @@ def paired_gain(before: np.ndarray, after: np.ndarray, confidence: float = 0.95)
 def gain_of_rates(before: np.ndarray, after: np.ndarray, samples: int, confidence: float = 0.95) -> Estimate:
     """How much the error falls from one model to another, paired by replica, from the error of each replica.
 
-    Student's t interval of the gains, clipped to [−1, 1], and longer on each side as the intervals of the errors (`error_rate`)
-    are longer than Student's: downwards as those of the first error downwards and of the second one upwards, the larger of
-    both, by as much or in the same proportion, whichever is less. So it is the interval of the first error where the second is
-    0, and stays short where both errors vary together.
+    The interval is Student's t interval of the gains, lengthened because the errors are skewed, and clipped to [−1, 1]. The
+    intervals of the two errors (`error_rate`) are longer than Student's. The lower side of the gain is lengthened as the lower
+    side of the first error and the upper side of the second one are, the upper side as the opposite sides are: by the larger of
+    the two excess lengths, or by the larger of the two ratios of lengths, whichever gives the shorter side. So the interval is
+    that of the first error where the second error is 0, and stays short where both errors vary together.
 
-    The standard error, also in the one-sided t test, is at least that of N independent
-    samples in each replica, √(Σ ẽ(1 − ẽ)/(R N)) over the two errors with ẽ = (e N + ½)/(N + 1): equal gains are no certainty.
+    The standard error, also in the one-sided t test, is at least that of N independent samples in each of R replicas,
+    √(Σ ẽ(1 − ẽ)/(R N)) over the two errors e with ẽ = (e N + ½)/(N + 1), so that equal gains do not give a width of zero.
 
     Args:
         before: error of the first model in each replica, at least two.
@@ -166,7 +168,7 @@ def gain_of_rates(before: np.ndarray, after: np.ndarray, samples: int, confidenc
 
 
 def _lengthened(reach: float, *longer: tuple[float, float]) -> float:
-    """A side of an interval, longer by the largest excess or the largest factor, whichever is less, and never shorter."""
+    """One side of an interval, lengthened by the largest excess or the largest factor, whichever gives less; never shortened."""
     excess, factor = (float(max(values)) for values in zip(*longer, strict=True))
     return min(reach + max(0.0, excess), reach * max(1.0, factor))
 
@@ -174,8 +176,8 @@ def _lengthened(reach: float, *longer: tuple[float, float]) -> float:
 def gain_over(rate: float, correct: np.ndarray, confidence: float = 0.95) -> Estimate:
     """How far the error of a model is below a known rate, such as chance: rate − error, with the interval of `error_rate`.
 
-    The one-sided p-value is that of the t test over replicas, with the standard error of `gain_of_rates`; with one replica that
-    of the exact binomial test.
+    The one-sided p-value is that of the t test over replicas, with the standard error of `gain_of_rates`; with one replica it is
+    that of the exact binomial test.
 
     Args:
         rate: the known error.
@@ -195,11 +197,11 @@ def gain_over(rate: float, correct: np.ndarray, confidence: float = 0.95) -> Est
 
 
 def _t_test(gain: np.ndarray, errors: Sequence[float], samples: int) -> tuple[float, float]:
-    """Standard error of the mean of gains, at least that of sampling, and the one-sided p-value of a t test with it.
+    """Standard error of the mean gain, at least that of sampling, and the one-sided p-value of the t test with this error.
 
     Args:
         gain: of each replica.
-        errors: mean errors of the models that the gain is the difference of.
+        errors: mean errors of the models whose difference is the gain.
         samples: number of test samples of a replica.
     """
     n = len(gain)
@@ -214,7 +216,7 @@ def _inner(rates: Any, samples: int) -> Any:
 
 
 def _by_replica(what: str, values: Any) -> np.ndarray:
-    """The values as numbers, if their axes are (replica, sample): with others a sample would count several times."""
+    """The values as numbers; their axes must be (replica, sample): with a further axis a sample would count several times."""
     given = np.asarray(values, dtype=float)
     if given.ndim != 2 or not given.size:
         raise InputError(f"{what}: expected (replica, sample), got the shape {given.shape}; of several readouts select one")
@@ -222,7 +224,7 @@ def _by_replica(what: str, values: Any) -> np.ndarray:
 
 
 def _rates(what: str, rates: Any) -> np.ndarray:
-    """Errors of replicas as numbers; those in single precision may pass 0 and 1 by rounding."""
+    """Errors of replicas as numbers, cut to [0, 1]: those in single precision may be outside by rounding."""
     given = np.asarray(rates, dtype=float)
     if ((given < -1e-6) | (given > 1 + 1e-6)).any():
         raise InputError(f"{what}: an error is between 0 and 1, got {given.min():g} to {given.max():g}")

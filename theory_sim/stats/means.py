@@ -13,7 +13,7 @@ from scipy import stats
 from theory_sim.stats.base import Estimate, notes_of, undefined
 
 _LARGEST = 700.0
-"""Largest argument of exp that is used."""
+"""Largest argument of exp that is used, so that the result is finite."""
 _RESAMPLES = 9999
 
 
@@ -49,12 +49,12 @@ def ratio(above: np.ndarray, below: np.ndarray, confidence: float = 0.95, of: st
 
         (b² − t² v_bb) θ² − 2 (a b − t² v_ab) θ + (a² − t² v_aa) ≤ 0,
 
-    with the means a, b and the variances and covariance v of these means. Where the interval of b contains 0 it is an interval
-    of the angle of (b, a) that passes 90°: all ratios from its lower end on, where a is above 0, and up to infinity.
+    with the means a, b and the variances and covariance v of these means. Where the t interval of b contains 0, the interval of
+    the ratio has no upper end if the t interval of a is above 0, no lower end if that is below 0, and else no end.
 
     Args:
-        above: values whose mean is divided.
-        below: values whose mean divides, one for each of `above`; undefined if their mean is not above 0.
+        above: values of the numerator.
+        below: values of the denominator, one for each of `above`; the ratio is undefined if their mean is not above 0.
         confidence: coverage of the interval.
         of: what the pairs are.
     """
@@ -64,7 +64,7 @@ def ratio(above: np.ndarray, below: np.ndarray, confidence: float = 0.95, of: st
         return undefined("Fieller's interval needs two finite pairs or more")
     a, b = float(above.mean()), float(below.mean())
     if b <= 0:
-        return undefined("the mean that divides is not above 0")
+        return undefined("the mean of the denominator is not above 0")
     notes = notes_of(n, confidence, of)
     t2 = t_quantile(confidence, n - 1) ** 2
     (v_aa, v_ab), (_, v_bb) = np.cov(above, below) / n
@@ -73,8 +73,8 @@ def ratio(above: np.ndarray, below: np.ndarray, confidence: float = 0.95, of: st
     if square > 0:
         low, high = (middle - reach) / square, (middle + reach) / square
     else:
-        notes += (f"the mean that divides, {b:.2g}, may be 0",)
-        # Of the two roots one is positive where a is not 0 by its own interval.
+        notes += (f"the mean of the denominator, {b:.2g}, may be 0",)
+        # Where the t interval of a excludes 0, the two roots have opposite signs.
         known = square < 0 < last
         low = (middle - reach) / square if known and a > 0 else -math.inf
         high = (middle + reach) / square if known and a < 0 else math.inf
@@ -89,11 +89,11 @@ def bootstrap(
     vectorized: bool = False,
     resamples: int = _RESAMPLES,
 ) -> Estimate:
-    """BCa bootstrap interval of a statistic of paired rows; percentile where BCa is not defined.
+    """BCa bootstrap interval of a statistic of paired rows; percentile interval where BCa is not defined.
 
     Args:
         data: arrays of one length, resampled together.
-        statistic: takes the arrays.
+        statistic: a function of the arrays.
         confidence: coverage of the interval.
         of: what the rows are.
         vectorized: whether the statistic takes many resamples at once, along the last axis, and an argument ``axis``.
@@ -106,7 +106,7 @@ def bootstrap(
         return Estimate(value, value, value, f"bootstrap, {len(data[0])} equal {of}")
     for method in ("BCa", "percentile"):
         with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
-            # A degenerate resample gives a bound that is not finite: seen below, and never on the right side of a claim.
+            # A degenerate resample gives an end that is not finite: tested below, and no claim holds by it.
             warnings.simplefilter("ignore", stats.DegenerateDataWarning)
             result = stats.bootstrap(
                 tuple(data),
@@ -147,7 +147,7 @@ def cox_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
 
 
 def union(intervals: Sequence[tuple[float, float]], least: float, most: float) -> tuple[float, float]:
-    """The smallest interval that contains all of them, within the possible range."""
+    """The smallest interval that contains all of the intervals, cut to the possible range [least, most]."""
     low, high = min(low for low, _ in intervals), max(high for _, high in intervals)
     return max(least, low), min(most, high)
 
@@ -156,8 +156,8 @@ def slope(x: np.ndarray, y: np.ndarray, confidence: float = 0.95, of: str = "rep
     """Slope of the least-squares line with its t interval, under normality of the residuals.
 
     Args:
-        x: the variable that explains; undefined if all values are equal, or with fewer than three.
-        y: the variable that is explained.
+        x: the explanatory variable; the slope is undefined if all values are equal, or with fewer than three.
+        y: the dependent variable.
         confidence: coverage of the interval.
         of: what the points are.
     """

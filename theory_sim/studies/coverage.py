@@ -1,9 +1,9 @@
-"""How often the intervals that the package prints miss: R replicas are drawn from stored real ones, many times.
+"""How often the intervals that the package prints miss, measured on stored replicas.
 
-The truth is the mean over all stored replicas of a case (the ratio of the means for a growth ratio). An interval *misses* if it
-does not contain the truth. It *says so* if its `theory_sim.stats.Estimate.notes` name what it cannot see: few replicas, a normal
-law that is assumed, replicas of a kind that none of the drawn ones shows. A quantity is right if intervals that say nothing miss
-at most twice as often as their confidence allows.
+R replicas are drawn from the stored ones of a case, many times. The truth is the mean over all stored replicas of the case (for
+a growth ratio, the ratio of the means). An interval *misses* if it does not contain the truth. It has a *note*
+(`theory_sim.stats.Estimate.notes`) if it is known to be limited: by few replicas, by an assumed normal law, or by failures that
+none of the drawn replicas shows. Intervals of a quantity pass if those without a note miss at most twice as often as stated.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,7 @@ LEVELS = (0.05, 0.0025, 0.05 / 783)
 """Error probabilities: of one claim, of the comparisons of a study, and of the decisions of the one-at-a-time study."""
 REPLICAS = (2, 3, 5, 10, 20)
 FAILING = 0.25
-"""Share of replicas that fail altogether, in the made case."""
+"""Share of replicas whose fine model guesses, in the constructed case."""
 _CHANCE = 0.5
 
 Rows = dict[str, np.ndarray]
@@ -35,7 +35,7 @@ class Quantity:
     Attributes:
         name: its name.
         truth: its value for a population of replicas.
-        estimate: its estimate from some of them, at a confidence.
+        estimate: its estimate from some replicas, at a confidence.
     """
 
     name: str
@@ -95,9 +95,9 @@ class Missed:
         replicas: R.
         level: error probability that the intervals state, 1 − confidence.
         draws: number of intervals.
-        above: share of intervals that lie above the truth.
-        below: share that lie below it.
-        unsaid: share that miss and say nothing.
+        above: share of intervals that are wholly above the truth.
+        below: share of intervals that are wholly below the truth.
+        unsaid: share of intervals that miss and have no note.
     """
 
     case: str
@@ -116,13 +116,13 @@ class Missed:
 
     @property
     def right(self) -> bool:
-        """Whether silent intervals miss at most twice as often as stated: not shown to be more, at one in a thousand."""
+        """Whether intervals without a note miss at most twice as often as stated; a binomial test at 0.001 may refute it."""
         count = round(self.unsaid * self.draws)
         return float(scipy_stats.binom.sf(count - 1, self.draws, min(1.0, 2 * self.level))) > 1e-3
 
 
 def populations() -> dict[str, Rows]:
-    """The stored replicas by case, and one case more: in a quarter of the base's replicas the fine model guesses."""
+    """The stored replicas by case, and a constructed case: in a quarter of the base's replicas the fine model guesses."""
     table = pd.read_csv(STORED, encoding="utf-8").set_index("case").astype(float)
     stored = {str(case): rows.reset_index(drop=True) for case, rows in table.groupby("case", sort=False)}
     failing = stored["base"].copy()

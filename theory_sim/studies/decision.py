@@ -1,24 +1,24 @@
-"""How studies are decided, and running them.
+"""Running studies, and the rules by which they are decided. The rules are ours.
 
-The answer of a study (`theory_sim.studies.study`) follows from *comparisons*: how much an error
-falls from one model to another, paired by replica (both see the same samples). With m comparisons in a study, each interval
-has the confidence 1 − α/m (Bonferroni: all of them cover together with 1 − α), each p-value is Holm's, and a comparison is
+A study of *comparisons* (`theory_sim.studies.study`) estimates by how much an error falls from one model to another, paired by
+replica: both models are tested on the same samples. With m comparisons in a study, each interval has the confidence 1 − α/m
+(Bonferroni: the intervals jointly cover with probability 1 − α), each p-value is Holm's, and the answer of a comparison is
 
 * **confirmed** if the whole interval is above ``at_least``, the smallest fall that would matter, and p < α;
-* **refuted** if the whole interval is below it;
-* **undecided** otherwise;
-* without a **result** if a cell failed.
+* **refuted** if the whole interval is below ``at_least``;
+* **no result** if a cell failed;
+* **undecided** otherwise.
 
-A study is confirmed if all of its comparisons are, and refuted if one is; else it has no result if one has none, and is undecided
-if all have one. α = 1 − ``claims.confidence``. At the confidence of many comparisons the intervals and p-values rest on the tails
-of a normal law, which a few replicas cannot show: `StudyAnswer.basis` says so.
+A study is confirmed if all of its comparisons are confirmed, and refuted if one is refuted; otherwise it has no result if one
+comparison has none, and else it is undecided. α = 1 − ``claims.confidence``. With many comparisons the intervals and p-values
+depend on the far tails of a normal law, which a few replicas cannot test: `StudyAnswer.basis` says so.
 
 A *one-at-a-time* study varies one setting of its configuration in each grid and asks at which values each claim is refuted
-(`theory_sim.studies.sensitivity`). It is confirmed if every claim holds in every cell, and refuted if one is; with n
-decided claims in total, their intervals have the confidence 1 − α/n.
+(`theory_sim.studies.sensitivity`). It is confirmed if every claim holds in every cell, and refuted if a claim is refuted in a
+cell. With n decisions in all cells together, the intervals have the confidence 1 − α/n.
 
-A study of *trends* decides claims about all of its cells (`theory_sim.theories.trends`), each as a claim is decided: with m
-trends, at the confidence 1 − α/m. It is confirmed if all hold, and refuted if one is. All of this is ours.
+A study of *trends* decides statements about all of its cells together (`theory_sim.theories.trends`), by the rule for claims.
+With m trends, the intervals have the confidence 1 − α/m. It is confirmed if all trends hold, and refuted if one is refuted.
 """
 
 from collections.abc import Callable, Sequence
@@ -53,11 +53,11 @@ class Verdict:
     Attributes:
         comparison: name of the comparison.
         key: the key of the grids whose values each have a decision of their own; None: there is one decision.
-        value: its value.
+        value: the value of this key.
         estimate: by how much the error falls, with its simultaneous interval and its own p-value.
         p_holm: the p-value adjusted for all comparisons of the study; None where there is no number.
         at_least: the smallest fall that would matter.
-        answer: what follows.
+        answer: the answer of the comparison.
     """
 
     comparison: str
@@ -80,7 +80,7 @@ class StudyAnswer:
 
     Attributes:
         answer: the answer to its question.
-        basis: the number of comparisons, and the corrections for it.
+        basis: the number of decisions, and the corrections for it.
         verdicts: the decided comparisons.
         trends: the decided trends.
         sensitivities: of a one-at-a-time study, the states of the claims for each varied setting.

@@ -1,7 +1,8 @@
-"""Replicas of real networks, stored as what intervals are made from: the population of ``theory-sim bench coverage``.
+"""Stored results of trained replicas, the populations of ``theory-sim bench coverage``.
 
 ``replicas.csv`` has a row for each replica of each case: the hard and easy errors of both networks on ``samples`` test samples,
-their training losses, and the growth of their responses (`theory_sim.theories.label_granularity.claims`). To train them again:
+their training losses, and the growth of their responses (`theory_sim.theories.label_granularity.claims`). This command trains
+the replicas again:
 
     python -m theory_sim.studies.replicas
 """

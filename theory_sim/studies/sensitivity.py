@@ -1,7 +1,7 @@
 """One-at-a-time sensitivity: each grid varies one setting of a configuration, and every claim has a state at every value.
 
-The states are the decisions of `theory_sim.theories.claims`: a claim holds, is refuted or undecided, or has no result, also where
-the cell failed: a run that diverges or needs too much memory refutes nothing. All of this is ours.
+The states are the decisions of `theory_sim.theories.claims`: a claim holds, is refuted or undecided, or has no result. In a
+failed cell all claims have no result: a run that diverges or needs too much memory refutes none of them. The method is ours.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,6 +1,6 @@
 """Studies: each asks a question, runs a sweep, and answers the question by a statistical decision.
 
-A study is a YAML file in ``configs/studies``; `Study` lists its keys. `theory_sim.studies.decision` says how it is decided.
+A study is a YAML file in ``configs/studies``; `Study` lists its keys. `theory_sim.studies.decision` has the rules of decision.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -92,10 +92,10 @@ class Study(Section):
     """Other grids for the small size; None: the same."""
     comparisons: Annotated[list[Comparison], Field(default_factory=list)]
     one_at_a_time: bool = False
-    """Whether it asks at which values of each setting the claims are refuted, instead of comparing."""
+    """Whether the study asks at which values of each setting the claims are refuted, instead of comparing models."""
 
     trends: Annotated[list[str], Distinct, Field(default_factory=list)]
-    """Ids of the trends of its theory that it decides, instead of comparing."""
+    """Ids of the trends of the theory that the study decides, instead of comparing models."""
 
     @model_validator(mode="after")
     def _asks_one_thing(self) -> "Study":
@@ -180,7 +180,7 @@ def load_study(name: str | Path, plugins: Sequence[str] = ()) -> Study:
 
 
 def _check_sides(pair: "Pair[Key]", cells: "Mapping[Key, Cell]") -> None:
-    """Refuse a comparison of what its cells do not have."""
+    """Refuse a comparison that names a network, readout or kind of sample that its cells do not have."""
     comparison = pair.comparison
     for side, key in ((comparison.before, pair.before), (comparison.after, pair.after)):
         config = cells[key].config

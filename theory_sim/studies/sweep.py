@@ -6,7 +6,7 @@ sweep are in ``<out>/<name>-sweep/<hash>/``:
 
 * ``sweep.json`` — the configuration, the keys of the grids, and the values of each cell;
 * ``rows/<cell>.json`` — the table rows of a finished cell, so that its results are read only once;
-* ``cells.parquet``, ``replicas.parquet`` — the tables (`theory_sim.studies.tables`), written last.
+* ``cells.parquet``, ``replicas.parquet``, ``measures.parquet`` — the tables (`theory_sim.studies.tables`), written last.
 
 Two sweeps at once share the work: a cell that another process runs is put off until all others are done.
 
@@ -112,7 +112,7 @@ class Sweep:
         return list(dict.fromkeys(key for cell in self.ids.values() for key in cell.values))
 
     def read(self, table: str) -> "pd.DataFrame":
-        """One of its tables: ``cells`` or ``replicas``, described in `theory_sim.studies.tables`."""
+        """One of its tables: ``cells``, ``replicas`` or ``measures``, described in `theory_sim.studies.tables`."""
         import pandas as pd
 
         return pd.read_parquet(self.folder / f"{table}.parquet")

@@ -1,4 +1,4 @@
-"""The results of many runs as three tidy Parquet tables: the decided claims, and the numbers of each replica.
+"""The results of many runs as three tidy Parquet tables: the decided claims, and the errors and the measures of each replica.
 
 ``cells.parquet`` has one row per cell and claim:
 
@@ -9,7 +9,7 @@ status, reason    ``stored``; or ``failed`` and the reason, in one row without n
 classes           number of labels that the last of the networks was trained with, such as the fine one
 quantity          id of a claim (`theory_sim.theories.claims`)
 value, low, high  the estimate and its interval; null where it is undefined, and an end where it has none
-p, method, notes  one-sided p-value, for claims with a test; the method of the interval, and what it rests on
+p, method, notes  one-sided p-value, for claims with a test; the method of the interval, and its limits
 side, bound       the side of the bound on which the whole interval must be
 decision          ``holds``, ``refuted``, ``undecided`` or ``no result``
 folder            the run's folder, below the folder of results
@@ -21,8 +21,8 @@ folder            the run's folder, below the folder of results
 kind and readout: ``training_loss`` (nats) and ``rare_growth`` (`theory_sim.theories.label_granularity.claims`; null if the
 common response did not grow, or if the law has no features of classes).
 
-``measures.parquet`` has one row per cell, replica and measure of the theory (`theory_sim.theories.measures`): ``measure``, its
-id, and ``value``, null where it is not defined.
+``measures.parquet`` has one row per cell, replica and measure of the theory (`theory_sim.theories.measures`): ``measure``, the
+measure's id, and ``value``, null where it is not defined.
 
 Rows are written in blocks, so that memory does not grow with their number. Equal results give equal bytes.
 """

@@ -1,8 +1,8 @@
-"""Claims: statements of theorems that are decided by numbers, each an estimate with an interval, a bound and a verdict.
+"""Claims: statements of theorems that are tested numerically, each with an estimate, its interval, a bound and a decision.
 
-A claim *holds* when its whole interval lies on the right side of its bound, and where a test is asked for, its p-value is
-small enough. It is *refuted* when its whole interval lies on the wrong side, and *undecided* otherwise. It has *no result* where
-the estimate is undefined. A claim is an object: its theory lists it, or a plugin registers it for a theory that exists.
+A claim *holds* when its whole interval is on the right side of its bound and, where a p-value is asked for, this is small enough.
+It is *refuted* when its whole interval is on the wrong side, has *no result* where the estimate is undefined, and is *undecided*
+otherwise. A claim is an object: its theory lists it, or a plugin registers it for an existing theory.
 """
 
 from collections.abc import Callable
@@ -64,7 +64,7 @@ class Claim:
             raise InputError(f"claim {self.id}: the side is one of {', '.join(SIDES)}, got '{self.side}'")
 
     def evaluate(self, results: Results) -> "ClaimResult":
-        """Decide it on results.
+        """Decide the claim on results.
 
         Raises:
             InputError: its function gives no `Estimate` of numbers, or its bound is no number.
@@ -167,7 +167,7 @@ class ClaimResult:
         return {key: without_nan(value) for key, value in entry.items()}
 
     def row(self) -> dict[str, str]:
-        """Its cells in a table of claims."""
+        """The cells of its row in a table of claims."""
         e = self.estimate
         number = f"{e.value:.4g} [{e.low:.4g}, {e.high:.4g}]" if e.value == e.value else f"undefined ({e.method})"
         p = "" if self.max_p is None else f", p = {'undefined' if e.p is None else f'{e.p:.1e}'} (< {self.max_p:g})"

@@ -1,41 +1,41 @@
-"""The large-batch recursion: correlations, biases and losses predicted from the initial weights alone, no sample drawn.
+"""The large-batch recursion: correlations, biases and losses predicted from the initial weights alone, without drawing samples.
 
-As B → ∞ a step of SGD follows the expected gradient. Per neuron the expectation over patches is closed in three numbers:
-its correlations u_f = ⟨w, v_f⟩, its norm ‖w‖ and its bias b [ours]. A patch α v_f + ζ gives the pre-activation
+As B → ∞ a step of SGD follows the expected gradient. For each neuron the expectation over patches depends on three quantities
+only: its correlations u_f = ⟨w, v_f⟩, its norm ‖w‖ and its bias b [ours]. A patch α v_f + ζ gives the pre-activation
 
     μ + S z,    μ = α u_f + b,    S = σ_ζ ‖w‖,    z ~ N(0, 1),
 
     E ReLU = μ Φ(μ/S) + S φ(μ/S),
     E[x 1{fires}] = α Φ(μ/S) v_f + (σ_ζ/‖w‖) φ(μ/S) w       (the second term by Stein's lemma),
 
-then averaged over α by Gauss–Legendre quadrature; a patch of noise alone is the case α = 0, with its own σ. With t a kind
+which are averaged over α by Gauss–Legendre quadrature; a patch of noise alone is the case α = 0, with its own σ. With t a kind
 of sample (leaf; easy or hard) of probability π_t that holds n_{t,j} patches of content j on average,
 
     F_h(t) = Σ_j n_{t,j} Σ_r E ReLU_{h,r,j},
     Δw_{h,r} = −η Σ_t π_t Σ_j n_{t,j} E[(p_h − P(h | t)) x_j 1{fires}],    b ← b − κ ‖Δw‖,    p = softmax F.
 
-For a lucky neuron of v_y in the coarse model this is η s ᾱ E[(1 − p_y) 1{label = y}] per step while it always fires, and
-1/k of that for one of v_{y,c}.
+In the coarse model the correlation of a lucky neuron with v_y grows by η s ᾱ E[(1 − p_y) 1{label = y}] per step while the neuron
+fires on all patches of v_y; that of one with v_{y,c} grows by 1/k of this.
 
-Logits of one kind of sample differ by the α and ζ of its patches. With G_h = Σ_r ReLU_{h,r} of a patch, and E[∇G_h] = Σ_r
-Φ_r w_{h,r} its expected gradient by ζ, the closure takes patches as independent and logits as normal with the covariance
+Logits of samples of one kind differ, because α and ζ of their patches do. With G_h = Σ_r ReLU_{h,r} of a patch, and E[∇G_h] = Σ_r
+Φ_r w_{h,r} its expected gradient with respect to ζ, the closure treats patches as independent and logits as normal, of covariance
 
     V_{hk}(t) = Σ_j n_{t,j} [Cov_α(E[G_h | α], E[G_k | α]) + σ_j² ⟨E[∇G_h], E[∇G_k]⟩ + 1{h = k} Σ_r R_r],
 
-where R_r = E[Var(ReLU_r | α) − Φ² S²] is what is not linear in ζ. To first order in V the means of the softmax, and of the
-loss at the label y, are then
+where R_r = E[Var(ReLU_r | α) − Φ² S²] is the variance of the part that is not linear in ζ. To first order in V the means of the
+softmax, and of the loss at the label y, are then
 
     E p = softmax(F + ½ diag V − V p),      E[−ln p_y] = ln Σ_h exp(F_h + ½ V_hh − V_hy) − F_y + (V p)_y − ½ pᵀ V p
 
-with p = softmax F on the right; both are exact for every V where p_y is near 1 (a log-normal mean). A patch moves its own
-sample's p too: given the patch, p_h − P(h | t) is its mean plus Σ_k J_{hk} (E[G_k | α] − E G_k + ⟨E[∇G_k], ζ⟩), J = diag p
-− p pᵀ, whose expectation with x 1{fires} is closed as well. With N = Σ_k J_{hk} E[∇G_k],
+with p = softmax F on the right; both are exact for every V where p_y is near 1 (a log-normal mean). A patch also changes the p of
+its own sample: given the patch, p_h − P(h | t) is its mean plus Σ_k J_{hk} (E[G_k | α] − E G_k + ⟨E[∇G_k], ζ⟩), J = diag p
+− p pᵀ. The expectation of this sum times x 1{fires} has a closed form too. With N = Σ_k J_{hk} E[∇G_k],
 
     E[⟨N, ζ⟩ x 1{fires}] = σ² Φ N + σ ⟨N, w⟩/‖w‖ φ (α v_f − σ (μ/S) w/‖w‖).
 
-What it leaves out: the noise of finite batches, both in Δw and, always adding, in ‖Δw‖; third and higher moments of logits;
-random numbers of patches (``data.patch_law: independent``); and what neurons have in common outside of the features, where
-products ⟨w_r, w_r'⟩ start near 0 and N is small.
+The recursion leaves out the noise of finite batches, in Δw and in ‖Δw‖, which it always increases; third and higher moments of
+logits; the variance of random numbers of patches (``data.patch_law: independent``); and products ⟨w_r, w_r'⟩ of two neurons
+outside the span of the features, where they start near 0 and N is small.
 """
 
 import math
@@ -112,7 +112,7 @@ def predict(config: Config, start: xr.Dataset) -> xr.Dataset:
 
     Args:
         config: the configuration.
-        start: a model's record (`theory_sim.training.recording`); only its step 0 is looked at.
+        start: a model's record (`theory_sim.training.recording`); only its step 0 is used.
 
     Returns:
         ``correlation``, ``bias``, ``norm`` (at the recorded steps) and ``training_loss`` (before each update), with the
@@ -185,7 +185,7 @@ class Recursion:
             density = far.square().mul_(-0.5).exp_() / math.sqrt(2 * math.pi)
             value = mean * fires + spread * density
             square = (mean.square() + spread.square()) * fires + mean * spread * density
-            # (head, neuron, content): Φ, and what no other neuron shares of the variance
+            # (head, neuron, content): Φ, and the part of the variance that no other neuron shares
             firing = (fires * weight).sum(-1)
             alone = ((square - value.square() - (fires * spread).square()) * weight).sum(-1)
             alone += (firing * rest[..., None] * noise).square()
@@ -231,7 +231,7 @@ class Logits:
         gradient: Float[Tensor, "head content feature"],
         alone: Float[Tensor, "head content"],
     ) -> "Logits":
-        """From each content's E[G_h | α], E[∇G_h] along features, and the variance of G_h that no two neurons share."""
+        """From each content's E[G_h | α], E[∇G_h] along features, and the part of G_h's variance that no two neurons share."""
         average = (value * contents.weight).sum(-1)
         deviation = value - average[..., None]
         patch = torch.einsum("hjn,kjn,jn->jhk", deviation, deviation, contents.weight)
@@ -257,7 +257,7 @@ class Logits:
         """Σ_t π_t n_{t,j} (p_h − P(h | t)) given a patch.
 
         Returns:
-            Its mean at each α; and its gradient N by ζ, along features.
+            Its mean at each α; and its gradient N with respect to ζ, along features.
         """
         p = self.probability()
         share = contents.probability[:, None] * contents.count
@@ -352,8 +352,8 @@ def _quadrature(
 ) -> tuple[Float[Tensor, "content node"], Float[Tensor, "content node"]]:
     """Signed strengths and their weights for each content: E f(α) = ∫ f(F⁻¹(u)) du by Gauss and Legendre's rule.
 
-    A neuron's Φ((α u + b)/S) rises within a range of α of S/u ≥ σ_ζ = `noise`. With nodes no further apart its mean over a
-    uniform α is right to 1e-4, without noise to 0.024.
+    A neuron's Φ((α u + b)/S) rises within a range of α of S/u ≥ σ_ζ = `noise`. With nodes no further apart than this range, its
+    mean over a uniform α is accurate to 1e-4; without noise, to 0.024.
     """
     fewest, nodes = _NODES
     widths = [strength.high - strength.low for strength, _ in laws if isinstance(strength, Uniform)]

@@ -41,9 +41,9 @@ class Theory(Setup):
         defaults: what it changes in the default configuration, as nested sections; ``labels`` names its networks, each with
             the label function that it is trained on.
         parameters: of its own law, as a section of settings; they stand under ``law`` in a configuration.
-        claims: what is decided of a run, in the order of the theorems.
+        claims: statements that are decided on a run, in the order of the theorems.
         measures: numbers of each replica, for the tables of studies.
-        trends: what studies decide of several runs, from these numbers.
+        trends: statements that studies decide on several runs, from the measures.
         regime: the assumptions at a configuration.
         predict: predicts a network's record from its initial state; the large-batch recursion of the law without it.
         source: where it is published, such as ``arXiv:2303.16887``.

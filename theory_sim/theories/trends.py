@@ -1,4 +1,4 @@
-"""Trends: claims about several runs, such as how an error falls as d grows; a study decides them.
+"""Trends: claims about several runs, such as how an error falls as d grows, which studies decide.
 
 A trend reads the measures (`theory_sim.theories.measures`) of all replicas of all cells of a study. Its estimate has an interval
 and is decided as a claim is (`theory_sim.theories.claims`). A study names the trends that it decides.
@@ -51,7 +51,7 @@ class Trend:
             raise InputError(f"trend {self.id}: the side is one of {', '.join(SIDES)}, got '{self.side}'")
 
     def decide(self, table: "pd.DataFrame", confidence: float) -> ClaimResult:
-        """Decide it on the measures of a study.
+        """Decide the trend on the measures of a study.
 
         Args:
             table: see `estimate`.

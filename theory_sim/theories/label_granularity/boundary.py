@@ -1,18 +1,21 @@
-"""The border between right and wrong on hard samples, predicted from the large-batch recursion alone. All of it is ours.
+"""The hard error, and the strength of noise at which it passes 1/2, predicted by the large-batch recursion alone [ours].
 
 The recursion (`theory_sim.theories.prediction`) gives each neuron's correlations u, norm and bias at the end of training. With
-two coarse classes, a hard sample of a leaf of class y is classified rightly by summed logits where its margin is above 0,
+two coarse classes y and y', summed logits classify a hard sample of class y correctly if its margin D is above 0. Over its
+patches x_p,
 
     D = Σ_p [R_y(x_p) − R_{y'}(x_p)],    R_y(x) = Σ_{heads of y} Σ_r ReLU(⟨w, x⟩ + b).
 
-Rare features add about s R_y(v_{y,c}) to it; foreign common ones of strength α† take s† R_{y'}(α† v_{y'}) away. A patch
-x = α v + ζ has a component ⟨ζ, v_f⟩ ~ N(0, σ²) along each feature; given these and α the rest of ⟨w, ζ⟩, of standard deviation
-S = σ √(‖w‖² − ‖u‖²), is averaged in closed form, E ReLU = μ Φ(μ/S) + S φ(μ/S). α and the components are drawn, by one fixed Sobol
-sequence. The patches of a sample are independent given its leaf, so that
+The s patches of the rare feature add about s R_y(v_{y,c}) to D; the s† patches of the other class's common feature (the foreign
+feature), of strength α†, take about s† R_{y'}(α† v_{y'}) away. A patch x = α v + ζ has a component ⟨ζ, v_f⟩ ~ N(0, σ²) along
+each feature. Given these components and α, a pre-activation is normal with some mean μ and the standard deviation
+S = σ √(‖w‖² − ‖u‖²), so that E ReLU = μ Φ(μ/S) + S φ(μ/S). α and the components are drawn from one fixed Sobol sequence. The
+patches of a sample are independent given its leaf, so that
 
     P(wrong) = mean over leaves and draws of Φ(−(M + D*)/√V),
 
-where M and V add up the means and variances of all patches but that of dominant noise, whose D* is far from normal.
+where M and V are the sums of the means and variances of all patches except that of dominant noise. The contribution D* of the
+dominant-noise patch is far from normal, so that its draws are used one by one.
 """
 
 import json
@@ -49,7 +52,7 @@ _HARD = "hard"
 
 
 class Margins:
-    """What each sort of patch adds to the margin of a network, whose hard error then follows for any law of hard samples.
+    """The contribution of each sort of patch to a network's margin; the hard error under any law of hard samples follows.
 
     Args:
         weights: ``correlation`` (replica, head, neuron, feature), ``bias`` and ``norm`` of a network with frozen outputs.
@@ -64,10 +67,10 @@ class Margins:
         self._known: dict[tuple[int, tuple[float, ...], float], Float[Tensor, "replica draw"]] = {}
 
     def hard_error(self, config: Config) -> np.ndarray:
-        """P(wrong), one for each replica; NaN where the margin is not defined as above.
+        """P(wrong), one for each replica; NaN where the prediction does not cover the law of samples.
 
         Args:
-            config: its hard law is used.
+            config: the configuration whose law of hard samples is used.
         """
         law, unit = law_of(config), math.sqrt(config.data.dim)
         replicas = len(self.u)
@@ -111,7 +114,7 @@ class Margins:
 
 
 def margins_of(results: Results, network: str) -> Margins | None:
-    """The margins that the recursion predicts for the end of training; None where they are not defined, or take too long."""
+    """The margins that the recursion predicts for the end of training; None if it does not cover the run, or takes too long."""
     data, config = results.records[network], results.config
     law = law_of(config)
     labels = label_function(data.attrs["labels"], law.tree, config.data.training_samples)
@@ -130,20 +133,20 @@ def _covered(law: Law) -> TypeGuard[PatchLaw]:
 
 @lru_cache(maxsize=4)
 def _sobol(dims: int) -> np.ndarray:
-    """Numbers in (0, 1), (draw, dim): the same in every process."""
+    """Sobol numbers in (0, 1), (draw, dim), the same in every process."""
     drawn = stats.qmc.Sobol(dims, rng=np.random.default_rng(0)).random(_DRAWS)
     clipped: np.ndarray = np.clip(drawn, 1e-9, 1 - 1e-9)
     return clipped
 
 
 def predicted_hard_error(network: str, results: Results) -> np.ndarray:
-    """The hard error that the recursion predicts, where ``record.predicted`` asks for it."""
+    """The hard error that the recursion predicts, by replica; NaN without ``record.predicted``."""
     margins = margins_of(results, network) if results.config.record.predicted else None
     return np.full(results.config.replicas, np.nan) if margins is None else margins.hard_error(results.config)
 
 
 def _difference(table: "pd.DataFrame", confidence: float) -> Estimate:
-    """Mean over cells of |predicted − seen| of each replica, the larger of both networks."""
+    """|predicted − observed| hard error: the mean over cells of each replica, then over replicas; the larger of both networks."""
     found = []
     for network in ("coarse", "fine"):
         apart = (table[f"{network}-hard-error-predicted"] - table[f"{network}-hard-error"]).abs()
@@ -153,7 +156,11 @@ def _difference(table: "pd.DataFrame", confidence: float) -> Estimate:
 
 
 def border(strength: np.ndarray, error: np.ndarray) -> float:
-    """The strength at which the error first passes ½, linear in its logarithm; NaN where it does not, or an error is missing."""
+    """The strength at which the error first passes ½, by linear interpolation in the logarithm of the strength.
+
+    Returns:
+        NaN where the error does not pass ½, or an error is missing.
+    """
     if np.isnan(error).any():
         return math.nan
     order = np.argsort(strength)
@@ -165,7 +172,10 @@ def border(strength: np.ndarray, error: np.ndarray) -> float:
 
 
 def _border_ratio(most: bool, table: "pd.DataFrame", confidence: float) -> Estimate:
-    """Predicted ÷ seen `border` of foreign features, geometric mean over norms of dominant noise; by replica and network."""
+    """Predicted ÷ observed `border` of foreign features: the smallest or largest of both networks.
+
+    It is the geometric mean over norms of dominant noise of each replica, then the mean over replicas.
+    """
     strength = table["hard.feature_noise"].map(lambda ends: sum(json.loads(ends)) / 2)
     found = []
     for network in ("coarse", "fine"):
@@ -185,7 +195,7 @@ def _border_ratio(most: bool, table: "pd.DataFrame", confidence: float) -> Estim
     return extreme(found, most, confidence, "of 2 networks")
 
 
-_PREDICTED = "hard error that the recursion predicts for the {} model, by summed logits; needs record.predicted"
+_PREDICTED = "hard error of the {} model by summed logits, as the large-batch recursion predicts it; needs record.predicted"
 MEASURES = [
     Measure(f"{network}-hard-error-predicted", _PREDICTED.format(network), partial(predicted_hard_error, network))
     for network in ("coarse", "fine")
@@ -193,7 +203,7 @@ MEASURES = [
 TRENDS = [
     Trend(
         "phase-difference",
-        "The recursion predicts both models' hard errors, over the plane of feature and dominant noise, within 0.05 on average.",
+        "Over the plane of feature and dominant noise, the mean |predicted − observed| hard error of each model is at most 0.05.",
         "hard samples",
         _difference,
         "≤",
@@ -202,8 +212,8 @@ TRENDS = [
     *(
         Trend(
             f"phase-border-{end}",
-            "The strength of foreign features at which half of the hard samples are wrong is predicted as"
-            f" {'at most 1.1' if most else 'at least 0.9'} times that seen.",
+            "The predicted strength of foreign features at which the hard error passes 1/2 is"
+            f" {'at most 1.1' if most else 'at least 0.9'} times the observed one, for both models.",
             "hard samples",
             partial(_border_ratio, most),
             side,

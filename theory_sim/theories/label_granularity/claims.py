@@ -1,15 +1,15 @@
 """The paper's two theorems as nine claims.
 
-The statements are the abstract's [paper]; that they are decided by these numbers and bounds is ours.
+The statements are the abstract's [paper]; the numbers and bounds that test them are ours.
 
-Growth of a response: with ρ_t(c, v) = Σ_r a_{c,r} ReLU(⟨w_{c,r}, v⟩ + b_{c,r}) after t steps, and h(y, c) the head that
-a leaf is trained on, the growth ratio is
+Growth of a response: ρ_t(h, v) = Σ_r a_{h,r} ReLU(⟨w_{h,r}, v⟩ + b_{h,r}) is the response of head h to feature v after t steps.
+With h(y, c) the head that leaf (y, c) is trained on, and T the last step, the growth ratio is
 
     mean over leaves of [ρ_T − ρ_0](h(y, c), v_{y,c})  ÷  mean over leaves of [ρ_T − ρ_0](h(y, c), v_y).
 
-Chance is the error 1 − 1/K of uniform guessing among K classes. A coarse model fails on hard samples if it errs at least that
-often: an untrained one neither fails nor succeeds. Fine labels help only if the fine model is better than chance: without this
-an untrained fine model would gain on a coarse one that feature noise misleads. Both rules are ours.
+Chance is the error 1 − 1/K of uniform guessing among K classes. A coarse model fails on hard samples if its error is at least
+chance: an untrained model neither fails nor succeeds. Fine labels help only if the fine model is also better than chance:
+otherwise an untrained fine model would show a gain over a coarse model that feature noise misleads. Both rules are ours.
 """
 
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def coarse_growth_bound(config: Config) -> float:
 
 
 def correct(results: Results, network: str, kind: str, readout: str | None = None) -> np.ndarray:
-    """Probability of the right answer by a readout, the deciding one if none is named: (replica, sample)."""
+    """Probability of the right answer by a readout, the first of the configuration if none is named: (replica, sample)."""
     by = readout or results.config.transfer.readouts[0]
     correct: np.ndarray = results.records[network].test_correct.sel(kind=kind, test_readout=by).values
     return correct
@@ -64,7 +64,7 @@ def _error(network: str, kind: str, results: Results) -> Estimate:
 
 
 def _gain(results: Results) -> Estimate:
-    """The gain over the coarse model; that over guessing where it is not above 0. The larger p-value of both tests."""
+    """The gain over the coarse model, or the gain over guessing unless this is above 0; with the larger p-value of both."""
     before, after = (correct(results, network, "hard") for network in ("coarse", "fine"))
     confidence = results.config.claims.confidence
     gain = stats.paired_gain(before, after, confidence)
@@ -95,7 +95,7 @@ CLAIMS = [
     ),
     Claim(
         "coarse-easy-error",
-        "The coarse model classifies easy test samples.",
+        "The coarse model classifies easy test samples correctly.",
         COARSE,
         partial(_error, "coarse", "easy"),
         "≤",
@@ -131,7 +131,7 @@ CLAIMS = [
     ),
     Claim(
         "fine-easy-error",
-        "The fine model classifies easy test samples for the coarse target.",
+        "The fine model classifies easy test samples correctly for the coarse target.",
         FINE,
         partial(_error, "fine", "easy"),
         "≤",
@@ -140,7 +140,7 @@ CLAIMS = [
     ),
     Claim(
         "fine-hard-error",
-        "The fine model classifies hard test samples for the coarse target.",
+        "The fine model classifies hard test samples correctly for the coarse target.",
         FINE,
         partial(_error, "fine", "hard"),
         "≤",
@@ -158,7 +158,7 @@ CLAIMS = [
     ),
     Claim(
         "transfer-gain",
-        "Fine labels lower the error on hard test samples, paired by replica, to below chance.",
+        "Fine labels lower the error on hard test samples, paired by replica, and the fine model's error is below chance.",
         FINE,
         _gain,
         ">",
@@ -171,7 +171,7 @@ CLAIMS = [
 
 
 def _loss(data: xr.Dataset, config: Config) -> Estimate:
-    """Training loss where training ended, on a batch of the training law."""
+    """Training loss at the end of training, on a batch of the training law."""
     final, confidence = data.final_loss.values, config.claims.confidence
     if len(final) > 1:
         return stats.positive_mean(final.mean(1), confidence)
@@ -180,10 +180,10 @@ def _loss(data: xr.Dataset, config: Config) -> Estimate:
 
 
 def growth_by_leaf(data: xr.Dataset, config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """Growth of each leaf's own head's response: to its rare feature, and to its common one; (replica, leaf) each.
+    """Growth of the response of each leaf's own head to the leaf's rare feature, and to its common one; (replica, leaf) each.
 
-    A leaf that is itself a coarse class has no rare feature and is left out; clusters are no leaf's own. A law whose nodes have
-    no features has no leaves here.
+    A leaf that is itself a coarse class has no rare feature and is left out; the head of a cluster is no leaf's own. Under a law
+    whose nodes have no features, all leaves are left out.
     """
     law = law_of(config)
     tree = law.tree

@@ -11,9 +11,9 @@ def extreme(estimates: Sequence[Callable[[float], Estimate]], most: bool, confid
 
     Args:
         estimates: each from a confidence to an estimate.
-        most: whether the largest.
+        most: whether the largest estimate is chosen.
         confidence: of all intervals together.
-        of: what there are several of, for `Estimate.method`.
+        of: words for the set that is chosen from, for `Estimate.method`.
     """
     each = 1 - (1 - confidence) / max(1, len(estimates))
     found = [estimate(each) for estimate in estimates]

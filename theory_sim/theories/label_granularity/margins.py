@@ -1,8 +1,8 @@
-"""Trends in d: the fine model's margins, since its errors are 0 and show no rate, and the coarse model's hard error.
+"""Trends in d: the fine model's margins, since its hard errors are 0 and show no rate, and the coarse model's hard error [ours].
 
-The margin of a test sample is the score of its coarse class minus the largest other one, by the deciding readout
-(`theory_sim.training.readouts.judge`). A margin has the scale of the network's outputs, which nothing fixes: it grows with the
-number of steps and of heads. So each measure is a ratio of margins of one network. All of this is ours.
+The margin of a test sample is the score of its coarse class minus the largest score of another class, by the first readout of the
+configuration (`theory_sim.training.readouts.judge`). The scale of margins is that of the network's outputs, which grows with the
+number of steps and of heads. So each measure is a ratio of margins of one network.
 """
 
 from functools import partial
@@ -35,16 +35,16 @@ def quantile(results: Results, network: str, kind: str, q: float) -> np.ndarray:
 
 
 def relative(network: str, q: float, results: Results) -> np.ndarray:
-    """Quantile of the margins on hard samples ÷ median on easy ones; NaN where this is not above 0."""
+    """Quantile of the margins on hard samples ÷ median margin on easy ones; NaN where that median is not above 0."""
     hard, easy = quantile(results, network, "hard", q), quantile(results, network, "easy", 0.5)
     return np.where(easy > 0, hard / np.where(easy > 0, easy, 1), np.nan)
 
 
 def deviations(network: str, results: Results) -> np.ndarray:
-    """2.33 · median ÷ (median − 1 % quantile) of the margins on hard samples: the distance of the median from an error.
+    """2.33 · median ÷ (median − 1 % quantile) of the margins on hard samples: the median in standard deviations.
 
-    Its unit is the standard deviation of the normal law that has both quantiles. A network whose margins have this law errs with
-    probability Q of it. NaN where all margins are equal, as those of a network that nothing fires.
+    The standard deviation is that of the normal law that has both quantiles: if margins followed this law, the error would be
+    Q(median in standard deviations). NaN where all margins are equal, as in a network whose neurons never fire.
     """
     median, low = quantile(results, network, "hard", 0.5), quantile(results, network, "hard", _TAIL)
     apart = median - low
@@ -67,7 +67,7 @@ MEASURES = [
         ),
         Measure(
             f"{network}-margin-deviations",
-            "2.33 · median ÷ (median − 1 % quantile) of the margin on hard samples",
+            "median margin on hard samples in standard deviations: 2.33 · median ÷ (median − 1 % quantile)",
             partial(deviations, network),
         ),
     )
@@ -95,7 +95,7 @@ FINE, COARSE = "Theorem 2: o(1)", "Theorem 1: Ω(1)"
 TRENDS = [
     Trend(
         "fine-margin-positive",
-        "At the largest dimension, 99 of 100 hard samples have a margin above 0 by the fine model.",
+        "At the largest d, the 1 % quantile of the fine model's margins on hard samples is above 0.",
         FINE,
         partial(at_largest, "fine-margin-low"),
         ">",
@@ -103,7 +103,7 @@ TRENDS = [
     ),
     Trend(
         "fine-margin-rate",
-        "The fine model's median margin on hard samples grows with d, in standard deviations, so that its error goes to 0.",
+        "The fine model's median margin on hard samples, in standard deviations of the margin, grows as a positive power of d.",
         FINE,
         partial(rate, "fine-margin-deviations"),
         ">",
@@ -111,7 +111,7 @@ TRENDS = [
     ),
     Trend(
         "coarse-error-level",
-        "At the largest dimension, the coarse model errs on a quarter of the hard samples or more.",
+        "At the largest d, the coarse model's hard error is at least a quarter.",
         COARSE,
         partial(at_largest, "coarse-hard-error"),
         "≥",

@@ -1,7 +1,8 @@
-"""Numbers of each replica that the paper's theory speaks of, computed from what a run records.
+"""Measures of the paper's theory: numbers of each replica, computed from the record of a run [ours].
 
-Notation: head c, neuron r, feature v; g_t = ⟨w_{c,r}, v⟩ after t steps; S_c,v(t) = {r : g_t + b_{c,r} > 0}, the neurons that the
-pure feature fires, with S(0) the lucky ones; a leaf (y, c) is trained on the head h(y, c). All of this is ours.
+Notation: head h, neuron r, feature v; g_t = ⟨w_{h,r}, v⟩ after t steps, T the last one; S_{h,v}(t) = {r : g_t + b_{h,r} > 0}, the
+neurons that the pure feature fires; S(0) are the *lucky* ones, S(t) ∖ S(0) the *newcomers*; h(y, c) is the head that leaf (y, c)
+is trained on. k is the number of subclasses of a coarse class.
 """
 
 import json
@@ -40,7 +41,7 @@ def pairs_of(data: xr.Dataset, config: Config) -> tuple[Pairs, Pairs]:
 
 
 def _lucky_growth(data: xr.Dataset, pairs: Pairs) -> np.ndarray:
-    """Mean growth g_T − g_0 of the lucky neurons of these pairs, by replica; NaN where there is none."""
+    """Mean growth g_T − g_0 of the lucky neurons of some pairs, by replica; NaN where no neuron is lucky."""
     heads, features = pairs
     lucky = data.lucky.values[:, heads, :, features]  # (pair, replica, neuron)
     grown = (data.correlation.isel(step=-1) - data.correlation.isel(step=0)).values[:, heads, :, features]
@@ -55,7 +56,7 @@ def _subclasses(config: Config) -> float:
 
 
 def lucky_growth(results: Results) -> np.ndarray:
-    """K · mean growth of lucky neurons for rare features ÷ mean growth of those for common ones, coarse model."""
+    """Mean growth of lucky neurons for rare features ÷ mean growth of those for common ones, times k; coarse model."""
     data = results.records["coarse"]
     rare, common = pairs_of(data, results.config)
     above, below = _lucky_growth(data, rare), _lucky_growth(data, common)
@@ -63,7 +64,7 @@ def lucky_growth(results: Results) -> np.ndarray:
 
 
 def response_growth(results: Results) -> np.ndarray:
-    """K · growth of the response to rare features ÷ growth of that to common ones, coarse model: newcomers count too."""
+    """Growth of the response to rare features ÷ growth of that to common ones, times k; coarse model. Newcomers count too."""
     rare, common = growth_by_leaf(results.records["coarse"], results.config)
     if not rare.size:
         return np.full(len(rare), np.nan)
@@ -72,13 +73,13 @@ def response_growth(results: Results) -> np.ndarray:
 
 
 def _firing(data: xr.Dataset, config: Config) -> Iterator[np.ndarray]:
-    """Of each group of pairs, whether each neuron fires at each step: (pair, replica, step, neuron)."""
+    """Whether each neuron fires at each step, for rare and then for common pairs: (pair, replica, step, neuron)."""
     for heads, features in pairs_of(data, config):
         yield data.firing.values[:, :, heads, :, features]
 
 
 def kept(network: str, results: Results) -> np.ndarray:
-    """The smallest share of S(0) that S(t) contains, over recorded steps; all pairs of the network together."""
+    """The smallest share of S(0) that S(t) contains, over recorded steps t; all pairs of the network are counted together."""
     still, were = 0, 0
     for fires in _firing(results.records[network], results.config):
         lucky = fires[:, :, :1]
@@ -90,7 +91,7 @@ def kept(network: str, results: Results) -> np.ndarray:
 
 
 def newcomers(network: str, results: Results) -> np.ndarray:
-    """|S(T) ∖ S(0)| ÷ |S(0)|, all pairs of the network together."""
+    """|S(T) ∖ S(0)| ÷ |S(0)|; all pairs of the network are counted together."""
     new, were = np.zeros(results.config.replicas), np.zeros(results.config.replicas)
     for fires in _firing(results.records[network], results.config):
         lucky = fires[:, :, 0]
@@ -110,7 +111,7 @@ def uncovered(results: Results) -> np.ndarray:
 
 
 def uncovered_predicted(results: Results) -> np.ndarray:
-    """1 − (1 − (1 − Q(τ))^m)^n: probability that some of n leaves has no lucky neuron, by the initial law alone."""
+    """1 − (1 − (1 − Q(τ))^m)^n: probability that some of n leaves has no lucky neuron, by the law of the initial weights."""
     config = results.config
     (heads, _), _ = pairs_of(results.records["fine"], config)
     missed = float(scipy_stats.norm.cdf(config.threshold)) ** config.neurons
@@ -118,13 +119,13 @@ def uncovered_predicted(results: Results) -> np.ndarray:
 
 
 def hard_error(network: str, results: Results, readout: str | None = None) -> np.ndarray:
-    """Error on hard test samples by a readout, the deciding one if none is named."""
+    """Error on hard test samples by a readout, the first of the configuration if none is named."""
     error: np.ndarray = 1 - correct(results, network, "hard", readout).mean(1)
     return error
 
 
 def success(results: Results) -> np.ndarray:
-    """1 where a replica meets every bound of the nine claims by its own numbers, else 0."""
+    """1 where the replica's own numbers meet the bounds of all nine claims, else 0."""
     config, bounds = results.config, results.config.claims
     met = np.ones(config.replicas, dtype=bool)
     for network, data in results.records.items():
@@ -141,10 +142,9 @@ def success(results: Results) -> np.ndarray:
 
 
 def dominant_response(network: str, step: int, results: Results) -> np.ndarray:
-    """E of the mean over heads of Σ_r a ReLU(⟨w, ζ*⟩ + b) over a fresh ζ* ~ N(0, σ*² I), given the weights of one step.
+    """Expected response Σ_r a ReLU(⟨w, ζ*⟩ + b) to a fresh ζ* ~ N(0, σ*² I), mean over heads, given the weights of one step.
 
-    ⟨w, ζ*⟩ ~ N(0, s²) with s = σ*‖w‖, and E ReLU(sZ + b) = s φ(b/s) + b Φ(b/s). Undefined where an engine did not draw all
-    neurons.
+    ⟨w, ζ*⟩ ~ N(0, s²) with s = σ*‖w‖, and E ReLU(sZ + b) = s φ(b/s) + b Φ(b/s). NaN where the engine did not draw all neurons.
     """
     data, config = results.records[network], results.config
     law = described(law_of(config), "the response to dominant noise")
@@ -168,25 +168,41 @@ def dominant_grown(network: str, results: Results) -> np.ndarray:
 
 
 MEASURES = [
-    Measure("success", "1 where a replica meets every bound of the nine claims by its own numbers, else 0", success),
+    Measure("success", "1 where the replica's own numbers meet the bounds of all nine claims, else 0", success),
     Measure("lucky-growth", "k · growth of lucky neurons for rare features ÷ for common ones, coarse model", lucky_growth),
     Measure("response-growth", "k · growth of the response to rare features ÷ to common ones, coarse model", response_growth),
     Measure("uncovered", "number of leaves without a lucky neuron for their rare feature, fine model", uncovered),
-    Measure("uncovered-predicted", "probability that some leaf has none: 1 − (1 − (1 − Q(τ))^m)^n", uncovered_predicted),
+    Measure(
+        "uncovered-predicted",
+        "probability that some of n leaves has no lucky neuron, by the law of the initial weights: 1 − (1 − (1 − Q(τ))^m)^n",
+        uncovered_predicted,
+    ),
     *(
         measure
         for network in ("coarse", "fine")
         for measure in (
             Measure(f"{network}-hard-error", f"hard test error of the {network} model", partial(hard_error, network)),
-            Measure(f"{network}-kept", "smallest share of S(0) that S(t) contains, over recorded t", partial(kept, network)),
-            Measure(f"{network}-newcomers", "|S(T) ∖ S(0)| ÷ |S(0)|", partial(newcomers, network)),
+            Measure(
+                f"{network}-kept",
+                f"smallest share of the lucky neurons S(0) that still fire, over recorded steps, {network} model",
+                partial(kept, network),
+            ),
+            Measure(
+                f"{network}-newcomers",
+                f"newcomers at the end per lucky neuron, |S(T) ∖ S(0)| ÷ |S(0)|, {network} model",
+                partial(newcomers, network),
+            ),
             Measure(
                 f"{network}-dominant",
-                "expected response to a dominant-noise patch at the end, mean over heads",
+                f"expected response to a dominant-noise patch at the end, mean over heads, {network} model",
                 partial(dominant_response, network, -1),
             ),
-            Measure(f"{network}-dominant-grown", "the part of it that training added", partial(dominant_grown, network)),
+            Measure(
+                f"{network}-dominant-grown",
+                f"the part of this response (id {network}-dominant) that training added",
+                partial(dominant_grown, network),
+            ),
         )
     ),
 ]
-"""All of them; each is defined by its function."""
+"""For the tables of studies."""

@@ -1,7 +1,7 @@
-"""Noise control: whether patches of noise alone fire neurons in training, and the bias decay κ that keeps them silent.
+"""Noise control: whether patches of noise alone fire neurons in training, and the bias decay κ that prevents this.
 
-The theory lowers biases by κ‖Δw‖ so that ⟨w, ζ⟩ + b stays below 0 while ‖w‖ grows, with κ = 1/ln⁵ d [recalled]. A run records the
-largest ⟨w, ζ⟩ + b with ``record.noise``. How it is decided is ours.
+In the theory each step lowers a neuron's bias by κ‖Δw‖, so that ⟨w, ζ⟩ + b stays below 0 while ‖w‖ grows, with κ = 1/ln⁵ d
+[recalled]. With ``record.noise`` a run records the largest ⟨w, ζ⟩ + b. The trends and their bounds are ours.
 """
 
 import math
@@ -37,7 +37,7 @@ def largest(network: str, results: Results) -> np.ndarray:
 
 
 def firing(network: str, results: Results) -> np.ndarray:
-    """Share of recorded steps at which a noise patch fires a neuron."""
+    """Share of recorded steps at which a noise patch fires some neuron."""
     margins = _margins(network, results)
     return np.where(np.isnan(margins).any(1), np.nan, (margins > 0).mean(1))
 
@@ -71,18 +71,18 @@ MEASURES = [
 
 
 def _at_noise(table: "pd.DataFrame", most: bool) -> "pd.DataFrame":
-    """The rows with the most or the least noise."""
+    """The rows with the largest or the smallest noise."""
     noise = table["data.noise"]
     rows: pd.DataFrame = table.loc[noise == (noise.max() if most else noise.min())]
     return rows
 
 
 def fired(network: str, most: bool, kappa: float, table: "pd.DataFrame", confidence: float) -> Estimate:
-    """Share of the replicas in which a noise patch fires a neuron at some recorded step.
+    """Share of the replicas in which a noise patch fires some neuron at some recorded step.
 
     Args:
         network: its name.
-        most: at the most noise of the table, or the least.
+        most: whether at the largest noise in the table, or at the smallest.
         kappa: κ ln⁵ d.
         table: of measures.
         confidence: of the interval.
@@ -90,22 +90,23 @@ def fired(network: str, most: bool, kappa: float, table: "pd.DataFrame", confide
     rows = _at_noise(table, most)
     found = rows[np.isclose(rows["bias-decay"].astype(float), kappa)][f"{network}-noise-largest"].to_numpy(float)
     if not len(found) or np.isnan(found).any():
-        return stats.undefined(f"no replica with κ ln⁵ d = {kappa:g}, or without record.noise: true")
+        return stats.undefined(f"no replica has κ ln⁵ d = {kappa:g}, or record.noise is not true")
     return stats.proportion(float((found > 0).sum()), len(found), confidence)
 
 
 def least_decay(network: str, table: "pd.DataFrame", confidence: float) -> Estimate:
-    """The smallest κ ln⁵ d from which on no noise patch fires, at the most noise: the mean over replicas.
+    """The smallest κ ln⁵ d from which on no noise patch fires a neuron, at the largest noise: the mean over replicas.
 
-    In each replica it is where the largest ⟨w, ζ⟩ + b becomes 0, by linear interpolation between two values of κ; 0 where nothing
-    fires at the smallest. Where noise fires at the largest κ, this counts, and the interval has no upper end.
+    In each replica it is where the largest ⟨w, ζ⟩ + b falls to 0, by linear interpolation between two values of κ; 0 where no
+    noise patch fires at any κ. A replica in which one fires at the largest κ counts with this κ, and the interval then has no
+    upper end.
     """
     found, beyond = [], 0
     for _, rows in _at_noise(table, True).groupby("replica"):
         ordered = rows.sort_values("bias-decay")
         kappa, margin = (ordered[name].to_numpy(float) for name in ("bias-decay", f"{network}-noise-largest"))
         if np.isnan(margin).any():
-            return stats.undefined("record.noise: true is needed")
+            return stats.undefined("record.noise is not true")
         found.append(_crossing(kappa, margin))
         beyond += bool(margin[-1] > 0)
     estimate = stats.mean(found, confidence)
@@ -115,7 +116,7 @@ def least_decay(network: str, table: "pd.DataFrame", confidence: float) -> Estim
 
 
 def _crossing(kappa: np.ndarray, margin: np.ndarray) -> float:
-    """Where a margin becomes 0 for the last time; the largest κ where it is above 0 there."""
+    """The κ at which the margin crosses 0 for the last time; the largest κ where the margin is above 0 there."""
     above = np.flatnonzero(margin > 0)
     if not len(above):
         return 0.0
@@ -130,7 +131,7 @@ NOISE = "noise control"
 TRENDS = [
     Trend(
         "noise-silent",
-        "At the least noise and the theory's κ, noise fires a neuron of the fine model in at most one of five replicas.",
+        "At the smallest noise and the theory's κ, noise patches fire a neuron of the fine model in at most a fifth of replicas.",
         NOISE,
         partial(fired, "fine", False, 1.0),
         "≤",
@@ -139,7 +140,7 @@ TRENDS = [
     ),
     Trend(
         "bias-decay-needed",
-        "At the most noise and without bias decay, noise fires a neuron of the fine model in at least four of five replicas.",
+        "At the largest noise and κ = 0, noise patches fire a neuron of the fine model in at least four fifths of replicas.",
         NOISE,
         partial(fired, "fine", True, 0.0),
         "≥",
@@ -147,7 +148,7 @@ TRENDS = [
     ),
     Trend(
         "bias-decay-enough",
-        "At the most noise, the theory's κ keeps all noise silent: a smaller one would do.",
+        "At the largest noise, the smallest κ at which noise patches fire no neuron of the fine model is at most the theory's κ.",
         NOISE,
         partial(least_decay, "fine"),
         "≤",

@@ -1,6 +1,6 @@
-"""The large-batch recursion as measures use it: at most so much work, and at most once for each network and length.
+"""The large-batch recursion for measures: its cost is limited, and measures of one network share the result.
 
-Where the recursion would take long beside the run, what it predicts is not defined.
+Where the recursion would take long beside the run, the measures that need it are NaN.
 """
 
 import math
@@ -16,21 +16,21 @@ from theory_sim.theories.theory import predict
 MOST_WORK = 4 * 10**7
 """Neurons × features × steps, all heads and replicas together: a second or two on one core."""
 _last: list[tuple[weakref.ref[xr.Dataset], str, xr.Dataset | None]] = []
-"""The last prediction, as long as its record is there."""
+"""The last prediction, for as long as the record that it starts from is in memory."""
 
 
 def followed(results: Results, network: str, steps: int, points: int = 1) -> xr.Dataset | None:
     """The record that the recursion predicts for the first `steps` steps of a network.
 
     Args:
-        results: a run; only the initial state of its network is looked at.
-        network: which.
+        results: a run; only the initial state of its network is used.
+        network: name of the network.
         steps: length of the prediction.
         points: about how many log-spaced steps are recorded, besides the first and the last one.
 
     Returns:
-        As `theory_sim.theories.prediction.predict`; None where the recursion does not cover the configuration, or takes more
-        than `MOST_WORK`.
+        As `theory_sim.theories.prediction.predict`; None where the recursion does not cover the configuration, or needs more
+        work than `MOST_WORK`.
     """
     data = results.records[network]
     if "correlation" not in data or math.prod(data.correlation.isel(step=0).shape) * steps > MOST_WORK:

@@ -1,8 +1,8 @@
 """The assumptions of the label-granularity theory at one configuration.
 
-The theory is asymptotic in d; each line states how its order of growth is read at one d. The default configuration itself
-lies outside on some lines, and both theorems hold in it all the same. Four lines are derived here [ours], with a probability
-of failure δ = 0.05, L leaves, K coarse classes, and π_ℓ the share of leaf ℓ:
+The theory is asymptotic in d; each line states how its order of growth is read at one d. The default configuration is outside
+the regime on some lines, and all claims hold for it all the same. Four kinds of lines are derived here [ours], with a probability
+of failure δ = 0.05, L leaves, K coarse classes, π_ℓ the share of leaf ℓ, and s patches of mean strength ᾱ for each feature:
 
 * **Lucky neurons.** A feature has no lucky neuron in a head with probability (1 − Q(τ))^m ≤ exp(−m Q(τ)). The theorems need
   one for each coarse class (its feature, its head of the coarse model) and one for each leaf (its rare feature, its head of
@@ -13,12 +13,12 @@ of failure δ = 0.05, L leaves, K coarse classes, and π_ℓ the share of leaf �
 * **Step size.** At the start all H heads have the probability 1/H. With X_ℓf = s ᾱ for the features f of leaf ℓ, else 0, one
   step moves a lucky neuron of f in head h by η Σ_ℓ π_ℓ X_ℓf (1{h(ℓ) = h} − 1/H). A feature that has lucky neurons has n =
   λ/(1 − e^−λ) of them on average, λ = m Q(τ), so that the logit of h on samples of leaf ℓ' moves by η n Σ_ℓ (X Xᵀ)_ℓ'ℓ π_ℓ
-  (1{h(ℓ) = h} − 1/H). A logit that moves by 1 changes its odds by e: the slope that the step was computed with is no longer
-  right, the step overshoots.
+  (1{h(ℓ) = h} − 1/H). A step that moves a logit by more than 1 changes its odds by more than a factor e: the gradient at the
+  start of the step is no longer valid at its end, and the step overshoots.
 * **Steps.** The rare feature alone raises its leaf's logit F by A (1 − p) a step, A = η n (s ᾱ)² π_ℓ, p = e^F/(e^F + L − 1).
-  By the differential equation it reaches F after [F + (e^F − 1)/(L − 1)]/A steps. T₀ = (1 + ln L)/A is when F = ln L: from
-  then on the leaf is likelier than all others together. Neurons that start to fire on the way make it shorter: 6 steps in
-  place of 13 in simulations of the default configuration.
+  In continuous time the logit reaches F after [F + (e^F − 1)/(L − 1)]/A steps. After T₀ = (1 + ln L)/A steps F = ln L: from then
+  on the leaf is likelier than all others together. Neurons that start to fire in training shorten this time: it is 6 steps
+  instead of 13 in simulations of the default configuration.
 """
 
 import math
@@ -38,15 +38,15 @@ from theory_sim.theories.prediction import Contents, contents_of
 from theory_sim.theories.regime import Assumption
 
 DELTA = 0.05
-"""δ, the probability that a batch, or the initial weights, lack what a line asks for [ours]."""
+"""δ, the allowed probability that a batch lacks a leaf, or that the initial weights lack a lucky neuron [ours]."""
 
 
 def regime(config: Config) -> list[Assumption]:
     """All assumptions, for one configuration.
 
     Raises:
-        InputError: the law samples by a function of its own, its noise is not Gaussian, or it or the networks lack a part that
-            the theory makes assumptions on.
+        InputError: the law samples by a function of its own, its noise is not Gaussian, or the law or the networks lack a part
+            that the theory makes assumptions on.
     """
     law, network = described(law_of(config), "regime"), config.network
     if missing := [name for name in ("coarse", "fine") if name not in config.networks]:
@@ -146,7 +146,7 @@ def regime(config: Config) -> list[Assumption]:
 
 
 def smallest_batch(shares: tuple[float, ...], delta: float = DELTA) -> int:
-    """The smallest B with Σ_ℓ (1 − π_ℓ)^B ≤ δ, by the union bound: a batch of B samples has every leaf with probability 1 − δ."""
+    """The smallest B with Σ_ℓ (1 − π_ℓ)^B ≤ δ: by the union bound a batch of B has every leaf with probability at least 1 − δ."""
     missing = torch.log1p(-torch.tensor(shares, dtype=torch.float64))  # logarithm of the share of all other leaves
     most = math.log(len(shares) / delta) / -float(missing.max())
     size = optimize.brentq(lambda b: float((b * missing).exp().sum()) - delta, 0, most * (1 + 1e-9))

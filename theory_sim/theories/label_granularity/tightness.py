@@ -1,14 +1,14 @@
-"""How far the theorems' conclusions reach beyond their assumptions: many subclasses, and few training samples. All of it is ours.
+"""How far the theorems' conclusions reach beyond their assumptions: many subclasses, and few training samples [ours].
 
-The paper takes k ≤ d^0.4 as its example. Features fit for K(1 + k) ≤ d: k is followed up to there, with a fine step size ∝ k, by
-which times collapse (`theory_sim.theories.label_granularity.times`).
+The paper's example is k ≤ d^0.4. K classes of k subclasses have orthonormal features if K(1 + k) ≤ d: k is raised up to this
+limit, with a fine step size ∝ k, so that times of growth are the same (`theory_sim.theories.label_granularity.times`).
 
-On n fixed training samples a leaf that none of them holds is not learned: of L equal leaves a share (1 − 1/L)^n ≈ exp(−n/L) is
-missing, and the fine model errs on a fixed share of their hard samples. So the number n* from which on its hard error is small is
-∝ L, that is ∝ k: n* ∝ k^a with a = 1, if nothing else needs samples.
+Of n fixed training samples none may belong to a given leaf, and this leaf is then not learned: of L equal leaves a share
+(1 − 1/L)^n ≈ exp(−n/L) is missing, and the fine model errs on a fixed share of their hard samples. So the number n* of samples
+from which on the fine model's hard error is small is ∝ L, that is ∝ k: n* ∝ k^a with a = 1, if nothing else limits the error.
 
-Over many heads a sum of logits adds up what each head responds to noise, which more samples do not remove; the parent of the
-highest logit does not. So the fine model is read in both ways, and each is decided.
+A sum of logits over many heads adds up the responses of all heads to noise, which more samples do not remove; the coarse class of
+the highest logit depends on one head only. So each trend of the fine model is decided for both readouts.
 """
 
 import math
@@ -29,29 +29,29 @@ if TYPE_CHECKING:
     import pandas as pd
 
 READINGS = {"sums": "sum_logits", "argmax": "argmax_parent"}
-"""How the fine model is read: end of the names of measures and trends, and the readout."""
-_READ = {"sums": "by summed logits", "argmax": "by the parent of the highest logit"}
+"""Readouts of the fine model, by the word for each in the ids of measures and trends."""
+_READ = {"sums": "by summed logits", "argmax": "by the coarse class of the highest logit"}
 SMALL = 0.05
-"""Hard error of a fine model that succeeds: the default of the claim ``fine-hard-error``."""
+"""Largest hard error of a fine model that succeeds: the default bound of the claim ``fine-hard-error``."""
 
 
 def _test_samples(results: Results) -> np.ndarray:
-    """Test samples of a kind, on which errors rest."""
+    """Number of test samples of each kind."""
     return np.full(results.config.replicas, results.config.test.samples)
 
 
 def _fine_error(readout: str, results: Results) -> np.ndarray:
-    """Hard error of the fine model; NaN where the readout is none of the configuration's."""
+    """Hard error of the fine model; NaN where the configuration does not list the readout."""
     if readout not in results.config.transfer.readouts:
         return np.full(results.config.replicas, np.nan)
     return hard_error("fine", results, readout)
 
 
 def needed(samples: np.ndarray, error: np.ndarray) -> float:
-    """The number of samples from which on the error is at most `SMALL`, the error linear in the logarithm between points.
+    """The number of samples from which on the error is at most `SMALL`, by linear interpolation in the logarithm of the number.
 
     Returns:
-        NaN where the last error is larger, or all are small.
+        NaN where the last error is larger, or no error is.
     """
     order = np.argsort(samples)
     x, y = np.log(samples[order]), error[order]
@@ -81,13 +81,13 @@ def _exponent(measure: str, table: "pd.DataFrame", confidence: float) -> Estimat
             ks.append(float(k))  # type: ignore[arg-type]
             numbers.append(needed(rows["data.training_samples"].to_numpy(float), rows[measure].to_numpy(float)))
         if len(ks) < 2 or not np.isfinite(numbers).all():
-            return undefined("the error of a replica is not small from a number of samples on, or always small")
+            return undefined(f"in some replica the error stays above {SMALL:g}, or is never above it")
         exponents.append(np.polyfit(np.log(ks), np.log(numbers), 1)[0])
     return stats.mean(exponents, confidence)
 
 
 MEASURES = [
-    Measure("test-samples", "test samples of a kind, on which errors rest", _test_samples),
+    Measure("test-samples", "number of test samples of each kind", _test_samples),
     *(
         Measure(f"fine-hard-error-{name}", f"hard error of the fine model {_READ[name]}", partial(_fine_error, readout))
         for name, readout in READINGS.items()
@@ -96,7 +96,7 @@ MEASURES = [
 TRENDS = [
     Trend(
         "many-subclasses-coarse",
-        "The coarse model errs on hard samples at least as often as guessing, for as many subclasses as features fit.",
+        "The coarse model's hard error is at least that of guessing, 1/2, at every k up to the largest with K(1 + k) ≤ d.",
         "beyond k ≤ d^0.4",
         partial(_error_of_cells, "coarse-hard-error", False),
         "≥",
@@ -105,7 +105,7 @@ TRENDS = [
     *(
         Trend(
             f"many-subclasses-{name}",
-            f"The fine model, read {read}, errs on at most 0.05 of hard samples, for as many subclasses as features fit.",
+            f"The fine model's hard error, {read}, is at most 0.05 at every k up to the largest with K(1 + k) ≤ d.",
             "beyond k ≤ d^0.4",
             partial(_error_of_cells, f"fine-hard-error-{name}", True),
             "≤",
@@ -116,7 +116,8 @@ TRENDS = [
     *(
         Trend(
             f"sample-complexity-{name}-{end}",
-            f"The training samples that the fine model, read {read}, needs grow as a power of k, with an exponent of {words}.",
+            f"The number of training samples at which the fine model's hard error, {read}, falls to 0.05 grows as a power of k,"
+            f" with an exponent of {words}.",
             "sample complexity",
             partial(_exponent, f"fine-hard-error-{name}"),
             side,

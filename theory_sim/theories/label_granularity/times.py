@@ -1,11 +1,12 @@
-"""When features and the loss begin to move, seen and predicted, and the rates in which these times collapse. All of it is ours.
+"""Times at which lucky neurons have grown and the loss has fallen, observed and predicted, and how they scale [ours].
 
-A lucky neuron of feature v in head h that fires on each patch of v moves per step by
+Let each feature have s patches of mean strength ᾱ, π_l be the probability of leaf l, h(l) its head, and p_h the predicted
+probability of head h. The correlation of a lucky neuron in head h with its feature v grows, if it fires on each patch of v, by
 
-    η s ᾱ Σ_l π_l 1{v on the path of leaf l} (1{h(l) = h} − p_h),
+    η s ᾱ Σ_l π_l 1{v on the path of leaf l} (1{h(l) = h} − p_h)
 
-with the probability π_l of a leaf. In the growth phase, before the loss falls, all heads have p_h = 1/H, and for n = K k equal
-leaves the *rate* of growth is η s ᾱ times
+per step. In the growth phase, before the loss falls, all H heads have p_h = 1/H, and for n = K k equal leaves the *rate* of
+growth is η s ᾱ times
 
     =========  ======================  ======================
     network    common, v_y             rare, v_{y,c}
@@ -14,14 +15,14 @@ leaves the *rate* of growth is η s ᾱ times
     fine       (1 − 1/K)/n             (1 − 1/n)/n
     =========  ======================  ======================
 
-(a fine head gains by its own leaf and loses by the k − 1 others of its class). So the time T₀ of growth by a fixed level is
-∝ 1/rate: in the coarse model ∝ 1/(ηs) for common features and ∝ k/(ηs) for rare ones, in the fine model ∝ k/(ηs) for both. The
-level is σ₀/4: while a rare feature grows by it in the coarse model the common ones grow by k times as much, and the loss must not
-have fallen by then.
+(samples of a fine head's own leaf raise its correlation with v_y, those of the k − 1 other leaves of its class lower it). So the
+time T₀ of growth by a fixed level is ∝ 1/rate: in the coarse model ∝ 1/(ηs) for common features and ∝ k/(ηs) for rare ones, in
+the fine model ∝ k/(ηs) for both. The level is as small as σ₀/4, because in the coarse model common features grow k times as much
+while rare ones reach the level, and the loss must not have fallen by then.
 
 The loss falls when logits have grown by about 1. A head has m Q(τ) lucky neurons for each feature, each fires on s patches, so
-that a logit moves per step by m Q(τ) s ᾱ (rate of common + rate of rare), the rate of the loss: its time is ∝ 1/(ηs²) in the
-coarse model and ∝ k/(ηs²) in the fine one. It does not collapse in ηs/k where s varies.
+that a logit grows per step by m Q(τ) s ᾱ (rate of common + rate of rare). This is the rate of the loss: the time at which the
+loss falls is ∝ 1/(ηs²) in the coarse model and ∝ k/(ηs²) in the fine one, no function of ηs/k alone.
 """
 
 import math
@@ -46,16 +47,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEVEL = 0.25
-"""Growth of a correlation that ends T₀, in units of σ₀."""
+"""Growth of a correlation that is reached at T₀, in units of σ₀."""
 LOSS = 0.5
-"""Share of the initial loss."""
+"""Share of the initial loss that is reached at the time of the loss."""
 GROWN = ("common", "rare")
 KINDS = [f"{network}-{feature}" for network in ("coarse", "fine") for feature in GROWN]
-"""What grows."""
+"""Correlations whose growth is timed: network and sort of feature."""
 LOSSES = ["coarse-loss", "fine-loss"]
 _MOST_RATIO = 2.0
 _POINTS = 30
-"""About how many steps of a prediction are kept: all of the first ones, and later ones within a fifth."""
+"""About how many steps of a prediction are recorded: all of the first ones, later ones at most a fifth apart."""
 
 
 def passed(at: np.ndarray, values: np.ndarray, level: float) -> np.ndarray:
@@ -99,7 +100,7 @@ def _growth_time(feature: str, results: Results, start: xr.Dataset, then: xr.Dat
 
 
 def _loss_time(results: Results, start: xr.Dataset, then: xr.Dataset) -> np.ndarray:
-    """First step at which the loss is at most `LOSS` of what it was."""
+    """First step at which the loss is at most `LOSS` times its initial value."""
     loss = then.training_loss.values.astype(float)
     return passed(np.arange(loss.shape[1]), -loss / loss[:, :1], -LOSS)
 
@@ -109,15 +110,15 @@ def _times(what: str, results: Results, start: xr.Dataset, then: xr.Dataset) -> 
 
 
 def time(network: str, what: str, results: Results) -> np.ndarray:
-    """The time seen: T₀ of common or rare features, or that of the loss."""
+    """The observed time: T₀ of common or rare features, or the time of the loss."""
     data = results.records[network]
     return _times(what, results, data, data)
 
 
 def time_ratio(network: str, what: str, results: Results) -> np.ndarray:
-    """Predicted ÷ seen time, 2 where the prediction is not there by then; NaN where none was seen, or nothing is predicted.
+    """Predicted ÷ observed time; it needs ``record.predicted``.
 
-    It needs ``record.predicted``.
+    The ratio is 2 where the predicted time is more than twice the observed one, and NaN where no time was observed or predicted.
     """
     data = results.records[network]
     seen = {each: time(network, each, results) for each in (*GROWN, "loss")}
@@ -136,7 +137,7 @@ def time_ratio(network: str, what: str, results: Results) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = _times(what, results, data, predicted) / seen[what]
     late = np.isfinite(seen[what]) & ~(ratio <= _MOST_RATIO)
-    ended = horizon < _MOST_RATIO * seen[what]  # the run is too short to say so
+    ended = horizon < _MOST_RATIO * seen[what]  # the prediction ends too early to show that the ratio is above 2
     result: np.ndarray = np.where(late, np.where(ended, np.nan, _MOST_RATIO), ratio)
     return result
 
@@ -165,7 +166,7 @@ def rate(network: str, what: str, results: Results) -> np.ndarray:
 
 
 def _ratio_of(kinds: list[str], most: bool, table: "pd.DataFrame", confidence: float) -> Estimate:
-    """The smallest or largest ratio over kinds, each the mean over cells of every replica."""
+    """The smallest or largest time ratio of some kinds: the mean over cells of each replica, then over replicas."""
     means = [
         partial(mean, [float(rows[f"{kind}-time-ratio"].mean(skipna=False)) for _, rows in table.groupby("replica")])
         for kind in kinds
@@ -174,23 +175,23 @@ def _ratio_of(kinds: list[str], most: bool, table: "pd.DataFrame", confidence: f
 
 
 def _slope_of(kinds: list[str], most: bool, table: "pd.DataFrame", confidence: float) -> Estimate:
-    """The smallest or largest slope over kinds, of log time on log rate, the mean of the slopes of each replica."""
+    """The smallest or largest slope of log time on log rate of some kinds: the mean of the slopes of all replicas."""
     slopes = []
     for kind in kinds:
         of_kind = []
         for _, rows in table.groupby("replica"):
             x, y = (rows[f"{kind}-{of}"].to_numpy(float) for of in ("rate", "time"))
             if not ((x > 0) & (y > 0)).all() or np.ptp(x) == 0:
-                return undefined(f"{kind}: a time was not seen, or all rates are the same")
+                return undefined(f"{kind}: a time was not observed, or all rates are the same")
             of_kind.append(np.polyfit(np.log(x), np.log(y), 1)[0])
         slopes.append(partial(mean, of_kind))
     return extreme(slopes, most, confidence, f"of {len(kinds)} slopes")
 
 
 _MEANING = {
-    "common": "T₀, at which lucky neurons for common features have grown by σ₀/4",
-    "rare": "T₀, at which lucky neurons for rare features have grown by σ₀/4",
-    "loss": "step at which the training loss has fallen to half",
+    "common": "T₀, the step at which correlations of lucky neurons with common features have grown by σ₀/4 on average",
+    "rare": "T₀, the step at which correlations of lucky neurons with rare features have grown by σ₀/4 on average",
+    "loss": "the step at which the training loss has fallen to half",
 }
 MEASURES = [
     measure
@@ -200,13 +201,21 @@ MEASURES = [
         Measure(f"{network}-{what}-time", f"{meaning}, {network} model", partial(time, network, what), "step"),
         Measure(
             f"{network}-{what}-time-ratio",
-            "predicted ÷ seen time, at most 2; needs record.predicted",
+            f"predicted ÷ observed {network}-{what}-time, at most 2; needs record.predicted",
             partial(time_ratio, network, what),
         ),
-        Measure(f"{network}-{what}-rate", "growth per step before the loss falls", partial(rate, network, what), "1/step"),
+        Measure(
+            f"{network}-{what}-rate",
+            f"rate of {network}-{what}-time: growth per step before the loss falls of a correlation (for the loss, of a logit)",
+            partial(rate, network, what),
+            "1/step",
+        ),
     )
 ]
-_ABOUT = {"growth": ("the times of growth", KINDS), "loss": ("the times of the loss", LOSSES)}
+_ABOUT = {
+    "growth": ("the times at which common and rare features have grown by σ₀/4", KINDS),
+    "loss": ("the times at which the loss has fallen to half", LOSSES),
+}
 _ENDS = (("least", False, "≥"), ("most", True, "≤"))
 TRENDS = [
     Trend(
@@ -219,8 +228,8 @@ TRENDS = [
     )
     for about, (what, kinds) in _ABOUT.items()
     for number, estimate, statement, bounds in (
-        ("ratio", _ratio_of, "Of {what} the recursion predicts, on average over cells, {bound} times what is seen.", (0.9, 1.1)),
-        ("slope", _slope_of, "The logarithm of {what} falls with that of the rate with a slope of {bound}.", (-1.1, -0.9)),
+        ("ratio", _ratio_of, "Of {what}, the recursion predicts, on average over cells, {bound} times the observed.", (0.9, 1.1)),
+        ("slope", _slope_of, "The slope of the logarithm of {what} against the logarithm of the rate is {bound}.", (-1.1, -0.9)),
     )
     for end, most, side in _ENDS
 ]

@@ -1,7 +1,6 @@
-"""What studies decide of the paper's theory over several runs; see `theory_sim.theories.label_granularity.measures`.
+"""Trends of the paper's theory, which studies decide from the measures (`theory_sim.theories.label_granularity.measures`).
 
-The theorems hold with high probability and for large d, so each trend says what that means for numbers. That they are decided by
-these numbers and bounds is ours.
+The theorems hold with high probability and for large d; each trend is a numerical form of this. The measures and bounds are ours.
 """
 
 from dataclasses import replace
@@ -41,7 +40,7 @@ def _by_cell(measure: str, most: bool, table: "pd.DataFrame", confidence: float)
 
 
 def _slope(measure: str, key: str, table: "pd.DataFrame", confidence: float) -> Estimate:
-    """Slope of log(measure) against log(key), the mean of the slopes of each replica."""
+    """Slope of log(measure) against log(key): the mean of the slopes of all replicas."""
     slopes = []
     for _, rows in table.groupby("replica"):
         if not (rows[measure] > 0).all():
@@ -56,7 +55,10 @@ def _highest_threshold(measure: str, table: "pd.DataFrame", confidence: float) -
 
 
 def _coverage_excess(table: "pd.DataFrame", confidence: float) -> Estimate:
-    """Observed share of replicas with an uncovered leaf − the predicted one; Clopper–Pearson of the pooled share."""
+    """Observed − predicted share of replicas in which some leaf is *uncovered*: it has no lucky neuron.
+
+    The interval is Clopper and Pearson's of the share over all cells together.
+    """
     seen = stats.proportion(float((table.uncovered > 0).sum()), len(table), confidence)
     predicted = float(table["uncovered-predicted"].mean())
     return Estimate(seen.value - predicted, seen.low - predicted, seen.high - predicted, seen.method)
@@ -68,7 +70,7 @@ def _covered(table: "pd.DataFrame", confidence: float) -> Estimate:
 
 
 def _uncovered_more(table: "pd.DataFrame", confidence: float) -> Estimate:
-    """Slope of the fine model's hard error on the share of uncovered leaves, over all replicas."""
+    """Slope of the fine model's hard error on the number of uncovered leaves, over all replicas."""
     x, y = table.uncovered.to_numpy(float), table["fine-hard-error"].to_numpy(float)
     return stats.slope(x, y, confidence)
 
@@ -76,7 +78,7 @@ def _uncovered_more(table: "pd.DataFrame", confidence: float) -> Estimate:
 TRENDS = [
     Trend(
         "success-probability",
-        "At the largest dimension, a replica meets all conclusions of both theorems with probability at least 0.9.",
+        "At the largest d, a replica meets the bounds of all nine claims of both theorems with probability at least 0.9.",
         BOTH,
         _success,
         "≥",
@@ -84,7 +86,8 @@ TRENDS = [
     ),
     Trend(
         "lucky-growth-least",
-        "Lucky neurons for rare features grow at least 0.8/k times as much as those for common ones, for every k.",
+        "In the coarse model, correlations of lucky neurons with rare features grow at least 0.8/k times as much as those with"
+        " common features, for every k.",
         GROWTH,
         partial(_by_cell, "lucky-growth", False),
         "≥",
@@ -92,7 +95,8 @@ TRENDS = [
     ),
     Trend(
         "lucky-growth-most",
-        "Lucky neurons for rare features grow at most 1.2/k times as much as those for common ones, for every k.",
+        "In the coarse model, correlations of lucky neurons with rare features grow at most 1.2/k times as much as those with"
+        " common features, for every k.",
         GROWTH,
         partial(_by_cell, "lucky-growth", True),
         "≤",
@@ -100,7 +104,7 @@ TRENDS = [
     ),
     Trend(
         "lucky-sets-kept",
-        "At the highest threshold, lucky neurons of the fine model stay: S(0) ⊆ S(t) but for one in a hundred.",
+        "At the highest threshold, at least 99 % of the fine model's lucky neurons still fire at every recorded step.",
         SETS,
         partial(_highest_threshold, "fine-kept"),
         "≥",
@@ -109,7 +113,7 @@ TRENDS = [
     ),
     Trend(
         "lucky-sets-newcomers",
-        "At the highest threshold, newcomers are fewer than one for twenty lucky neurons of the fine model.",
+        "At the highest threshold, the fine model has at most one newcomer for every twenty lucky neurons.",
         SETS,
         partial(_highest_threshold, "fine-newcomers"),
         "≤",
@@ -118,7 +122,8 @@ TRENDS = [
     ),
     Trend(
         "leaf-coverage-most",
-        "Leaves without a lucky neuron are at most 0.05 more frequent than the initial law predicts.",
+        "The share of replicas in which some leaf has no lucky neuron is at most 0.05 above the one predicted from the law of"
+        " initial weights.",
         SETS,
         _coverage_excess,
         "≤",
@@ -126,7 +131,8 @@ TRENDS = [
     ),
     Trend(
         "leaf-coverage-least",
-        "Leaves without a lucky neuron are at most 0.05 less frequent than the initial law predicts.",
+        "The share of replicas in which some leaf has no lucky neuron is at most 0.05 below the one predicted from the law of"
+        " initial weights.",
         SETS,
         _coverage_excess,
         "≥",
@@ -134,7 +140,7 @@ TRENDS = [
     ),
     Trend(
         "uncovered-leaves-fail",
-        "The fine model's hard error grows with the number of leaves that have no lucky neuron.",
+        "The fine model's hard error increases with the number of leaves that have no lucky neuron.",
         SETS,
         _uncovered_more,
         ">",
@@ -142,11 +148,11 @@ TRENDS = [
     ),
     Trend(
         "dominant-response-slope",
-        "The fine model's response to dominant noise grows at least in proportion to its norm.",
+        "The fine model's expected response to a dominant-noise patch grows at least in proportion to the norm σ*√d.",
         "noise",
         partial(_slope, "fine-dominant", "hard.noise"),
         "≥",
         1.0,
     ),
 ]
-"""In the order of the studies that decide them."""
+"""Grouped by the studies that decide them."""
