@@ -185,15 +185,15 @@ class TestSettings(Section):
 
 
 class RecordSettings(Section):
-    """When to record: step 0 and about this many log-spaced steps up to the last; and what is recorded beyond the usual."""
+    """When to record: step 0 and about this many log-spaced steps up to the last; and which optional quantities."""
 
     points: Count = 12
     noise: bool = False
-    """How near noise patches come to firing a neuron, on a batch of fresh samples: ``noise_margin``, one forward pass for each
-    recorded step [ours]."""
+    """Whether to record ``noise_margin``, the largest pre-activation on noise patches of a batch of fresh samples: one forward
+    pass for each recorded step [ours]."""
     predicted: bool = False
-    """Whether the tables of a study hold what the large-batch recursion predicts, such as hard errors and times: seconds a run
-    [ours]."""
+    """Whether the tables of a study include predictions of the large-batch recursion, such as hard errors and times: some seconds
+    for each run [ours]."""
 
 
 class ClaimsSettings(Section):

@@ -1,4 +1,4 @@
-"""Tests of trained networks: how often each readout answers right, and with which margin, on every kind of sample."""
+"""Tests of trained networks: how often each readout is correct, and with which margin, on every kind of sample."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -13,13 +13,13 @@ from theory_sim.training.readouts import Answer, correctness, judge, readouts
 from theory_sim.training.trainer import Model, Training
 
 MARGIN_QUANTILES = (0.0, 0.01, 0.1, 0.5)
-"""What is kept of the margins of all samples: margins are incompressible, and a file of them all would be larger than the
+"""The quantiles of margins over samples that are stored. All margins together do not compress, and would need more space than the
 correlations of many networks."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What the tests of a network found.
+    """Test results of a network.
 
     Attributes:
         correct: probability of the right coarse answer.

@@ -1,4 +1,4 @@
-"""Noise control: how near patches that hold noise alone come to firing a neuron, recorded where ``record.noise`` asks for it."""
+"""Noise control: the largest pre-activation on patches of noise alone, recorded with ``record.noise``."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -15,8 +15,8 @@ _MOST = 2**22
 def noise_margin(training: Training) -> dict[str, Float[Tensor, " R"]]:
     """The largest (⟨w, ζ⟩ + b)/σ_0 over all neurons and the noise patches of a batch of fresh samples, by network.
 
-    The samples are the same at every call and no step trains on them, so that ζ is independent of the weights, as that of the
-    next batch is. They are drawn anew instead of being held: the memory is free again between two calls.
+    The samples are the same at every call and no step trains on them, so that ζ is independent of the weights, as the noise of
+    the next batch is. They are drawn anew at each call, so that they take no memory between calls.
 
     Returns:
         NaN in replicas whose samples have no patch of noise alone.

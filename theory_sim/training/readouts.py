@@ -32,7 +32,7 @@ from theory_sim.training.trainer import Model, Training
 Answer = Callable[[Batch, Float[Tensor, "R B head"]], Float[Tensor, "R B coarse"]]
 """From samples and the network's heads to the probability of answering each coarse class."""
 Scores = Callable[[Batch, Float[Tensor, "R B head"]], Float[Tensor, "R B coarse"]]
-"""From the same to a score of each coarse class, whose differences are margins."""
+"""From the same to a score of each coarse class; margins are differences of scores."""
 OfHeads = Callable[[Float[Tensor, "R B head"], HeadGroups], Float[Tensor, "R B coarse"]]
 """From the heads and the coarse class of each to the same."""
 Fit = Callable[[Training, Model], Answer]
@@ -100,14 +100,14 @@ class Scored:
 
     Attributes:
         scores: the scores.
-        choice: from these and the heads to the probability of answering each class: that of the highest score without it.
+        choice: from the scores and the heads to the probability of answering each class; by default the highest score's class.
     """
 
     scores: Scores
     choice: Callable[[Tensor, Tensor], Tensor] = lambda scores, heads: choose(scores)
 
     def __call__(self, batch: Batch, heads: Float[Tensor, "R B head"]) -> Float[Tensor, "R B coarse"]:
-        """The probabilities."""
+        """The probability of answering each class."""
         return self.choice(self.scores(batch, heads), heads)
 
 
@@ -117,7 +117,7 @@ class _Quick:
 
     of_heads: OfHeads
     scores: OfHeads | None = None
-    """None: the probabilities themselves."""
+    """None: the probabilities are the scores."""
 
     def __call__(self, training: Training, model: Model) -> Answer:
         parents, of_heads, scores = training.parents(model), self.of_heads, self.scores
@@ -194,7 +194,7 @@ def correctness(answer: Float[Tensor, "R B coarse"], coarse: Int[Tensor, "R B"])
 
 
 def judge(answer: Answer, batch: Batch, heads: Float[Tensor, "R B head"]) -> tuple[Float[Tensor, "R B"], Float[Tensor, "R B"]]:
-    """How a readout answers samples.
+    """Whether a readout's answers are right, and with which margin.
 
     Args:
         answer: of the readout.
@@ -202,8 +202,8 @@ def judge(answer: Answer, batch: Batch, heads: Float[Tensor, "R B head"]) -> tup
         heads: the network's heads on them.
 
     Returns:
-        The probability of the right answer; and the margin: the score of the right class minus the largest other one. Scores
-        of a user's readout are its probabilities.
+        The probability of the right answer; and the margin: the score of the right class minus the largest score of another
+        class. For a user's readout the probabilities are the scores.
     """
     if isinstance(answer, Scored):
         scores = answer.scores(batch, heads)
@@ -278,14 +278,14 @@ def _linear_probe(training: Training, model: Model) -> Answer:
 
     def scores(batch: Batch, heads: Tensor) -> Tensor:
         activity = model.engine.activity(batch).flatten(2).cpu().numpy() / scale
-        out = np.full((*activity.shape[:2], training.target.n_classes), -np.inf)  # of classes that a probe was not fitted on
+        out = np.full((*activity.shape[:2], training.target.n_classes), -np.inf)  # for classes that a probe was not fitted on
         for of_replica, probe, a in zip(out, probes, activity, strict=True):
             decision = probe.decision_function(a)
             two = np.stack([np.zeros_like(decision), decision], -1) if decision.ndim == 1 else decision
             of_replica[:, probe.classes_] = two
         return torch.from_numpy(out).to(heads.device)
 
-    # The first of several that are exactly tied, as scikit-learn answers.
+    # Of exactly tied classes the first, as in scikit-learn.
     return Scored(scores, lambda scores, heads: one_hot(scores.argmax(-1), scores.shape[-1]).to(heads))
 
 

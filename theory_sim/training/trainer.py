@@ -234,7 +234,7 @@ class Training:
         own = streams(config.seed_of("init"), f"init {name}", config.replicas, self.device)
         step_size = config.training.step_size[name]
         engine = self._engine.initial(config, self.law, own, labels.n_classes, step_size, self.dictionary)
-        if not ENGINES.entry(config.training.engine).is_core:  # it reads every property: parameters may be a copy of gigabytes
+        if not ENGINES.entry(config.training.engine).is_core:  # the check reads all properties: one may copy gigabytes
             expect_type(f"{ENGINES.named(config.training.engine)}: initial", engine, Engine)
         return Model(name, labels, engine)
 

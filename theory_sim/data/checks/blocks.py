@@ -22,11 +22,11 @@ from theory_sim.data.parts import Gaussian, Noise
 from theory_sim.data.sampler import Batch
 
 BLOCK = 2**20
-"""Numbers of a block, about."""
+"""About how many numbers a block has."""
 
 
 class _Drawn(NamedTuple):
-    """A batch, by what it is beside the first one; its kind, and the number of its first sample among those of its kind."""
+    """A batch: how it differs from the first one, its kind, and the number of its first sample among those of its kind."""
 
     beside: str
     kind: str
@@ -83,7 +83,8 @@ def _gather(
     """Add the samples of one replica to the sums over their parts.
 
     Returns:
-        x_p − α v, which is noise by the batch's own truth, made standard normal by its law; and which patches have noise.
+        x_p − α v, the noise according to the batch's own truth, as numbers that are standard normal if the noise follows its
+        law; and which patches have noise.
     """
     r, first = at
     x, content, strength = block.x[r : r + 1].clone(), block.content[r], block.strength[r]
@@ -112,7 +113,7 @@ def standard(zeta: Tensor, noise: Noise, rng: np.random.Generator) -> Tensor:
     if isinstance(noise, Gaussian):
         return zeta * (math.sqrt(d) / noise.norm)
     values = zeta.flatten().double().numpy()
-    # The feature that was taken off, of strength about 1, leaves its rounding error.
+    # Subtracting a feature of strength about 1 leaves a rounding error.
     rounding = 8 * torch.finfo(zeta.dtype).eps * (1 + np.abs(values))
     level = levels(values, lambda x: noise.cdf(x, d), rounding, rng)
     return torch.from_numpy(scores(level)).view(zeta.shape).to(zeta)

@@ -1,7 +1,7 @@
 """Noise of different patches, samples, steps, kinds and replicas is independent, and none is used twice.
 
-For independent directions in R^d a cosine has mean 0, and its square follows Beta(1/2, (d − 1)/2), with mean 1/d; noise that is
-shared moves one or the other.
+For independent directions in R^d a cosine has mean 0, and its square follows Beta(1/2, (d − 1)/2), with mean 1/d; shared noise
+changes one of these means.
 """
 
 import math
@@ -16,14 +16,14 @@ from theory_sim.data.checks.base import Check, tested
 from theory_sim.data.checks.p_values import of_cosines, of_largest_cosine, of_normal, worst_of
 
 MOST_COMPARED = 4000
-"""Patches, chosen at random among all, of which every two are compared."""
+"""About how many patches, chosen at random among all, are compared pairwise."""
 PROJECTIONS, SAME, LEAST_COORDINATES = 4, 1e-5, 8
-"""Two patches have the same noise if their directions' projections onto four random ones differ by less than 1e-5. In fewer
-than eight coordinates, other patches can be as near."""
+"""Two patches are taken to have the same noise if the projections of their directions onto four random vectors differ by less
+than 1e-5. In fewer than eight coordinates patches with different noise can be as near."""
 
 
 class Cosines:
-    """Sums over the cosines between patches that should have nothing in common.
+    """Sums over the cosines between patches whose noise should be independent.
 
     Args:
         name: of the check.
@@ -35,13 +35,13 @@ class Cosines:
         self._sum = self._squares = 0.0
 
     def add(self, cosine: Tensor, pairs: int) -> None:
-        """Cosines of a block, 0 but for so many pairs."""
+        """Add the cosines of a block, of which all but `pairs` are 0."""
         self.pairs += pairs
         self._sum += float(cosine.sum())
         self._squares += float(cosine.square().sum())
 
     def check(self) -> Check:
-        """Their mean and the mean of their squares."""
+        """The check of the mean cosine and of the mean squared cosine."""
         n, d = max(1, self.pairs), self._d
         z, squares = self._sum * math.sqrt(d / n), self._squares * d
         p = worst_of([of_normal(z), of_cosines(squares, self.pairs, d)])
@@ -57,11 +57,11 @@ class Directions:
 
     @classmethod
     def of(cls, z: Tensor, there: Tensor) -> "Directions":
-        """Of noise, (sample, patch, coordinate)."""
+        """The directions of noise, (sample, patch, coordinate)."""
         return cls(z * (there / z.norm(dim=-1).clamp(min=1e-30))[..., None], there)
 
     def rows(self, rows: slice) -> "Directions":
-        """Of some of the samples."""
+        """The directions in some of the samples."""
         return Directions(self.unit[rows], self.there[rows])
 
 
@@ -70,7 +70,7 @@ class Pairs:
 
     Args:
         d: dimension.
-        patches: of all batches, about; of so many some are compared with all others.
+        patches: about how many patches all batches have; about `MOST_COMPARED` of them are compared pairwise.
     """
 
     def __init__(self, d: int, patches: int) -> None:
@@ -82,11 +82,11 @@ class Pairs:
         self._projected: list[Tensor] = []
 
     def add(self, here: Mapping[str, Directions], before: Mapping[str, Directions]) -> None:
-        """The same samples of each batch, in one replica.
+        """Add the same samples of each batch, in one replica.
 
         Args:
-            here: of each batch, by what it is beside the first.
-            before: of the replica before; empty in the first.
+            here: directions in each batch, by how the batch differs from the first.
+            before: the same of the previous replica; empty for the first.
         """
         first, *others = here
         for name, own in here.items():
@@ -132,8 +132,8 @@ class Pairs:
 
 
 def _not_again(projected: np.ndarray) -> Check:
-    """No noise is used twice, whatever its sign and scale: among all patches, neighbours of one projection differ in others."""
+    """No noise is used twice, whatever its sign and scale: among all patches, neighbours in one projection differ in others."""
     projected = projected * np.where(projected[:, :1] < 0, -1, 1)
     ordered = projected[projected[:, 0].argsort()]
     twice = sum(int((np.abs(ordered[k:] - ordered[:-k]).max(-1) < SAME).sum()) for k in (1, 2, 3) if len(ordered) > k)
-    return Check("noise is not used again", f"{twice} of {len(ordered)} patches have another's", not twice)
+    return Check("noise is not used again", f"{twice} of {len(ordered)} patches have the noise of another", not twice)

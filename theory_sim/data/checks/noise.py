@@ -1,11 +1,11 @@
-"""The law of noise, in every kind of patch: its numbers, its coordinates, its norm, and that it knows nothing of the sample.
+"""The law of noise, in every kind of patch: its numbers, coordinates and norm, and its independence of the sample's content.
 
-Noise of any law is first turned into what must be standard normal numbers, z = Φ⁻¹(F(ζ)), and these are tested. With n patches
+Noise of a law F is first transformed into numbers that must be standard normal, z = Φ⁻¹(F(ζ)); these are tested. With n patches
 in d dimensions, S_i = Σ_n z_ni², and the cosine c_ij = Σ_n z_ni z_nj / √(S_i S_j) of two coordinates:
 
     Σ z² ~ χ²(nd),   Σ z⁴ ≈ N(3nd, 96nd),   ‖z‖² ~ χ²(d),   S_i ~ χ²(n),   E c_ij² = 1/n.
 
-Every number of every batch is used, once, a block that fits into a processor's cache at a time.
+Every number of every batch is used once, in blocks that fit into a processor's cache.
 """
 
 import math
@@ -27,9 +27,9 @@ from theory_sim.data.law import PatchLaw
 from theory_sim.data.parts import Extra
 
 MOST_COORDINATES = 1024
-"""Coordinates whose covariance is tested at most, chosen at random."""
+"""Largest number of coordinates whose covariances are tested; they are chosen at random."""
 MOST_SUMS = 2**22
-"""Sums of one sort that are kept at most; where there are more leaves or replicas, several share a sum."""
+"""Largest number of sums of one sort; with more leaves or replicas, several share a sum."""
 
 
 class Zeros:
@@ -39,7 +39,7 @@ class Zeros:
         self.name, self._broken, self._n = name, 0, 0
 
     def add(self, zeta: Tensor, _: "Rows") -> None:
-        """Patches of a block."""
+        """Add the patches of a block."""
         self._broken += int((zeta.abs() >= 1e2 * torch.finfo(zeta.dtype).eps).sum())
         self._n += zeta.numel()
 
@@ -87,7 +87,7 @@ class Part:
         self._rows: list[Rows] = []
 
     def add(self, z: Tensor, rows: Rows) -> None:
-        """Patches of a block: their numbers, which should be standard normal, (patch, coordinate)."""
+        """Add the patches of a block, as numbers that should be standard normal, (patch, coordinate)."""
         r, norms = rows.replica, np.empty(len(z))
         sums = {of: sums[r] for of, sums in self._sums.items()}
         groups = {of: getattr(rows, of).numpy() % len(sums[of]) for of in sums}
@@ -106,7 +106,7 @@ class Part:
         self._rows.append(rows)
 
     def _nodes(self, rows: Rows) -> dict[str, Tensor]:
-        """Features that the noise should not know: the patch's own, those of the sample's path, those of no class."""
+        """Features that the noise should be independent of: the patch's own, those of the sample's path, those of no class."""
         law = self._law
         nodes = {"its feature": rows.content}
         if law.node_features:
@@ -135,7 +135,7 @@ class Part:
             some = self._sizes[of] > 0
             squares = float((np.square(sums[some]).sum(-1) / self._sizes[of][some]).sum())
             groups, freedom = int(some.sum()), int(some.sum()) * d
-            finding = f"{groups} groups, {squares / freedom:.4f} of its law's"
+            finding = f"{groups} groups, sum of squares {squares / freedom:.4f} of the expected one"
             yield tested(f"{kind}: mean of {what}: same for each {of}", of_squares(squares, freedom), finding)
         yield from self._of_norms(f"{kind}: norm of {what}")
 
@@ -150,10 +150,12 @@ class Part:
         yield tested(f"{name}: variances", worst_of(tail, d), f"{least / n:.3f} to {most / n:.3f} σ²")
         score = scores(chdtr(n, self._squares))
         spread = float(np.square(score).sum())
-        # Waves across the coordinates, such as two halves: the cosine transform is orthonormal, so that they are N(0, 1) too.
+        # A pattern across the coordinates, such as two different halves, shows in the cosine transform. This is orthonormal, so
+        # that its components are N(0, 1) too.
         waves = np.abs(dct(score, norm="ortho"))
         p = worst_of([of_squares(spread, d), worst_of(of_normal(float(waves.max())), d)])
-        yield tested(f"{name}: spread of variances", p, f"{spread / d:.3f} of its law's, most in wave {waves.argmax()}")
+        finding = f"{spread / d:.3f} of the expected one, largest in component {waves.argmax()} of the cosine transform"
+        yield tested(f"{name}: spread of variances", p, finding)
         if len(self._chosen) > 1:
             yield from self._covariance(name)
 
@@ -185,13 +187,13 @@ class Part:
         z = float(signed.sum()) / math.sqrt(pairs)
         yield tested(f"{name}: all pairs", of_normal(z), f"z = {z:+.2f}")
         p = of_cosines(squares, kept * pairs, self.n // kept)
-        yield tested(f"{name}: squares of all pairs", p, f"{squares / (kept * pairs):.4f} of their law's")
+        yield tested(f"{name}: squares of all pairs", p, f"sum {squares / (kept * pairs):.4f} of the expected one")
 
     def _of_norms(self, name: str) -> Iterator[Check]:
         """‖ζ‖ follows its law in every patch, whatever the leaf, the place, the sample, the feature and its strength."""
         score = scores(chdtr(self.d, np.concatenate(self._norms)))
         spread = float(np.square(score).sum()) / len(score)
-        yield tested(f"{name}: spread", of_squares(spread * len(score), len(score)), f"{spread:.4f} of its law's")
+        yield tested(f"{name}: spread", of_squares(spread * len(score), len(score)), f"{spread:.4f} of the expected one")
         rows = {of: torch.cat([getattr(rows, of) for rows in self._rows]).numpy() for of in Rows._fields[1:]}
         replica = np.repeat([rows.replica for rows in self._rows], [len(rows.leaf) for rows in self._rows])
         groups = {"replica": replica, "leaf": rows["leaf"], "place": rows["place"], "feature": rows["content"]}
@@ -204,20 +206,20 @@ class Part:
 
 
 class _Along:
-    """Sums over the noise along features: it should be N(0, 1), whatever the class."""
+    """Sums over the components of noise along features, which should be N(0, 1) in every class."""
 
     def __init__(self, classes: int) -> None:
         self._sums, self._sizes, self._square = _zeros(classes), _zeros(classes), 0.0
 
     def add(self, along: Tensor, coarse: Tensor) -> None:
-        """Numbers and the classes of their samples."""
+        """Add components, with the classes of their samples."""
         classes = len(self._sums)
         self._sums += torch.bincount(coarse, along.double(), minlength=classes)
         self._sizes += torch.bincount(coarse, minlength=classes)
         self._square += float(along.square().sum())
 
     def check(self, name: str) -> Iterator[Check]:
-        """Mean, means by class, and squares."""
+        """The check of the mean, the means by class, and the squares."""
         some = self._sizes > 0
         if not some.any():
             return

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import betainc, chdtr, chdtrc, ndtr, ndtri
 
 LEAST_FREEDOM = 10
-"""Degrees of freedom from which on counts are also tested for being too even: fewer are even by chance."""
+"""Degrees of freedom from which on counts are also tested for being too even: with fewer, counts are often even by chance."""
 MANY_PAIRS = 1000
 """Pairs of directions from which on their sum of squares is tested on both sides."""
 JUMP = 1e-3
@@ -27,7 +27,7 @@ def levels(values: np.ndarray, cdf: Cdf, rounding: np.ndarray, rng: np.random.Ge
     Args:
         values: numbers of the law.
         cdf: F.
-        rounding: how far from what the law gave each can be.
+        rounding: largest rounding error of each value.
         rng: where random numbers come from.
     """
     values = values.astype(float)
@@ -64,7 +64,7 @@ def of_large_squares(square: float, freedom: float) -> float:
 
 
 def of_counts(square: float, freedom: int) -> float:
-    """P-value of Pearson's X²; of many cells, counts may be too even."""
+    """P-value of Pearson's X²; from `LEAST_FREEDOM` on, it is also small for counts that are too even."""
     return of_squares(square, freedom) if freedom >= LEAST_FREEDOM else of_large_squares(square, freedom)
 
 

@@ -24,14 +24,14 @@ def labels(law: Law, batch: Batch, kind: str, number: int) -> Iterator[Check]:
 
 
 def finite(batches: Sequence[Batch], kind: str) -> Check:
-    """All numbers of patches are."""
+    """All numbers of patches are finite."""
     broken, all_numbers = sum(int((~batch.x.isfinite()).sum()) for batch in batches), sum(batch.x.numel() for batch in batches)
     return Check(f"{kind}: patches are finite", f"{broken} of {all_numbers} numbers are not", broken == 0)
 
 
 @dataclass(frozen=True)
 class Role:
-    """All groups of a kind of sample whose patches hold the same, and the patches of a batch that do."""
+    """All groups of a kind of sample whose patches have the same content, and which patches of a batch have this content."""
 
     name: str
     groups: list[Group]
@@ -39,7 +39,7 @@ class Role:
 
     @property
     def patches(self) -> int:
-        """How many a sample has, on average where counts are independent."""
+        """How many such patches a sample has, on average where counts are independent."""
         return sum(group.patches for group in self.groups)
 
     @property

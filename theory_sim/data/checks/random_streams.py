@@ -52,10 +52,10 @@ def distinct(keys: Mapping[str, Sequence[int]]) -> Check:
 
 
 def apart(drawn: Mapping[str, np.ndarray]) -> Check:
-    """No two numbers that follow each other are found again, in whatever stream and place.
+    """No pair of consecutive numbers occurs twice, in any stream or place.
 
     Args:
-        drawn: of each purpose uniform numbers, (replica, number).
+        drawn: uniform numbers of each purpose, (replica, number).
     """
     # Numbers have 32 bits or more: two of them as one number of 64 are equal by chance once in 2⁶⁴.
     words = {name: (values * 2.0**32).astype(np.uint64) for name, values in drawn.items()}
@@ -68,5 +68,5 @@ def apart(drawn: Mapping[str, np.ndarray]) -> Check:
     finding = f"{every.size} pairs of numbers, all different"
     if len(again):
         one, other = (owner[stream[order[again[0] + k]]] for k in (0, 1))
-        finding = f"{len(again)} pairs of numbers are found again, such as of {one} in {other}"
+        finding = f"{len(again)} pairs of numbers occur again, such as a pair of {one} in {other}"
     return Check("streams do not overlap", finding, not len(again))

@@ -1,4 +1,4 @@
-"""The laws of labels and patches: how often, where, how strongly, with which sign, and each drawn by itself."""
+"""Tests of the laws of labels and patches: their frequencies, places, strengths and signs, and that draws are independent."""
 
 from collections.abc import Iterator, Mapping
 from itertools import combinations
@@ -22,7 +22,7 @@ from theory_sim.data.sampler import Batch
 Pairs = list[tuple[np.ndarray, np.ndarray]]
 
 NEAR = 2.0**-20
-"""Tags that are so near are counted: many more than chance makes come from tags that are used again."""
+"""Pairs of tags closer than this are counted: far more than expected by chance mean that tags are used again."""
 
 
 class _Column(NamedTuple):
@@ -33,13 +33,13 @@ class _Column(NamedTuple):
 
 
 def distributions(law: PatchLaw, batch: Batch, kind: str, step: int) -> Iterator[Check]:
-    """What many samples of a kind must look like.
+    """Test the distributions of many samples of a kind.
 
     Args:
         law: their law.
-        batch: the samples, on the CPU; patches are not looked at.
+        batch: the samples, on the CPU; the numbers of patches are not used.
         kind: of the samples.
-        step: samples of one step; those of the steps follow each other.
+        step: number of samples of one step; the steps follow each other in the batch.
     """
     yield from _leaves(law, batch, kind, step)
     yield from _tags(batch, kind)
@@ -64,7 +64,7 @@ def distributions(law: PatchLaw, batch: Batch, kind: str, step: int) -> Iterator
 
 
 def mixture(law: Law, batch: Batch) -> Iterator[Check]:
-    """Kinds of training samples have their shares, whatever the leaf, and each sample's is drawn by itself."""
+    """Kinds of training samples have their shares, whatever the leaf, and the kinds of samples are independent."""
     kinds, leaf, shares = batch.kind.numpy(), batch.leaf.numpy(), np.array(list(law.training_shares.values()))
     yield exactly("training: kinds are those of training", torch.from_numpy(shares[kinds] == 0), "samples of another")
     yield fitted("training: shares of kinds", np.bincount(kinds.ravel(), minlength=len(shares)), shares)
@@ -74,7 +74,7 @@ def mixture(law: Law, batch: Batch) -> Iterator[Check]:
 
 
 def _leaves(law: PatchLaw, batch: Batch, kind: str, step: int) -> Iterator[Check]:
-    """Leaves have their probabilities, and each sample's is drawn by itself."""
+    """Leaves have their probabilities, and the leaves of samples are independent."""
     probability, leaf = np.array(law.tree.leaf_probability), batch.leaf.numpy()
     yield fitted(f"{kind}: leaves are balanced", np.bincount(leaf.ravel(), minlength=len(probability)), probability)
     for block, what in ((50, "one by one"), (leaf.shape[1], "one by one, as a whole")):
@@ -105,7 +105,7 @@ def _label_noise(law: PatchLaw, batch: Batch, kind: str) -> Iterator[Check]:
     yield tested(f"{kind}: label noise", p, f"{changed.mean():.4f}, law {expected:.4f}")
     yield fitted(f"{kind}: labels that noise gives", np.bincount(given[changed], minlength=len(share)), share * (1 - share))
     yield fitted(f"{kind}: labels that noise changes", np.bincount(leaf[changed], minlength=len(share)), share * (1 - share))
-    # How many leaves lie between a leaf and its new label: Σ_i p_i p_(i+s), by Fourier's transform.
+    # The distance s from a leaf to its new label has the probability Σ_i p_i p_(i+s), computed by Fourier's transform.
     steps = np.fft.irfft(np.abs(np.fft.rfft(share)) ** 2, len(share)).clip(0)
     counts = np.bincount((given - leaf)[changed] % len(share), minlength=len(share))
     yield fitted(f"{kind}: labels that noise gives to a leaf", counts[1:], steps[1:])
@@ -115,10 +115,10 @@ def _label_noise(law: PatchLaw, batch: Batch, kind: str) -> Iterator[Check]:
 
 
 def _places(batch: Batch, role: Role, kind: str, step: int) -> Iterator[Check]:
-    """Each patch is as often in each place, whatever the leaf, and where it is in one sample says nothing of others.
+    """Patches of a role are equally often in each place, whatever the leaf, and independently in different samples.
 
-    Given how many patches of its role a sample has, m of P, all places are alike: the counts N_p of n samples have variance
-    V = Σ_n (m/P)(1 − m/P), and (P−1)/P · Σ_p (N_p − mean)²/V follows χ² with P − 1 degrees of freedom.
+    Given that m of the P patches of a sample have the role, all places are equally likely: the counts N_p of n samples have
+    variance V = Σ_n (m/P)(1 − m/P), and (P−1)/P · Σ_p (N_p − mean)²/V follows χ² with P − 1 degrees of freedom.
     """
     places = role.where.shape[-1]
     held = role.where.sum(-1).double()
@@ -139,7 +139,7 @@ def _places(batch: Batch, role: Role, kind: str, step: int) -> Iterator[Check]:
 
 
 def _distances(batch: Batch, kind: str) -> Iterator[Check]:
-    """Two patches that are not plain noise lie at each distance equally often."""
+    """Two patches that are not plain noise are at each distance equally often."""
     feature = batch.content != NOISE
     places = feature.shape[-1]
     two = feature.sum(-1) > 1
@@ -152,7 +152,7 @@ def _distances(batch: Batch, kind: str) -> Iterator[Check]:
 
 
 def _signs(batch: Batch, role: Role, kind: str, step: int) -> Iterator[Check]:
-    """A random sign is as often + as −, whatever the leaf, and each sample's is drawn by itself."""
+    """A random sign is as often + as −, whatever the leaf, and the signs of samples are independent."""
     if len(role.groups) != 1 or role.groups[0].sign != "random":
         return
     some = role.where.any(-1).numpy()
@@ -191,7 +191,7 @@ def _strengths(batch: Batch, role: Role, score: np.ndarray, kind: str) -> Iterat
 
 
 def _counts(law: PatchLaw, batch: Batch, role: Role, kind: str) -> Iterator[Check]:
-    """Where counts are independent, how many patches a role has: binomial; patches of exact groups take no part."""
+    """Where counts are independent, the number of patches of a role is binomial; patches of exact groups are not counted."""
     if all(group.exact for group in role.groups):
         return
     tries = law.patches - sum(group.patches for group in law.kinds[kind] if group.exact)
@@ -210,7 +210,7 @@ def _counts(law: PatchLaw, batch: Batch, role: Role, kind: str) -> Iterator[Chec
 
 
 def _other_classes(law: PatchLaw, batch: Batch, role: Role, kind: str) -> Iterator[Check]:
-    """Each of the other classes is as frequent, whatever the sample's own, its leaf, and its other patches."""
+    """The other classes are equally frequent, whatever the sample's own class, its leaf, and its other patches."""
     n = law.tree.n_coarse
     if n == 2:
         return
@@ -236,7 +236,7 @@ def _columns(columns: Mapping[str, _Column], kind: str, step: int) -> Iterator[C
 
 
 def _sets_of_pairs(values: np.ndarray, some: np.ndarray, step: int) -> dict[str, Pairs]:
-    """Values of two samples each; within a set no sample is in two pairs. Samples without a value are left out."""
+    """Sets of pairs of values of two samples; within a set no sample is in two pairs. Samples without a value are left out."""
     found = {"samples in a row": [_neighbours(values, start, 1, some) for start in (0, 1)]}
     if values.shape[1] > step:
         found["two steps"] = [_neighbours(values, 0, step, some)]

@@ -1,21 +1,21 @@
 """The whole suite: every invariant of a configuration's law, or of batches of any generator.
 
 Exact invariants fail on the first sample that breaks them. Distributions are tested against what the law states, and their
-p-values are corrected together (Holm), so that a correct generator fails with probability `alpha` at most. All that is tested
-is what a `theory_sim.data.sampler.Batch` says and holds: a generator of one's own can be tested with the same functions.
+p-values are corrected together (Holm), so that a correct generator fails with probability `alpha` at most. The tests use only
+the contents of a `theory_sim.data.sampler.Batch`, so that any generator can be tested with the same functions.
 
 What is tested, and where:
 
 * `patches`: labels and patches of each single sample;
-* `samples`: the laws of leaves, tags, label noise, places, signs, strengths, counts, other classes; that none depends on
-  another or on the leaf; that samples in a row, of two steps and of two replicas have nothing in common;
-* `noise`: numbers, coordinates and norms of each noise law, and that they know nothing of leaf, place, sample, feature;
-* `independence`: noise of any two patches;
+* `samples`: the laws of leaves, tags (a uniform number of each sample), label noise, places, signs, strengths, counts, other
+  classes; that none depends on another or on the leaf; that samples in a row, of two steps and of two replicas are independent;
+* `noise`: numbers, coordinates and norms of each noise law, and their independence of leaf, place, sample and feature;
+* `independence`: the independence of the noise of any two patches;
 * `random_streams`: the streams of all purposes and replicas.
 
-What is not seen: a dependence of three things that leaves each pair independent; of samples further apart than tested, where it
-is not shared noise or a shared tag; effects that are small at the number of samples; and which stream the trainer draws
-from, which the tests of this package look at.
+The checks do not detect a dependence of three quantities that leaves each pair independent; a dependence of samples further apart
+than those tested, unless they share noise or a tag; an effect too small for the number of samples; or a trainer that draws from a
+wrong stream, which the tests of this package cover.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,8 +48,8 @@ def check_data(config: Config, samples: int = 500, alpha: float = 1e-3, device: 
 
     Args:
         config: the configuration.
-        samples: samples of each kind, per replica; of the first kind twice as many, in two consecutive steps; and as many
-            training samples, where they are of several kinds.
+        samples: number of samples of each kind, per replica; of the first kind twice as many are drawn, in two consecutive steps;
+            and where training samples are of several kinds, as many of them.
         alpha: probability that a correct generator fails.
         device: where to draw.
 
@@ -65,7 +65,7 @@ def check_data(config: Config, samples: int = 500, alpha: float = 1e-3, device: 
     own = streams(config.seed_of("data"), "check", config.replicas, device)
     first, *others = law.kinds
     several = sum(share > 0 for share in law.training_shares.values()) > 1
-    with torch_threads(1):  # threads that meet after each small operation cost several times what they save
+    with torch_threads(1):  # synchronising threads after each small operation costs several times what they save
         steps = [sampler.sample(own, samples, first) for _ in range(2)]
         further = {kind: sampler.sample(own, samples, kind) for kind in others}
         mixed = sampler.latents(own, samples, law.training_shares) if several else None
@@ -103,7 +103,7 @@ def check_batches(
 def uncorrected(
     law: Law, dictionary: Dictionary, steps: Sequence[Batch], others: Mapping[str, Batch], training: Batch | None = None
 ) -> list[Check]:
-    """The checks with p-values as they come; arguments are those of `check_batches`."""
+    """The checks with uncorrected p-values; arguments are those of `check_batches`."""
     with torch_threads(1):
         return _all_checks(law, dictionary, steps, others, training)
 
@@ -127,7 +127,7 @@ def _all_checks(
         sound = all(
             batch.x.isfinite().all() and int(batch.content.max()) < law.n_features for batch in (*steps, *others.values())
         )
-        checks += noise_checks(law, dictionary, steps, others) if sound else []  # else a check above is broken
+        checks += noise_checks(law, dictionary, steps, others) if sound else []  # else a check above has failed
     else:
         finding = "the law samples by a function of its own: nothing is known to test its patches against"
         checks.append(Check("patches: not tested", finding, True))

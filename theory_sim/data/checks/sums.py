@@ -1,4 +1,4 @@
-"""Sums over the noise of many patches, in one pass: a compiled loop, since each number is used for several of them."""
+"""Sums over the noise of many patches, in one pass: a compiled loop, since each number enters several sums."""
 
 from typing import no_type_check
 

@@ -1,7 +1,7 @@
 """The tests that the checks share: each takes scores or classes and gives a check with a p-value.
 
-No test looks at a part of the numbers alone. What is chosen is chosen at random, never at a stride that the arrangement of
-patches or coordinates could match.
+Tests use all numbers, or a random choice of them: never a fixed stride, which the arrangement of patches or coordinates could
+match.
 """
 
 import math
@@ -24,9 +24,9 @@ from theory_sim.data.checks.p_values import (
 )
 
 LEAST_EXPECTED = 10
-"""Expected counts below which chi-square's approximation is not good in its far tail."""
+"""Expected count below which the chi-square approximation is not good in its far tail."""
 MOST_LAGS = 1000
-"""Samples whose leaves are compared are at most so many apart."""
+"""Largest distance between samples whose leaves are compared."""
 
 
 def fitted(name: str, counts: np.ndarray, probability: np.ndarray | None = None) -> Check:
@@ -48,7 +48,7 @@ def fitted(name: str, counts: np.ndarray, probability: np.ndarray | None = None)
 
 
 def scattered(name: str, drawn: np.ndarray, probability: np.ndarray, block: int) -> Check:
-    """Whether classes that follow each other are scattered as independent draws are, neither more evenly nor less.
+    """Whether consecutive classes are scattered as independent draws are, neither more evenly nor less.
 
     Over a block of m draws of k classes, X² has mean k − 1 and variance 2(k−1)(m−1)/m + (Σ 1/p − k²)/m; its sum over the
     blocks is compared with the multiple of χ² of its mean and variance, on either side: a fixed order is too even.
@@ -72,7 +72,7 @@ def scattered(name: str, drawn: np.ndarray, probability: np.ndarray, block: int)
 
 
 def repeats(name: str, drawn: np.ndarray, probability: np.ndarray, step: int) -> Iterator[Check]:
-    """Whether equal classes are as frequent as chance makes them, between samples at each distance and between any two streams.
+    """Whether equal classes are as frequent as expected by chance, between samples at each distance and between two streams.
 
     Pairs of samples that share none are equal with probability Σ p² each, independently: their number is binomial.
 
@@ -90,7 +90,7 @@ def repeats(name: str, drawn: np.ndarray, probability: np.ndarray, step: int) ->
         equal += [int(same[half == side].sum()) for side in (0, 1)]
         tries += [streams * int((half == side).sum()) for side in (0, 1)]
     p = _binomial(np.array(equal), np.array(tries), share)
-    finding = f"{len(p)} comparisons, oddest {lags[int(np.argmin(p)) // 2]} apart"
+    finding = f"{len(p)} comparisons, smallest p at distance {lags[int(np.argmin(p)) // 2]}"
     yield tested(f"{name} of samples at each distance", worst_of(p.min(), len(p)), finding)
     if streams > 1:
         same = np.concatenate([(drawn[r] == drawn[r + 1 :]).sum(1) for r in range(streams - 1)])
@@ -104,7 +104,7 @@ def _binomial(found: np.ndarray, tries: np.ndarray, share: float) -> np.ndarray:
 
 
 def unrelated(name: str, *pairs: tuple[np.ndarray, np.ndarray]) -> Check:
-    """Scores are uncorrelated with what they are paired with, and so are their distances from the middle.
+    """Scores are uncorrelated with the numbers they are paired with, and so are the distances of both from the middle.
 
     Given the first of each pair, Σ a b / √(Σ a²) is N(0, 1) where the b are scores; no number may be in two pairs of one set.
 
@@ -121,14 +121,15 @@ def unrelated(name: str, *pairs: tuple[np.ndarray, np.ndarray]) -> Check:
         return tested(name, 1.0, "no numbers to test")
     worst = max(found, key=abs)
     n = sum(len(first) for first, _ in pairs)
-    return tested(name, worst_of(of_normal(worst), len(found)), f"correlation at most {worst:+.2f} errors, {n} pairs")
+    finding = f"largest correlation {worst:+.2f} standard errors, {n} pairs"
+    return tested(name, worst_of(of_normal(worst), len(found)), finding)
 
 
 def same_for_each(name: str, score: np.ndarray, group: np.ndarray, of: str) -> Iterator[Check]:
     """Scores have the same mean and the same spread in each group.
 
-    Σ_g n_g (mean_g − mean)² ~ χ²(G − 1); and the sums of squares in the groups, turned into scores again, are N(0, 1). Only
-    differences are looked for: groups of several laws in fixed shares, such as a sample's patches, are more alike than that.
+    Σ_g n_g (mean_g − mean)² ~ χ²(G − 1); and the sums of squares in the groups, turned into scores again, are N(0, 1). Only too
+    large differences are rejected: groups that mix several laws in fixed shares, such as the patches of a sample, differ by less.
     """
     found, place = np.unique(group, return_inverse=True)
     if len(found) < 2:

@@ -20,7 +20,7 @@ from torch import Tensor
 from theory_sim.runtime.streams import Streams
 
 COPIED = 2**25
-"""Weights that are copied at once: there may be many gigabytes of them, and a copy of all would double the memory."""
+"""Largest number of weights that are copied at once: a copy of all, which may be many gigabytes, would double the memory."""
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Candidates:
         return parts
 
     def look_again(self, rows: Int[Tensor, " some"], vectors: Float[Tensor, "feature d"]) -> None:
-        """Bring what is known of neurons up to date with their weights."""
+        """Recompute the norms and correlations of neurons from their weights."""
         for part in self.parts(rows):
             weight = self.weight[part]
             correlation = weight @ vectors.T

@@ -26,12 +26,12 @@ class Certificate:
     Attributes:
         left_out: bound on the probability that a neuron that was never drawn should have fired.
         unmet: the same for drawn neurons and the feature patches that they were not multiplied with.
-        noise: the same for drawn neurons and patches of noise alone, dominant noise too.
+        noise: the same for drawn neurons and patches of noise alone, including dominant noise.
         limit: the most that the three may sum to; a step that would pass it is refused.
         drawn: number of neurons that were drawn, all heads and replicas.
         neurons: number of neurons that there are, all heads and replicas.
-        dominant_error: bound on the distance (Kolmogorov) between the normal law that replaces undrawn neurons of a head on a
-            dominant-noise patch and the true one, the largest so far; 0 where they provably stay silent there.
+        dominant_error: the largest bound so far on the Kolmogorov distance between the normal law that replaces the sum over a
+            head's undrawn neurons on a dominant-noise patch and its true law; 0 where these neurons provably do not fire there.
     """
 
     left_out: float

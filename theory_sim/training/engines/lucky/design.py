@@ -120,7 +120,7 @@ class Design:
         self.dominant_sum(np.array([loud]), np.array([self.neurons - self.drawn / self.heads]), np.zeros((1, 0)))
 
     def dominant_sum(self, length: np.ndarray, undrawn: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-        """Mean and standard deviation of Σ ReLU(⟨w, ζ*⟩ + b) over undrawn neurons, and a bound on a normal law's error.
+        """Mean and standard deviation of Σ ReLU(⟨w, ζ*⟩ + b) over undrawn neurons, and a bound on the error of a normal law.
 
         Given ζ* the terms are independent copies of h = σ_0 r (X − k)₊ with r = ‖ζ*‖, k = τ/r, and X = ⟨u, ζ*⟩/r of a neuron
         that is no candidate; their moments are exact (`relu_moments`). So the bound is Berry and Esseen's,

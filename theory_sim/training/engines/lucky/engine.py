@@ -99,8 +99,8 @@ class LuckyEngine:
             raise InputError("target: training.engine 'lucky' tests on unshifted samples only; or training.engine dense")
         if config.record.noise:
             raise InputError(
-                "record.noise: training.engine 'lucky' bounds it (its certificate's noise) and draws no noise patch;"
-                " take false, or training.engine dense"
+                "record.noise: training.engine 'lucky' bounds it in its certificate and draws no noise patches; set it to false,"
+                " or take training.engine dense"
             )
         check_law(law)
 
