@@ -213,8 +213,8 @@ MEASURES = [
     )
 ]
 _ABOUT = {
-    "growth": ("the times at which common and rare features have grown by σ₀/4", KINDS),
-    "loss": ("the times at which the loss has fallen to half", LOSSES),
+    "growth": ("times at which correlations with common and rare features have grown by σ₀/4", KINDS),
+    "loss": ("times at which the loss has fallen to half", LOSSES),
 }
 _ENDS = (("least", False, "≥"), ("most", True, "≤"))
 TRENDS = [
@@ -228,8 +228,8 @@ TRENDS = [
     )
     for about, (what, kinds) in _ABOUT.items()
     for number, estimate, statement, bounds in (
-        ("ratio", _ratio_of, "Of {what}, the recursion predicts, on average over cells, {bound} times the observed.", (0.9, 1.1)),
-        ("slope", _slope_of, "The slope of the logarithm of {what} against the logarithm of the rate is {bound}.", (-1.1, -0.9)),
+        ("ratio", _ratio_of, "The predicted {what} are, on average over cells, {bound} times the observed ones.", (0.9, 1.1)),
+        ("slope", _slope_of, "The slope of log(time) against log(rate) is {bound}, for the {what}.", (-1.1, -0.9)),
     )
     for end, most, side in _ENDS
 ]
