@@ -114,6 +114,21 @@ for figure in (
         ylabel="per lucky neuron",
     ),
     trend_figure(
+        "theory_sets",
+        "Lucky sets at the theory's threshold and width: neurons that stop firing, and newcomers, against the dimension.",
+        more="As in the figure kept_sets, at the theory's own threshold τ = √((4 + 2c₀) ln d) and width m = d^(2 + 2c₀), by the"
+        " engine lucky, which holds all neurons that can ever fire.",
+        key="data.dim",
+        curves={
+            "coarse-kept": Curve("kept, coarse", "coarse"),
+            "fine-kept": Curve("kept, fine", "fine"),
+            "coarse-newcomers": Curve("newcomers, coarse", "noise"),
+            "fine-newcomers": Curve("newcomers, fine", "rare"),
+        },
+        bounds=[0.05, 0.99],
+        ylabel="per lucky neuron",
+    ),
+    trend_figure(
         "leaf_coverage",
         "Leaves without a lucky neuron: how often they occur, and the fine model's failures.",
         more="Share of replicas in which some leaf is uncovered (its head has no lucky neuron for its rare feature), as drawn and"

@@ -89,7 +89,7 @@ def test_guessing_is_no_gain(decide, changes):
     """A fine model that guesses errs less than a coarse one that feature noise misleads, and has learned nothing."""
     gain = decide(*CONVINCING, *changes)["transfer-gain"]
     assert gain.decision in ("undecided", "refuted")
-    assert gain.estimate.notes[0] == "gain of the fine model over guessing"
+    assert gain.estimate.notes[0] == "the fine model is not shown to be better than guessing"
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,8 @@ def table(fine: list[float], coarse: list[float], replicas: int = 6) -> pd.DataF
                     "data.dim": d,
                     "fine-margin-low": low * turn,
                     "fine-margin-deviations": 3 * (d / 32) ** deviations * turn,
+                    "chance": 0.5,
+                    "test-samples": 2000.0,
                     "coarse-hard-error": level * (d / DIMS[-1]) ** rate * turn,
                 }
             )
@@ -99,7 +101,8 @@ def table(fine: list[float], coarse: list[float], replicas: int = 6) -> pd.DataF
         ("fine-margin-rate", [0.2, 0.3], [0.5, 0.0], "holds", 0.3),
         ("fine-margin-rate", [0.2, -0.2], [0.5, 0.0], "refuted", -0.2),
         ("fine-margin-rate", [0.2, 0.0], [0.5, 0.0], "undecided", 0.0),
-        ("coarse-error-level", [0.2, 0.3], [0.5, 0.0], "holds", 0.5),
+        ("coarse-error-level", [0.2, 0.3], [0.7, 0.0], "holds", 0.7),
+        ("coarse-error-level", [0.2, 0.3], [0.5, 0.0], "undecided", 0.5),
         ("coarse-error-level", [0.2, 0.3], [0.1, 0.0], "refuted", 0.1),
         ("coarse-error-rate", [0.2, 0.3], [0.5, 0.2], "holds", 0.2),
         ("coarse-error-rate", [0.2, 0.3], [0.5, 0.0], "holds", 0.0),
@@ -158,8 +161,8 @@ def test_controls_fail(tmp_path: Path) -> None:
     small = {"tree.subclasses": 3, "replicas": 5, "test.samples": 300, "test.curve_samples": 1, "record.points": 2}
     config = Config().replace(small | {"transfer.readouts": ["sum_logits"], "training.batch": 64})
     untrained = measured(config.replace({"training.steps": 0}), tmp_path)
-    for id_ in ("fine-margin-positive", "fine-margin-rate"):
-        assert by_id(margins.TRENDS, id_).decide(untrained, 0.95).decision != "holds"
+    for id_ in ("fine-margin-positive", "fine-margin-rate", "coarse-error-level"):
+        assert by_id(margins.TRENDS, id_).decide(untrained, 0.95).decision != "holds", id_
     fine = measured(config.replace({"labels.coarse": "leaf", "training.step_size.coarse": 0.1, "data.noise": 0.3}), tmp_path)
     assert by_id(margins.TRENDS, "coarse-error-level").decide(fine, 0.95).decision == "refuted"
     assert by_id(margins.TRENDS, "coarse-error-rate").decide(fine, 0.95).decision != "holds"

@@ -11,10 +11,10 @@ from theory_sim.runs.results import Results
 from theory_sim.runs.run import run
 from theory_sim.runtime.errors import InputError
 from theory_sim.theories.label_granularity.claims import growth_by_leaf
-from theory_sim.theories.label_granularity.measures import MEASURES
+from theory_sim.theories.label_granularity.theory import theory
 from theory_sim.theories.measures import Measure
 
-BY_ID = {measure.id: measure for measure in MEASURES}
+BY_ID = {measure.id: measure for measure in theory.measures}
 NEURONS = 80
 SMALL = ["tree.subclasses=[2,3]", "data.dim=32", "data.patches=12", "data.feature_patches=3", f"network.neurons={NEURONS}"]
 SMALL += ["training.batch=32", "training.steps=40", "test.samples=50", "test.curve_samples=10", "replicas=3"]
@@ -66,6 +66,22 @@ def test_lucky_sets_by_loops(trained, network):
         at = [{(h, n, f) for h, f in own for n in range(NEURONS) if firing[r, t, h, n, f]} for t in range(firing.shape[1])]
         assert kept[r] == pytest.approx(min(len(lucky & now) / len(lucky) for now in at))
         assert new[r] == pytest.approx(len(at[-1] - lucky) / len(lucky))
+
+
+def test_what_errors_are_judged_by(trained):
+    assert BY_ID["test-samples"].values(trained).tolist() == [50] * 3
+    assert BY_ID["chance"].values(trained).tolist() == [0.5] * 3
+    assert BY_ID["threshold"].values(trained).tolist() == [trained.config.threshold] * 3
+
+
+@pytest.mark.parametrize("network", ["coarse", "fine"])
+def test_an_untrained_network_keeps_nothing(trained, network):
+    """Its sets are the same at every step, which says nothing of training."""
+    data = trained.records[network].copy()
+    data["correlation"] = data.correlation.isel(step=[0] * data.sizes["step"]).assign_coords(step=data.step)
+    untrained = Results(trained.config, trained.folder, trained.records | {network: data})
+    assert np.isnan(BY_ID[f"{network}-kept"].values(untrained)).all()
+    assert np.isnan(BY_ID[f"{network}-newcomers"].values(untrained)).all()
 
 
 def test_leaves_without_a_lucky_neuron(trained):

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import theory_sim as ts
 from theory_sim.studies.decision import run_study
 from theory_sim.studies.study import load_study
 from theory_sim.theories.label_granularity import tightness
@@ -38,6 +37,7 @@ def subclasses(coarse: float, fine: float, spread: float = 0.01) -> pd.DataFrame
             "replica": replica,
             "tree.subclasses": k,
             "test-samples": 1000.0,
+            "chance": 0.5,
             "coarse-hard-error": float(np.clip((coarse if k == 31 else 0.8) + spread * rng.normal(), 0, 1)),
             "fine-hard-error-sums": float(np.clip((fine if k == 31 else 0.0) + (k == 31) * spread * rng.normal(), 0, 1)),
         }
@@ -91,12 +91,6 @@ def test_exponent_that_is_not_known() -> None:
     never = samples(1.0)
     never.loc[never.replica == 3, "fine-hard-error-argmax"] = 0.2
     assert decide("sample-complexity-argmax-most", never) == "no result"
-
-
-def test_test_samples() -> None:
-    results = ts.Results(ts.Config().replace({"replicas": 3, "test.samples": 70}), Path())
-    measure = next(measure for measure in tightness.MEASURES if measure.id == "test-samples")
-    assert measure.values(results).tolist() == [70, 70, 70]
 
 
 @pytest.mark.parametrize("name", ["many_subclasses", "sample_complexity"])

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from theory_sim.cli.notes import note_lines
 from theory_sim.cli.program import (
     ConfigFile,
     Device,
@@ -59,7 +60,7 @@ def verify(
         json.write(summary(results, decided, lines))
     if decided:
         new_console().print(_claims_table(decided, checked.claims.confidence))
-        for text in _note_lines(decided):
+        for text in note_lines([(claim.id, claim.estimate.notes) for claim in decided], "claims"):
             print(text)
     else:
         print(f"the theory {checked.theory} has no claims")
@@ -156,15 +157,6 @@ def _claims_table(decided: "Sequence[ClaimResult]", confidence: float) -> Table:
         else:
             table.add_row(claim.id, f"{e.value:.4g}", f"[{e.low:.4g}, {e.high:.4g}]", e.method + p, bound, decision)
     return table
-
-
-def _note_lines(decided: "Sequence[ClaimResult]") -> list[str]:
-    """The notes of the intervals, each with the claims whose intervals carry it."""
-    claims: dict[str, list[str]] = {}
-    for claim in decided:
-        for note in claim.estimate.notes:
-            claims.setdefault(note, []).append(claim.id)
-    return [f"note: {note} ({', '.join(ids) if len(ids) < len(decided) else 'all claims'})" for note, ids in claims.items()]
 
 
 def _certificate_lines(certificates: dict[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.table import Table
 
+from theory_sim.cli.notes import note_lines
 from theory_sim.cli.program import ConfigFile, Device, Out, Plugin, Replicas, Seed, Set, app, read_config, whole
 from theory_sim.runtime.display import new_console
 from theory_sim.runtime.errors import InputError, one_line
@@ -84,6 +85,10 @@ def study(
     code = _print_sweep(done, cells=not chosen.one_at_a_time)
     show = _sensitivities_table if chosen.one_at_a_time else _trends_table if chosen.trends else _verdicts_table
     console.print(show(answer, chosen.question))
+    decided = [(verdict.name, verdict.estimate.notes) for verdict in answer.verdicts]
+    decided += [(trend.id, trend.estimate.notes) for trend in answer.trends]
+    for text in note_lines(decided, "trends" if answer.trends else "comparisons"):
+        print(text)
     print(f"{chosen.name}: {answer.answer} ({answer.basis})")
     return code
 
@@ -101,9 +106,9 @@ def _verdicts_table(answer: "StudyAnswer", question: str) -> Table:
 def _trends_table(answer: "StudyAnswer", question: str) -> Table:
     table = Table("trend", "estimate", "interval", "method", "bound", "", title=question)
     for trend in answer.trends:
-        e = trend.estimate
-        interval = f"[{e.low:.4g}, {e.high:.4g}]" if e.value == e.value else ""
-        table.add_row(trend.id, f"{e.value:.4g}", interval, e.method, f"{trend.side} {trend.bound:.4g}", trend.decision)
+        e, bound = trend.estimate, f"{trend.side} {trend.bound:.4g}" if trend.bound == trend.bound else ""
+        numbers = (f"{e.value:.4g}", f"[{e.low:.4g}, {e.high:.4g}]") if e.value == e.value else ("undefined", "")
+        table.add_row(trend.id, *numbers, e.method, bound, trend.decision)
     return table
 
 
@@ -126,6 +131,9 @@ def _print_sweep(done: "Sweep", cells: bool = True) -> int:
     """Print one row per cell, if `cells` asks for it; a line for each failed cell goes to standard error."""
     if cells:
         new_console().print(_cells_table(done))
+        notes = done.read("cells").dropna(subset="quantity").notes.astype(str)
+        for text in note_lines([("", filter(None, own.split("; "))) for own in notes], "claims"):
+            print(text)
     print(f"tables: {done.folder}")
     for id_, reason in done.failed.items():
         print(f"failed: {one_line(f'{done.ids[id_]}: {reason}')}", file=sys.stderr)

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from theory_sim.config import Config
+from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.outputs import write_json
 from theory_sim.runtime.progress import Progress
 from theory_sim.stats import Estimate, gain_of_rates, holm, undefined
@@ -120,8 +121,10 @@ def run_study(
 
     config = study.configuration(smoke)
     study.pairs(dict(enumerate(study.cells(smoke))))  # a wrong comparison or trend is an error before the cells are run
+    varied = {key for grid in study.grids_at(smoke) for key in grid}
     for id_ in study.trends:
-        by_id(theory_of(config).trends, id_)
+        if absent := [key for key in by_id(theory_of(config).trends, id_).keys if key not in varied]:
+            raise InputError(f"study '{study.name}': the trend {id_} reads {absent[0]}, which is in none of the grids")
     done = sweep(config, study.grids_at(smoke), out, device, jobs, scheduler, on_progress)
     answer = decide_study(study, done, smoke)
     about = {"study": study.name, "question": study.question, "smoke": smoke}
@@ -185,11 +188,15 @@ def _decide_sensitivities(found: Sequence[Sensitivity], cells: int, config: Conf
 
 
 def _decide_trends(study: Study, config: Config, done: "Sweep") -> StudyAnswer:
-    table = measures_table(done)
     confidence = 1 - (1 - config.claims.confidence) / len(study.trends)
-    known = theory_of(config).trends
-    decided = [by_id(known, id_).decide(table, confidence) for id_ in study.trends]
-    failed = f", {len(done.failed)} of {len(done.ids)} cells failed" if done.failed else ""
+    trends = [by_id(theory_of(config).trends, id_) for id_ in study.trends]
+    failed = ""
+    if done.failed:
+        failed = f", {len(done.failed)} of {len(done.ids)} cells failed"
+        decided = [trend.without_result("a cell failed") for trend in trends]  # a trend is about all cells
+    else:
+        table = measures_table(done)
+        decided = [trend.decide(table, confidence) for trend in trends]
     many = f"{len(decided)} trend{'s' * (len(decided) > 1)} over {len(done.ids)} cells{failed}, {config.replicas} replicas"
     answers: set[Answer] = {"confirmed" if trend.decision == "holds" else trend.decision for trend in decided}
     basis = f"{many}: {config.claims.confidence:.0%} intervals by Bonferroni"

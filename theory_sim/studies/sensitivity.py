@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from theory_sim.config import Config
 from theory_sim.runtime.settings import value_at
 from theory_sim.theories.claims import DECISIONS, Decision
+from theory_sim.theories.theory import claims_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +53,7 @@ def sensitivities(config: Config, grids: Sequence["Grid"], done: "Sweep") -> lis
         done: the sweep.
     """
     table = done.read("cells")
-    claims = table.quantity.dropna().unique().tolist()
+    claims = [claim.id for claim in claims_of(config)]
     by_cell = {id_: rows.set_index("quantity") for id_, rows in table.groupby("cell")}
     base = {key: value_at(config, key) for key in done.keys}
 

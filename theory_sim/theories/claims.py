@@ -5,6 +5,7 @@ It is *refuted* when its whole interval is on the wrong side, has *no result* wh
 otherwise. A claim is an object: its theory lists it, or a plugin registers it for an existing theory.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -59,7 +60,7 @@ class Claim:
             if callable(value):
                 expect_function(f"claim {self.id}: {name}", value, "config")
             elif value is not None or name == "bound":
-                expect_number(f"claim {self.id}: {name}", value)
+                checked_bound(f"claim {self.id}: {name}", value)
         if self.side not in SIDES:
             raise InputError(f"claim {self.id}: the side is one of {', '.join(SIDES)}, got '{self.side}'")
 
@@ -81,15 +82,27 @@ class Claim:
         """
         bound = self.bound(config) if callable(self.bound) else self.bound
         max_p = self.max_p(config) if callable(self.max_p) else self.max_p
-        most = None if max_p is None else expect_number(f"claim {self.id}: max_p", max_p)
-        return expect_number(f"claim {self.id}: bound", bound), most
+        most = None if max_p is None else checked_bound(f"claim {self.id}: max_p", max_p)
+        return checked_bound(f"claim {self.id}: bound", bound), most
+
+
+def checked_bound(what: str, bound: Any) -> float:
+    """A bound as a plain number.
+
+    Raises:
+        InputError: it is none, or NaN, with which nothing can be compared.
+    """
+    number = expect_number(what, bound)
+    if math.isnan(number):
+        raise InputError(f"{what}: expected a number, got nan")
+    return number
 
 
 def checked_estimate(what: str, estimate: Any) -> Estimate:
     """An estimate whose parts are plain numbers; those of NumPy and xarray become such.
 
     Raises:
-        InputError: it is none.
+        InputError: it is none; its value is infinite or outside its interval, or its p-value outside [0, 1].
     """
     expect_type(what, estimate, Estimate, meaning=", such as ts.mean(...)")
     value, low, high = (expect_number(f"{what}: {name}", getattr(estimate, name)) for name in ("value", "low", "high"))
@@ -98,6 +111,10 @@ def checked_estimate(what: str, estimate: Any) -> Estimate:
     for note in estimate.notes:
         expect_type(f"{what}: notes: an entry", note, str)
     p = None if estimate.p is None else expect_number(f"{what}: p", estimate.p)
+    if p is not None and not 0 <= p <= 1:
+        raise InputError(f"{what}: p: should be in [0, 1], got {p:g}")
+    if value in (math.inf, -math.inf) or value < low or value > high:
+        raise InputError(f"{what}: the value {value:g} is not a number in its interval [{low:g}, {high:g}]")
     return Estimate(value, low, high, estimate.method, p, estimate.notes)
 
 

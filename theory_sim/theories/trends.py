@@ -4,14 +4,15 @@ A trend reads the measures (`theory_sim.theories.measures`) of all replicas of a
 and is decided as a claim is (`theory_sim.theories.claims`). A study names the trends that it decides.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from theory_sim.runtime.errors import InputError, expect
-from theory_sim.runtime.returned import expect_function, expect_number, place
-from theory_sim.stats import Estimate
-from theory_sim.theories.claims import SIDES, ClaimResult, checked_estimate
+from theory_sim.runtime.returned import expect_function, place
+from theory_sim.stats import Estimate, undefined
+from theory_sim.theories.claims import SIDES, ClaimResult, checked_bound, checked_estimate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +31,7 @@ class Trend:
         side: ``≤``, ``≥`` or ``>``: where the whole interval must lie.
         bound: the threshold that the interval is compared with: a number, or a function of the table.
         source: who states it: ``paper``, ``recalled`` or ``ours``.
+        keys: the keys of the grids that it reads; a study whose grids lack one is refused.
     """
 
     id: str
@@ -39,6 +41,7 @@ class Trend:
     side: str
     bound: "float | Callable[[pd.DataFrame], float]"
     source: str = "ours"
+    keys: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         expect("trend: id", self.id, str)
@@ -46,7 +49,10 @@ class Trend:
         if callable(self.bound):
             expect_function(f"trend {self.id}: bound", self.bound, "table")
         else:
-            expect_number(f"trend {self.id}: bound", self.bound)
+            checked_bound(f"trend {self.id}: bound", self.bound)
+        expect(f"trend {self.id}: keys", self.keys, list, tuple)
+        for key in self.keys:
+            expect(f"trend {self.id}: keys: an entry", key, str)
         if self.side not in SIDES:
             raise InputError(f"trend {self.id}: the side is one of {', '.join(SIDES)}, got '{self.side}'")
 
@@ -62,8 +68,13 @@ class Trend:
         """
         what = f"trend {self.id}: estimate ({place(self.estimate)})"
         estimate = checked_estimate(what, self.estimate(table, confidence))
-        bound = expect_number(f"trend {self.id}: bound", self.bound(table) if callable(self.bound) else self.bound)
+        bound = checked_bound(f"trend {self.id}: bound", self.bound(table) if callable(self.bound) else self.bound)
         return ClaimResult(self.id, self.statement, self.theorem, estimate, self.side, bound, None, self.source)
+
+    def without_result(self, reason: str) -> ClaimResult:
+        """The trend without a table to decide it on."""
+        bound = math.nan if callable(self.bound) else float(self.bound)
+        return ClaimResult(self.id, self.statement, self.theorem, undefined(reason), self.side, bound, None, self.source)
 
 
 def by_id(trends: Sequence[Trend], id_: str) -> Trend:

@@ -37,7 +37,7 @@ from theory_sim.data.parts import Gaussian, gaussian_norm
 from theory_sim.data.setup import law_of
 from theory_sim.labels.functions import label_function
 from theory_sim.runs.results import Results
-from theory_sim.stats import Estimate, mean, undefined
+from theory_sim.stats import Estimate, mean, positive_mean, undefined
 from theory_sim.theories.label_granularity.extremes import extreme
 from theory_sim.theories.label_granularity.recursion import followed
 from theory_sim.theories.measures import Measure
@@ -151,7 +151,7 @@ def _difference(table: "pd.DataFrame", confidence: float) -> Estimate:
     for network in ("coarse", "fine"):
         apart = (table[f"{network}-hard-error-predicted"] - table[f"{network}-hard-error"]).abs()
         by_replica = apart.groupby(table["replica"]).agg(lambda values: values.mean(skipna=False))
-        found.append(partial(mean, by_replica.to_numpy(float)))
+        found.append(partial(positive_mean, by_replica.to_numpy(float)))
     return extreme(found, True, confidence, "of 2 networks")
 
 
@@ -218,6 +218,7 @@ TRENDS = [
             partial(_border_ratio, most),
             side,
             bound,
+            keys=["hard.feature_noise", "hard.noise"],
         )
         for end, most, side, bound in (("least", False, "≥", 0.9), ("most", True, "≤", 1.1))
     ),

@@ -64,7 +64,11 @@ def _error(network: str, kind: str, results: Results) -> Estimate:
 
 
 def _gain(results: Results) -> Estimate:
-    """The gain over the coarse model, or the gain over guessing unless this is above 0; with the larger p-value of both."""
+    """The gain over the coarse model, with the larger p-value of two tests: of this gain, and of the gain over guessing.
+
+    Where the gain over guessing is not above 0, the interval reaches as far down as that gain's: a model that guesses where the
+    coarse one is misled has learned nothing.
+    """
     before, after = (correct(results, network, "hard") for network in ("coarse", "fine"))
     confidence = results.config.claims.confidence
     gain = stats.paired_gain(before, after, confidence)
@@ -72,7 +76,8 @@ def _gain(results: Results) -> Estimate:
     p = None if gain.p is None or over_chance.p is None else max(gain.p, over_chance.p)
     if over_chance.low > 0:
         return replace(gain, p=p)
-    return replace(over_chance, p=p, notes=("gain of the fine model over guessing", *over_chance.notes))
+    note = "the fine model is not shown to be better than guessing"
+    return replace(gain, low=min(gain.low, over_chance.low), p=p, notes=(note, *gain.notes))
 
 
 def _loss_of(network: str, results: Results) -> Estimate:

@@ -2,8 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
 
+from theory_sim import stats
 from theory_sim.stats import Estimate
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def extreme(estimates: Sequence[Callable[[float], Estimate]], most: bool, confidence: float, of: str) -> Estimate:
@@ -11,9 +17,9 @@ def extreme(estimates: Sequence[Callable[[float], Estimate]], most: bool, confid
 
     Args:
         estimates: each from a confidence to an estimate.
-        most: whether the largest estimate is chosen.
+        most: whether the largest.
         confidence: of all intervals together.
-        of: words for the set that is chosen from, for `Estimate.method`.
+        of: what there are several of, for `Estimate.method`.
     """
     each = 1 - (1 - confidence) / max(1, len(estimates))
     found = [estimate(each) for estimate in estimates]
@@ -21,3 +27,31 @@ def extreme(estimates: Sequence[Callable[[float], Estimate]], most: bool, confid
         return missing[0]
     chosen = max(found, key=lambda e: e.high) if most else min(found, key=lambda e: e.low)
     return replace(chosen, method=f"{chosen.method}, {'largest' if most else 'smallest'} {of}")
+
+
+def mean_of_cells(measure: str, most: bool, table: "pd.DataFrame", confidence: float) -> Estimate:
+    """The smallest or largest mean of a measure among the cells of a table of measures."""
+    cells = [partial(stats.mean, rows[measure].to_numpy(float)) for _, rows in table.groupby("cell", sort=False)]
+    return extreme(cells, most, confidence, f"of {len(cells)} cells")
+
+
+def error_of_cells(measure: str, most: bool, table: "pd.DataFrame", confidence: float) -> Estimate:
+    """The smallest or largest error among the cells of a table of measures."""
+    cells = [partial(error_of, measure, rows) for _, rows in table.groupby("cell", sort=False)]
+    return extreme(cells, most, confidence, f"of {len(cells)} cells")
+
+
+def error_of(measure: str, rows: "pd.DataFrame", confidence: float) -> Estimate:
+    """Mean over replicas of an error on so many test samples as the measure ``test-samples`` says."""
+    return stats.error_of_rates(rows[measure].to_numpy(float), max(1, round(rows["test-samples"].iloc[0])), confidence)
+
+
+def guessing_error(table: "pd.DataFrame") -> float:
+    """1 − 1/K, the largest among the cells of a table of measures."""
+    return float(table["chance"].max())
+
+
+def at_largest(key: str, table: "pd.DataFrame") -> "pd.DataFrame":
+    """The rows with the largest value of a column."""
+    rows: pd.DataFrame = table[table[key] == table[key].max()]
+    return rows

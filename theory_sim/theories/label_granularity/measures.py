@@ -5,17 +5,12 @@ neurons that the pure feature fires; S(0) are the *lucky* ones, S(t) ∖ S(0) th
 is trained on. k is the number of subclasses of a coarse class.
 """
 
-import json
-from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
 import xarray as xr
-from scipy import stats as scipy_stats
 
 from theory_sim.config import Config
-from theory_sim.data.law import described
-from theory_sim.data.parts import gaussian_norm
 from theory_sim.data.setup import law_of
 from theory_sim.labels.functions import label_function
 from theory_sim.runs.results import Results
@@ -72,56 +67,20 @@ def response_growth(results: Results) -> np.ndarray:
     return np.where(below > 0, _subclasses(results.config) * above / np.where(below > 0, below, 1), np.nan)
 
 
-def _firing(data: xr.Dataset, config: Config) -> Iterator[np.ndarray]:
-    """Whether each neuron fires at each step, for rare and then for common pairs: (pair, replica, step, neuron)."""
-    for heads, features in pairs_of(data, config):
-        yield data.firing.values[:, :, heads, :, features]
-
-
-def kept(network: str, results: Results) -> np.ndarray:
-    """The smallest share of S(0) that S(t) contains, over recorded steps t; all pairs of the network are counted together."""
-    still, were = 0, 0
-    for fires in _firing(results.records[network], results.config):
-        lucky = fires[:, :, :1]
-        still, were = still + (fires & lucky).sum((0, 3)), were + lucky.sum((0, 3))
-    with np.errstate(invalid="ignore"):
-        share = np.asarray(still / were)
-    least: np.ndarray = share.min(1)
-    return least
-
-
-def newcomers(network: str, results: Results) -> np.ndarray:
-    """|S(T) ∖ S(0)| ÷ |S(0)|; all pairs of the network are counted together."""
-    new, were = np.zeros(results.config.replicas), np.zeros(results.config.replicas)
-    for fires in _firing(results.records[network], results.config):
-        lucky = fires[:, :, 0]
-        new += (fires[:, :, -1] & ~lucky).sum((0, 2))
-        were += lucky.sum((0, 2))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share: np.ndarray = np.where(were > 0, new / were, np.nan)
-    return share
-
-
-def uncovered(results: Results) -> np.ndarray:
-    """Number of leaves whose own head has no lucky neuron for their rare feature, fine model."""
-    data = results.records["fine"]
-    (heads, features), _ = pairs_of(data, results.config)
-    missed: np.ndarray = (~data.lucky.values[:, heads, :, features].any(2)).sum(0)
-    return missed.astype(float)
-
-
-def uncovered_predicted(results: Results) -> np.ndarray:
-    """1 − (1 − (1 − Q(τ))^m)^n: probability that some of n leaves has no lucky neuron, by the law of the initial weights."""
-    config = results.config
-    (heads, _), _ = pairs_of(results.records["fine"], config)
-    missed = float(scipy_stats.norm.cdf(config.threshold)) ** config.neurons
-    return np.full(config.replicas, 1 - (1 - missed) ** len(heads))
-
-
 def hard_error(network: str, results: Results, readout: str | None = None) -> np.ndarray:
     """Error on hard test samples by a readout, the first of the configuration if none is named."""
     error: np.ndarray = 1 - correct(results, network, "hard", readout).mean(1)
     return error
+
+
+def guessing(results: Results) -> np.ndarray:
+    """1 − 1/K, the error of guessing; the same for all replicas."""
+    return np.full(results.config.replicas, chance(results.config))
+
+
+def test_samples(results: Results) -> np.ndarray:
+    """Test samples of a kind, on which an error rests."""
+    return np.full(results.config.replicas, results.config.test.samples)
 
 
 def success(results: Results) -> np.ndarray:
@@ -141,68 +100,15 @@ def success(results: Results) -> np.ndarray:
     return met.astype(float)
 
 
-def dominant_response(network: str, step: int, results: Results) -> np.ndarray:
-    """Expected response Σ_r a ReLU(⟨w, ζ*⟩ + b) to a fresh ζ* ~ N(0, σ*² I), mean over heads, given the weights of one step.
-
-    ⟨w, ζ*⟩ ~ N(0, s²) with s = σ*‖w‖, and E ReLU(sZ + b) = s φ(b/s) + b Φ(b/s). NaN where the engine did not draw all neurons.
-    """
-    data, config = results.records[network], results.config
-    law = described(law_of(config), "the response to dominant noise")
-    if not law.own_noises or json.loads(data.attrs["certificate"]) is not None:
-        return np.full(config.replicas, np.nan)
-    sigma = gaussian_norm(law.own_noises[0], "dominant response") / np.sqrt(config.data.dim)
-    at = data.isel(step=step)
-    spread, bias = sigma * at.norm.values, at.bias.values
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z = bias / spread
-        each = np.where(spread > 0, spread * scipy_stats.norm.pdf(z) + bias * scipy_stats.norm.cdf(z), np.maximum(bias, 0))
-    if "output" in at:
-        each = each * at.output.values
-    response: np.ndarray = each.sum(2).mean(1)
-    return response
-
-
-def dominant_grown(network: str, results: Results) -> np.ndarray:
-    """The part of `dominant_response` that training added."""
-    return np.asarray(dominant_response(network, -1, results) - dominant_response(network, 0, results))
-
-
 MEASURES = [
     Measure("success", "1 where the replica's own numbers meet the bounds of all nine claims, else 0", success),
     Measure("lucky-growth", "k · growth of lucky neurons for rare features ÷ for common ones, coarse model", lucky_growth),
     Measure("response-growth", "k · growth of the response to rare features ÷ to common ones, coarse model", response_growth),
-    Measure("uncovered", "number of leaves without a lucky neuron for their rare feature, fine model", uncovered),
-    Measure(
-        "uncovered-predicted",
-        "probability that some of n leaves has no lucky neuron, by the law of the initial weights: 1 − (1 − (1 − Q(τ))^m)^n",
-        uncovered_predicted,
-    ),
+    Measure("test-samples", "test samples of a kind, on which errors rest", test_samples),
+    Measure("chance", "error of guessing the coarse class: 1 − 1/K", guessing),
     *(
-        measure
+        Measure(f"{network}-hard-error", f"hard test error of the {network} model", partial(hard_error, network))
         for network in ("coarse", "fine")
-        for measure in (
-            Measure(f"{network}-hard-error", f"hard test error of the {network} model", partial(hard_error, network)),
-            Measure(
-                f"{network}-kept",
-                f"smallest share of the lucky neurons S(0) that still fire, over recorded steps, {network} model",
-                partial(kept, network),
-            ),
-            Measure(
-                f"{network}-newcomers",
-                f"newcomers at the end per lucky neuron, |S(T) ∖ S(0)| ÷ |S(0)|, {network} model",
-                partial(newcomers, network),
-            ),
-            Measure(
-                f"{network}-dominant",
-                f"expected response to a dominant-noise patch at the end, mean over heads, {network} model",
-                partial(dominant_response, network, -1),
-            ),
-            Measure(
-                f"{network}-dominant-grown",
-                f"the part of this response (id {network}-dominant) that training added",
-                partial(dominant_grown, network),
-            ),
-        )
     ),
 ]
 """For the tables of studies."""

@@ -137,6 +137,7 @@ TRENDS = [
         "≤",
         0.2,
         source="recalled",
+        keys=["data.noise"],
     ),
     Trend(
         "bias-decay-needed",
@@ -145,6 +146,7 @@ TRENDS = [
         partial(fired, "fine", True, 0.0),
         "≥",
         0.8,
+        keys=["data.noise"],
     ),
     Trend(
         "bias-decay-enough",
@@ -154,6 +156,7 @@ TRENDS = [
         "≤",
         1.0,
         source="recalled",
+        keys=["data.noise"],
     ),
 ]
 """Decided by the study ``noise_control``."""

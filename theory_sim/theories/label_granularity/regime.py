@@ -136,7 +136,7 @@ def regime(config: Config) -> list[Assumption]:
             config.training.steps,
             learned,
             None,
-            f"T ≥ T₀ = {learned:.3g}: rare features are learned from leaf labels",
+            f"T ≥ T₀ = {learned:.3g}: rare features with a lucky neuron are learned from leaf labels",
             "ours",
         ),
         line("hard share in training ρ", law.training_shares["hard"], None, 0, "0", "paper"),

@@ -1,12 +1,22 @@
 """The paper's theory, registered through the door that every other theory uses."""
 
-from theory_sim.theories.label_granularity import boundary, margins, measures, noise_control, tightness, times, trends
+from theory_sim.theories.label_granularity import (
+    boundary,
+    dominant_noise,
+    lucky_sets,
+    margins,
+    measures,
+    noise_control,
+    tightness,
+    times,
+    trends,
+)
 from theory_sim.theories.label_granularity.claims import CLAIMS
 from theory_sim.theories.label_granularity.law import setup
 from theory_sim.theories.label_granularity.regime import regime
 from theory_sim.theories.theory import Theory, register_theory
 
-THEMES = (margins, noise_control, boundary, times, tightness)
+THEMES = (lucky_sets, dominant_noise, margins, noise_control, boundary, times, tightness)
 """Modules that hold the measures of one theme, and the trends that read them."""
 
 theory = register_theory(

@@ -20,7 +20,7 @@ import numpy as np
 from theory_sim import stats
 from theory_sim.runs.results import Results
 from theory_sim.stats import Estimate, undefined
-from theory_sim.theories.label_granularity.extremes import extreme
+from theory_sim.theories.label_granularity.extremes import error_of_cells, guessing_error
 from theory_sim.theories.label_granularity.measures import hard_error
 from theory_sim.theories.measures import Measure
 from theory_sim.theories.trends import Trend
@@ -33,11 +33,6 @@ READINGS = {"sums": "sum_logits", "argmax": "argmax_parent"}
 _READ = {"sums": "by summed logits", "argmax": "by the coarse class of the highest logit"}
 SMALL = 0.05
 """Largest hard error of a fine model that succeeds: the default bound of the claim ``fine-hard-error``."""
-
-
-def _test_samples(results: Results) -> np.ndarray:
-    """Number of test samples of each kind."""
-    return np.full(results.config.replicas, results.config.test.samples)
 
 
 def _fine_error(readout: str, results: Results) -> np.ndarray:
@@ -62,16 +57,6 @@ def needed(samples: np.ndarray, error: np.ndarray) -> float:
     return float(np.exp(x[i] + (y[i] - SMALL) / (y[i] - y[i + 1]) * (x[i + 1] - x[i])))
 
 
-def _error_of_cells(measure: str, most: bool, table: "pd.DataFrame", confidence: float) -> Estimate:
-    """The smallest or largest error of a cell, with an interval for all cells together."""
-    cells = [rows for _, rows in table.groupby("cell", sort=False)]
-    errors = [
-        partial(stats.error_of_rates, rows[measure].to_numpy(float), max(1, round(rows["test-samples"].iloc[0])))
-        for rows in cells
-    ]
-    return extreme(errors, most, confidence, f"of {len(cells)} cells")
-
-
 def _exponent(measure: str, table: "pd.DataFrame", confidence: float) -> Estimate:
     """The exponent a of n* ∝ k^a, the mean of those of each replica."""
     exponents = []
@@ -87,7 +72,6 @@ def _exponent(measure: str, table: "pd.DataFrame", confidence: float) -> Estimat
 
 
 MEASURES = [
-    Measure("test-samples", "number of test samples of each kind", _test_samples),
     *(
         Measure(f"fine-hard-error-{name}", f"hard error of the fine model {_READ[name]}", partial(_fine_error, readout))
         for name, readout in READINGS.items()
@@ -96,18 +80,18 @@ MEASURES = [
 TRENDS = [
     Trend(
         "many-subclasses-coarse",
-        "The coarse model's hard error is at least that of guessing, 1/2, at every k up to the largest with K(1 + k) ≤ d.",
+        "The coarse model's hard error is at least that of guessing at every k up to the largest with K(1 + k) ≤ d.",
         "beyond k ≤ d^0.4",
-        partial(_error_of_cells, "coarse-hard-error", False),
+        partial(error_of_cells, "coarse-hard-error", False),
         "≥",
-        0.5,
+        guessing_error,
     ),
     *(
         Trend(
             f"many-subclasses-{name}",
             f"The fine model's hard error, {read}, is at most 0.05 at every k up to the largest with K(1 + k) ≤ d.",
             "beyond k ≤ d^0.4",
-            partial(_error_of_cells, f"fine-hard-error-{name}", True),
+            partial(error_of_cells, f"fine-hard-error-{name}", True),
             "≤",
             SMALL,
         )
@@ -122,6 +106,7 @@ TRENDS = [
             partial(_exponent, f"fine-hard-error-{name}"),
             side,
             bound,
+            keys=["tree.subclasses", "data.training_samples"],
         )
         for name, read in _READ.items()
         for end, words, side, bound in (("least", "at least 0.8", "≥", 0.8), ("most", "at most 1.2", "≤", 1.2))
