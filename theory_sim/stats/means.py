@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from theory_sim.stats.base import Estimate, notes_of, undefined
+from theory_sim.runtime.errors import InputError
+from theory_sim.stats.base import Estimate, check_confidence, note_of_equal, notes_of, one_axis, undefined
 
 _LARGEST = 700.0
 """Largest argument of exp that is used, so that the result is finite."""
@@ -18,26 +19,31 @@ _RESAMPLES = 9999
 
 
 def mean(values: Sequence[float | np.floating[Any]] | np.ndarray, confidence: float = 0.95, of: str = "replicas") -> Estimate:
-    """Mean of independent values with Student's t interval; at least two values."""
-    values = np.asarray(values, dtype=float)
+    """Mean of independent values with Student's t interval; at least two values, along one axis."""
+    (values,) = one_axis("mean", values)
     if len(values) < 2 or not np.isfinite(values).all():
         return undefined("a t interval needs two finite values or more")
     low, high = t_interval(values, confidence)
-    return Estimate(float(values.mean()), low, high, f"t, {len(values)} {of}", notes=notes_of(len(values), confidence, of))
+    notes = notes_of(len(values), confidence, of) + note_of_equal(values, float(np.abs(values).max()), of)
+    return Estimate(float(values.mean()), low, high, f"t, {len(values)} {of}", notes=notes)
 
 
 def positive_mean(values: Sequence[float] | np.ndarray, confidence: float = 0.95, of: str = "replicas") -> Estimate:
-    """Mean of independent values above 0, such as losses: the union of Student's t and Cox's log-normal interval, at least 0.
+    """Mean of independent values of at least 0, such as losses: the union of Student's t and Cox's log-normal interval.
+
+    The interval ends at 0. It is Student's alone where a value is 0, and not cut where a value is below 0.
 
     Args:
         values: at least two.
         confidence: coverage of the interval.
         of: what the values are.
     """
-    values = np.asarray(values, dtype=float)
+    (values,) = one_axis("positive_mean", values)
     estimate = mean(values, confidence, of)
-    if not (values > 0).all() or estimate.value != estimate.value:
+    if estimate.value != estimate.value or (values < 0).any():
         return estimate
+    if (values == 0).any():
+        return replace(estimate, low=max(0.0, estimate.low))
     low, high = union([(estimate.low, estimate.high), cox_interval(values, confidence)], 0.0, math.inf)
     return replace(estimate, low=low, high=high, method=f"t ∪ Cox, {len(values)} {of}")
 
@@ -57,15 +63,18 @@ def ratio(above: np.ndarray, below: np.ndarray, confidence: float = 0.95, of: st
         below: values of the denominator, one for each of `above`; the ratio is undefined if their mean is not above 0.
         confidence: coverage of the interval.
         of: what the pairs are.
+
+    Raises:
+        InputError: the two have different lengths, or more axes than one.
     """
-    above, below = np.asarray(above, dtype=float), np.asarray(below, dtype=float)
+    above, below = one_axis("ratio", above, below)
     n = len(above)
     if n < 2 or not (np.isfinite(above).all() and np.isfinite(below).all()):
         return undefined("Fieller's interval needs two finite pairs or more")
     a, b = float(above.mean()), float(below.mean())
     if b <= 0:
         return undefined("the mean of the denominator is not above 0")
-    notes = notes_of(n, confidence, of)
+    notes = notes_of(n, confidence, of) + note_of_equal(above - a / b * below, float(np.abs(above).max()), of)
     t2 = t_quantile(confidence, n - 1) ** 2
     (v_aa, v_ab), (_, v_bb) = np.cov(above, below) / n
     square, middle, last = b * b - t2 * v_bb, a * b - t2 * v_ab, a * a - t2 * v_aa
@@ -98,12 +107,18 @@ def bootstrap(
         of: what the rows are.
         vectorized: whether the statistic takes many resamples at once, along the last axis, and an argument ``axis``.
         resamples: how many resamples are drawn.
+
+    Raises:
+        InputError: the arrays have different lengths.
     """
+    check_confidence(confidence)
+    if len({len(rows) for rows in data}) != 1:
+        raise InputError(f"bootstrap: arrays of one length, got {' and '.join(str(len(rows)) for rows in data)} rows")
     value = float(statistic(*data, axis=-1) if vectorized else statistic(*data))
     if len(data[0]) < 2 or not math.isfinite(value):
         return undefined("a bootstrap needs two rows or more and a finite statistic")
     if all(np.ptp(d) == 0 for d in data):
-        return Estimate(value, value, value, f"bootstrap, {len(data[0])} equal {of}")
+        return Estimate(value, value, value, f"bootstrap, {len(data[0])} equal {of}", notes=note_of_equal(data[0], 1.0, of))
     for method in ("BCa", "percentile"):
         with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
             # A degenerate resample gives an end that is not finite: tested below, and no claim holds by it.
@@ -127,6 +142,7 @@ def bootstrap(
 @lru_cache(maxsize=1024)
 def t_quantile(confidence: float, freedom: int) -> float:
     """Half the width of Student's t interval, in standard errors."""
+    check_confidence(confidence)
     return float(stats.t.ppf((1 + confidence) / 2, freedom))
 
 
@@ -160,13 +176,18 @@ def slope(x: np.ndarray, y: np.ndarray, confidence: float = 0.95, of: str = "rep
         y: the dependent variable.
         confidence: coverage of the interval.
         of: what the points are.
+
+    Raises:
+        InputError: the two have different lengths, or more axes than one.
     """
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    if len(x) < 3 or np.ptp(x) == 0 or not np.isfinite(y).all():
+    x, y = one_axis("slope", x, y)
+    if len(x) < 3 or not (np.isfinite(x).all() and np.isfinite(y).all()) or np.ptp(x) == 0:
         return undefined("a slope needs three finite points or more, at two places or more")
     across, up = x - x.mean(), y - y.mean()
     square = float(across @ across)
     value = float(across @ up) / square
-    residual = float(((up - value * across) ** 2).sum()) / (len(x) - 2)
+    residuals = up - value * across
+    residual = float(residuals @ residuals) / (len(x) - 2)
     reach = t_quantile(confidence, len(x) - 2) * math.sqrt(residual / square)
-    return Estimate(value, value - reach, value + reach, f"least squares, {len(x)} {of}", notes=notes_of(len(x), confidence, of))
+    notes = notes_of(len(x), confidence, of) + note_of_equal(residuals, float(np.abs(y).max()), of, "residuals ")
+    return Estimate(value, value - reach, value + reach, f"least squares, {len(x)} {of}", notes=notes)
