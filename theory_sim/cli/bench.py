@@ -128,7 +128,8 @@ def _bench_coverage(draws: int, json: JsonFile | None) -> int:
     wrong = sum(at.wrong for at in levels)
     print(
         f"{len(found)} kinds of intervals, {draws} of each: {wrong} miss more than twice as often as stated without a note"
-        " that replicas are few, that a normal law is assumed, or that replicas may fail though none of the drawn ones does"
+        " on a limit of the interval: few replicas, an assumed normal law, values that are mostly equal, or replicas that may"
+        " fail though none of the drawn ones does"
     )
     for at in levels:
         print(

@@ -16,6 +16,8 @@ from theory_sim.stats.base import Estimate, check_confidence, note_of_equal, not
 _LARGEST = 700.0
 """Largest argument of exp that is used, so that the result is finite."""
 _RESAMPLES = 9999
+_ALONE = 1e-6
+"""The least 1 − h, for the leverage h of a point."""
 
 
 def mean(values: Sequence[float | np.floating[Any]] | np.ndarray, confidence: float = 0.95, of: str = "replicas") -> Estimate:
@@ -31,7 +33,7 @@ def mean(values: Sequence[float | np.floating[Any]] | np.ndarray, confidence: fl
 def positive_mean(values: Sequence[float] | np.ndarray, confidence: float = 0.95, of: str = "replicas") -> Estimate:
     """Mean of independent values of at least 0, such as losses: the union of Student's t and Cox's log-normal interval.
 
-    The interval ends at 0. It is Student's alone where a value is 0, and not cut where a value is below 0.
+    The interval ends at 0. It is Student's alone where a value is 0, with a note, and not cut where a value is below 0.
 
     Args:
         values: at least two.
@@ -43,7 +45,9 @@ def positive_mean(values: Sequence[float] | np.ndarray, confidence: float = 0.95
     if estimate.value != estimate.value or (values < 0).any():
         return estimate
     if (values == 0).any():
-        return replace(estimate, low=max(0.0, estimate.low))
+        # Where all are 0 the note that they are equal says more.
+        notes = (f"0 in some {of}: Student's interval, which assumes a normal law",) if values.any() else ()
+        return replace(estimate, low=max(0.0, estimate.low), notes=estimate.notes + notes)
     low, high = union([(estimate.low, estimate.high), cox_interval(values, confidence)], 0.0, math.inf)
     return replace(estimate, low=low, high=high, method=f"t ∪ Cox, {len(values)} {of}")
 
@@ -140,7 +144,7 @@ def bootstrap(
 
 
 @lru_cache(maxsize=1024)
-def t_quantile(confidence: float, freedom: int) -> float:
+def t_quantile(confidence: float, freedom: float) -> float:
     """Half the width of Student's t interval, in standard errors."""
     check_confidence(confidence)
     return float(stats.t.ppf((1 + confidence) / 2, freedom))
@@ -169,7 +173,13 @@ def union(intervals: Sequence[tuple[float, float]], least: float, most: float) -
 
 
 def slope(x: np.ndarray, y: np.ndarray, confidence: float = 0.95, of: str = "replicas") -> Estimate:
-    """Slope of the least-squares line with its t interval, under normality of the residuals.
+    """Slope of the least-squares line: the union of its t interval and of one that allows residuals of unequal variance.
+
+    The second is Student's with the standard error HC3, √Σ w² r²/(1 − h)², for the weights w = (x − x̄)/Σ(x − x̄)², the residuals r
+    and the leverages h = 1/n + (x − x̄)²/Σ(x − x̄)², and with the effective degrees of freedom 1/Σ(h − 1/n)², from 1 to n − 2. A
+    note says where most values of y are equal, as errors of 0 are: their residuals do not show rarer values.
+
+    Source of HC3: MacKinnon and White (1985) [recalled].
 
     Args:
         x: the explanatory variable; the slope is undefined if all values are equal, or with fewer than three.
@@ -187,7 +197,15 @@ def slope(x: np.ndarray, y: np.ndarray, confidence: float = 0.95, of: str = "rep
     square = float(across @ across)
     value = float(across @ up) / square
     residuals = up - value * across
-    residual = float(residuals @ residuals) / (len(x) - 2)
-    reach = t_quantile(confidence, len(x) - 2) * math.sqrt(residual / square)
-    notes = notes_of(len(x), confidence, of) + note_of_equal(residuals, float(np.abs(y).max()), of, "residuals ")
-    return Estimate(value, value - reach, value + reach, f"least squares, {len(x)} {of}", notes=notes)
+    n = len(x)
+    reach = t_quantile(confidence, n - 2) * math.sqrt(float(residuals @ residuals) / (n - 2) / square)
+    share = across**2 / square
+    # A point that alone has another x has the leverage 1 and no residual.
+    apart = np.maximum(1 - 1 / n - share, _ALONE)
+    unequal = math.sqrt(float((across**2 * (residuals / apart) ** 2).sum())) / square
+    reach = max(reach, t_quantile(confidence, min(n - 2, max(1.0, 1 / float(share @ share)))) * unequal)
+    equal = note_of_equal(residuals, float(np.abs(y).max()), of, "residuals ")
+    if not equal and 2 * np.unique(y, return_counts=True)[1].max() > n:
+        equal = (f"equal in most {of}: the interval does not cover rarer values",)
+    notes = notes_of(n, confidence, of) + equal
+    return Estimate(value, value - reach, value + reach, f"least squares ∪ HC3, {n} {of}", notes=notes)

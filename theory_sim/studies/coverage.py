@@ -106,6 +106,14 @@ def _mean_log_loss(model: str) -> Quantity:
     )
 
 
+def _mean_of_errors() -> Quantity:
+    return Quantity(
+        "mean: fine hard",
+        lambda all_: float(all_["fine_hard"].mean()),
+        lambda rows, confidence: stats.positive_mean(rows["fine_hard"], confidence),
+    )
+
+
 def _slope(x: str, y: str) -> Quantity:
     return Quantity(
         f"slope: {y} on {x}".replace("_", " "),
@@ -122,7 +130,9 @@ QUANTITIES = (
     *map(_growth, ("coarse", "fine")),
     *map(_loss, ("coarse", "fine")),
     *map(_mean_log_loss, ("coarse", "fine")),
+    _mean_of_errors(),
     _slope("coarse_loss", "coarse_hard"),
+    _slope("fine_loss", "fine_hard"),
 )
 
 
