@@ -9,14 +9,22 @@ from theory_sim.config import Config
 from theory_sim.figures.common import style
 from theory_sim.figures.common.figure import Figure, Inputs, Needs, Panels, register
 from theory_sim.figures.common.tables import grouped
-from theory_sim.studies.coverage import LEVELS, coverage
+from theory_sim.studies.coverage import LEVELS, QUANTITIES, coverage
 
 DRAWS = 200
 _LEVELS = LEVELS[:2]
 """The third level is too small for so few intervals: ``theory-sim bench coverage`` measures it."""
 _LEAST = 1e-3
 """The height at which shares of 0 are drawn."""
-_COLORS = {"error": "coarse", "gain": "fine", "growth ratio": "common", "loss": "noise"}
+_COLORS = {
+    "error": "coarse",
+    "share": "coarse",
+    "gain": "fine",
+    "growth ratio": "common",
+    "loss": "noise",
+    "mean": "noise",
+    "slope": "rare",
+}
 
 
 def needs(config: Config) -> Needs:
@@ -42,7 +50,7 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
         for number, (_, of) in enumerate(grouped(of_level, ["case", "quantity"], sort=False)):
             kind = of.quantity.iloc[0].partition(":")[0]
             # Side by side, because many have the same share.
-            x = [sizes.index(n) + 0.6 * (number % 9 - 4) / 9 for n in of.replicas]
+            x = [sizes.index(n) + 0.6 * (number % len(QUANTITIES) / (len(QUANTITIES) - 1) - 0.5) for n in of.replicas]
             look: dict[str, Any] = {"color": style.PALETTE[_COLORS[kind]], "linestyle": "none", "markersize": 3}
             ax.plot(x, of.missed.clip(lower=_LEAST), marker="o", markerfacecolor="white", label=f"{kind}, all", **look)
             ax.plot(x, of.unsaid.clip(lower=_LEAST), marker="o", label=f"{kind}, without a note", **look)
@@ -61,7 +69,10 @@ def _legend(ax: Any) -> None:
     from matplotlib.lines import Line2D
 
     dot = partial(Line2D, [], [], linestyle="none", marker="o", markersize=3)
-    entries = {f"{kind}": dot(color=style.PALETTE[color]) for kind, color in _COLORS.items()}
+    kinds: dict[str, list[str]] = {}
+    for kind, color in _COLORS.items():
+        kinds.setdefault(color, []).append(kind)
+    entries = {", ".join(names): dot(color=style.PALETTE[color]) for color, names in kinds.items()}
     entries["with or without a note"] = dot(color="0.2", markerfacecolor="white")
     entries["stated"] = Line2D([], [], color="0.2", linewidth=0.8)
     entries["twice the stated"] = Line2D([], [], color="0.2", linewidth=0.8, linestyle=style.DASHED)
@@ -73,11 +84,12 @@ FIGURE = register(
         "coverage",
         "How often the intervals that the package prints miss the truth, on stored replicas of trained networks.",
         caption=(
-            "Share of intervals that miss: they do not contain the true value, the mean of 200 stored replicas. Each interval is"
-            " made from R replicas that are drawn from these. A marker is one quantity (an error, the gain, a growth ratio or a"
-            " loss, by colour) in one of five cases: the base at d = 128, less patch noise, fewer neurons, a higher threshold,"
-            " and the base with a fine model that guesses in a quarter of its replicas. Open: all intervals that miss. Filled:"
-            " those of them without a note that replicas are few, that a normal law is assumed, or what share of replicas may"
+            "Share of intervals that miss: they do not contain the true value, that of 200 stored replicas. Each interval is made"
+            " from R replicas that are drawn from these. A marker is one quantity (an error or the share of failing replicas, a"
+            " gain, a growth ratio, a loss or another mean, a slope over replicas; by colour) in one of five cases: the base at"
+            " d = 128, less patch noise, fewer neurons, a higher threshold, and the base with a fine model that guesses in a"
+            " quarter of its replicas. Open: all intervals that miss. Filled: those of them without a note on a limit of the"
+            " interval, such as few replicas, an assumed normal law, values that are mostly equal, or what share of replicas may"
             " fail though no drawn one does. Titles and solid lines: the stated share; dashed: twice the stated share. Each share"
             f" is that of {DRAWS} intervals; shares of 0 are at the lower edge."
         ),

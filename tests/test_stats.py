@@ -43,7 +43,8 @@ def test_error_rate_without_any_error_still_has_a_width():
     # 1 − 0.05^(1/5): with so large a share of failing replicas, five good ones are drawn with probability 0.05.
     assert e.notes == ("up to 45% of all replicas may err",)
     assert stats.error_rate(np.zeros((5, 20))).notes == ("up to 45% of all replicas may be right",)
-    assert stats.error_rate(np.ones((60, 20)), 0.99).notes == ("up to 7% of all replicas may err",)
+    assert stats.error_rate(np.ones((60, 20)), 0.99).notes == ("up to 7.4% of all replicas may err",)
+    assert stats.error_rate(np.ones((1000, 20))).notes == ("up to 0.3% of all replicas may err",), "not 0%"
     assert stats.error_rate(np.ones((3, 20))).notes == (
         "few replicas",
         "up to 63% of all replicas may err",
@@ -90,7 +91,11 @@ def test_paired_gain_pairs_by_replica():
     # Where the second model makes no error, the gain is the first one's error.
     nothing = stats.paired_gain(before, np.ones_like(before))
     assert (nothing.low, nothing.high) == pytest.approx((first.low, first.high))
-    assert e.notes == ("p under normality",)
+    assert e.notes == (stats.P_NORMAL,)
+    assert e.limits == ()
+    assert nothing.notes == ("after: up to 39% of all replicas may err", stats.P_NORMAL)
+    assert nothing.limits == nothing.notes[:1]
+    assert stats.paired_gain(np.zeros_like(before), before).notes[0] == "before: up to 39% of all replicas may be right"
 
 
 def test_paired_gain_of_one_replica_pairs_by_sample():
@@ -98,12 +103,13 @@ def test_paired_gain_of_one_replica_pairs_by_sample():
     after = np.array([[1.0] * 45 + [0.0] * 15 + [1.0] * 40])
     e = stats.paired_gain(before, after)
     assert e.value == pytest.approx(0.35)
-    assert e.p == pytest.approx(scipy_stats.binomtest(40, 45, alternative="greater").pvalue)
-    assert "McNemar" in e.method
+    assert e.low > 0
+    assert (e.p, e.notes) == (None, (stats.ONE_REPLICA, stats.NO_P))
+    assert e.method == "Clopper–Pearson of better and worse, 100 paired samples"
 
 
 def test_no_gain_is_no_evidence():
-    same = np.ones((3, 20))
+    same = np.ones((5, 20))
     e = stats.paired_gain(same, same)
     assert (e.value, e.p) == (0, 0.5)
     assert e.low < 0 < e.high
@@ -223,6 +229,7 @@ def test_the_bootstrap_says_what_it_did():
     assert e.low < narrow.low < e.value < narrow.high < e.high
     same = stats.bootstrap([np.full(4, 2.0)], lambda x: float(x.mean()), of="leaves")
     assert (same.value, same.low, same.high, same.method) == (2, 2, 2, "bootstrap, 4 equal leaves")
+    assert same.notes == ("equal in all leaves: the interval has no width",)
     assert math.isnan(stats.bootstrap([values], lambda x: math.inf).value)
     # Where all of one array is equal but not of the other, there is something to resample.
     assert stats.bootstrap([np.ones(8), values], lambda a, b: float((a * b).mean())).high > 0.7
@@ -280,13 +287,30 @@ def test_equal_gains_are_no_certainty():
         before, after = np.array(gains), np.zeros(2)
         e = stats.gain_of_rates(before, after, 2000)
         assert -1 <= e.low < e.value <= e.high <= 1
-        assert e.p > 1e-5
         assert "2 replicas" in e.method
         assert e.notes[0] == "few replicas"
-    # By hand: two replicas that gain 1 on 9 samples each, ẽ = 0.05 and 0.95, t on one degree of freedom.
-    e = stats.gain_of_rates(np.ones(2), np.zeros(2), 9)
-    error = math.sqrt(2 * 0.05 * 0.95 / 18)
-    assert e.p == pytest.approx(scipy_stats.t.sf(1 / error, 1))
+    # By hand: five replicas that gain 1 on 9 samples each, ẽ = 0.05 and 0.95, t on four degrees of freedom.
+    e = stats.gain_of_rates(np.ones(5), np.zeros(5), 9)
+    error = math.sqrt(2 * 0.05 * 0.95 / 45)
+    assert e.p == pytest.approx(scipy_stats.t.sf(1 / error, 4))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_few_replicas_have_no_p_value(n):
+    """Where their gains are equal, the sampling of the test sets is the only spread, and the t test would be nearly certain."""
+    wrong, right = np.zeros((n, 2000)), np.ones((n, 2000))
+    made = [stats.paired_gain(wrong, right), stats.gain_over(0.5, right)]
+    made += [stats.gain_of_rates(np.ones(n), np.zeros(n), 2000)] if n > 1 else []
+    for e in made:
+        assert (e.p, e.notes[-1]) == (None, stats.NO_P)
+        assert e.limits == e.notes[:-1] != ()
+        assert -1 <= e.low < e.value <= e.high <= 1
+
+
+def test_five_replicas_have_a_p_value_with_its_note():
+    e, over = stats.paired_gain(np.zeros((5, 2000)), np.ones((5, 2000))), stats.gain_over(0.5, np.ones((5, 2000)))
+    assert None not in {e.p, over.p}
+    assert e.notes[-1] == over.notes[-1] == stats.P_NORMAL
 
 
 def test_a_gain_stays_possible_whatever_the_confidence():
@@ -301,15 +325,19 @@ def test_a_gain_over_a_known_rate():
     e, error = stats.gain_over(0.5, correct), stats.error_rate(correct)
     assert (e.value, e.low, e.high) == pytest.approx((0.5 - error.value, 0.5 - error.high, 0.5 - error.low))
     assert e.p == pytest.approx(scipy_stats.ttest_1samp(1 - correct.mean(1), 0.5, alternative="less").pvalue)
-    one = stats.gain_over(0.5, correct[:1])
-    assert one.p == pytest.approx(scipy_stats.binomtest(int((1 - correct[0]).sum()), 200, 0.5, "less").pvalue)
+    assert stats.gain_over_of_rates(0.5, (1 - correct).mean(1), 200) == e
+    one, alone = stats.gain_over(0.5, correct[:1]), stats.error_rate(correct[:1])
+    assert (one.low, one.high) == pytest.approx((0.5 - alone.high, 0.5 - alone.low))
+    for rate in (-0.1, 1.5, math.nan):
+        with pytest.raises(InputError, match="known error is between 0 and 1, got"):
+            stats.gain_over(rate, correct)
 
 
 def test_rates_that_are_none_are_refused():
     for rates in ([0.5, 1.5], [-0.1, 0.5]):
         with pytest.raises(InputError, match="between 0 and 1"):
             stats.error_of_rates(np.array(rates), 10)
-    with pytest.raises(InputError, match="the same replicas, got 2 and 3"):
+    with pytest.raises(InputError, match="a pair of numbers for each replica, got 2 and 3"):
         stats.gain_of_rates(np.zeros(2), np.zeros(3), 10)
     assert math.isnan(stats.error_of_rates(np.array([]), 10).value)
     assert math.isnan(stats.gain_of_rates(np.zeros(1), np.zeros(1), 10).value)
@@ -362,7 +390,13 @@ def test_a_positive_mean_is_the_union_of_t_and_cox():
     reach = scipy_stats.t.ppf(0.975, 3) * math.sqrt(s2 / n + s2**2 / (2 * (n - 1)))
     assert e.high == pytest.approx(max(t.high, np.exp(y.mean() + s2 / 2 + reach)))
     assert (e.value, e.low) == (pytest.approx(0.07), 0)
-    assert stats.positive_mean(np.array([0.0, 1.0])).method == "t, 2 replicas"
+    # Student's lower end is below 0 here.
+    some = stats.positive_mean(np.array([0, 0.001, 0.001, 0, 0]))
+    assert (some.low, some.method) == (0, "t, 5 replicas")
+    assert some.high == stats.mean([0, 0.001, 0.001, 0, 0]).high
+    assert some.notes == ("0 in some replicas: Student's interval, which assumes a normal law",)
+    below = [-1.0, 1, 2]
+    assert stats.positive_mean(below) == stats.mean(below)
     assert math.isnan(stats.positive_mean(np.array([1.0])).value)
 
 
@@ -407,3 +441,117 @@ def test_a_sample_counts_once(shape):
 def test_gains_are_of_the_same_samples():
     with pytest.raises(InputError, match=r"the same samples, got \(2, 100\) and \(2, 90\)"):
         stats.paired_gain(np.ones((2, 100)), np.ones((2, 90)))
+
+
+NO_WIDTH = "equal in all replicas: the interval has no width"
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -3.0, 1e-30])
+def test_equal_values_are_said_to_be_equal(value):
+    """An interval without a width looks certain. Sums of equal numbers are rounded: 0.1 has a deviation of 1e-17 here."""
+    same = np.full(6, value)
+    for e in (stats.mean(same), stats.positive_mean(same), stats.ratio(same, np.full(6, 3.0)), stats.slope(np.arange(6), same)):
+        assert e.high - e.low <= 1e-7 * abs(value)
+        assert e.notes[-1].endswith(NO_WIDTH)
+    assert stats.mean(same[:2], of="seeds").notes == ("few seeds", "equal in all seeds: the interval has no width")
+
+
+def test_equal_ratios_and_points_on_a_line_have_no_width():
+    x = np.array([1.1, 1.2, 1.3, 1.7, 2.1])
+    assert stats.ratio(3 * x, x).notes == (NO_WIDTH,)
+    assert stats.slope(x, 2 - 0.3 * x).notes == (f"residuals {NO_WIDTH}",)
+    y = x + np.array([0, 0, 0, 0, 1e-6])
+    for e in (stats.mean(x), stats.positive_mean(x), stats.ratio(y, x), stats.slope(x, y)):
+        assert e.notes == ()
+        assert e.low < e.value < e.high
+
+
+def test_what_is_not_a_number_is_undefined_with_a_reason():
+    nan = np.full((1, 10), math.nan)
+    x, gap = np.arange(5.0), np.array([0, 1, 2, 3, math.nan])
+    for e, reason in (
+        (stats.gain_over(0.5, nan), "an error needs one finite rate or more"),
+        (stats.gain_over(0.5, np.repeat(nan, 5, axis=0)), "an error needs one finite rate or more"),
+        (stats.paired_gain(nan, np.ones((1, 10))), "a paired gain needs finite errors"),
+        (stats.slope(gap, x), "a slope needs three finite points or more, at two places or more"),
+        (stats.slope(x, gap), "a slope needs three finite points or more, at two places or more"),
+    ):
+        assert math.isnan(e.value)
+        assert (e.method, e.p) == (reason, None)
+
+
+def test_values_have_one_axis_and_pairs_one_length():
+    """A second axis would count as further replicas, or be averaged without a word."""
+    values = np.full(3, 0.5)
+    for make in (
+        stats.mean,
+        stats.positive_mean,
+        lambda v: stats.ratio(v, v),
+        lambda v: stats.slope(v, v),
+        lambda v: stats.error_of_rates(v, 10),
+        lambda v: stats.gain_of_rates(v, v, 10),
+        lambda v: stats.gain_over_of_rates(0.5, v, 10),
+    ):
+        for wrong in (np.full((3, 4), 0.5), np.array(0.5)):
+            with pytest.raises(InputError, match=r"expected one axis, a number for each replica, got the shape"):
+                make(wrong)
+    for pair in (stats.ratio, stats.slope, lambda a, b: stats.gain_of_rates(a, b, 10)):
+        with pytest.raises(InputError, match="a pair of numbers for each replica, got 3 and 2 numbers"):
+            pair(values, values[:2])
+    with pytest.raises(InputError, match="arrays of one length, got 3 and 2 rows"):
+        stats.bootstrap([values, values[:2]], correlation)
+
+
+@pytest.mark.parametrize("confidence", [0, 1, 95, -0.5, math.nan])
+def test_confidence_is_between_0_and_1(confidence):
+    values = np.array([0.1, 0.2, 0.4])
+    for make in (
+        lambda: stats.proportion(1, 5, confidence),
+        lambda: stats.error_rate(np.ones((2, 5)), confidence),
+        lambda: stats.paired_gain(np.ones((1, 5)), np.ones((1, 5)), confidence),
+        lambda: stats.gain_of_rates(values, values, 5, confidence),
+        lambda: stats.gain_over(0.5, np.ones((1, 5)), confidence),
+        lambda: stats.mean(values, confidence),
+        lambda: stats.positive_mean(values, confidence),
+        lambda: stats.ratio(values, values, confidence),
+        lambda: stats.slope(values, values**2, confidence),
+        lambda: stats.bootstrap([values], np.mean, confidence),
+    ):
+        with pytest.raises(InputError, match=r"confidence: expected a number above 0 and below 1, such as 0\.95, got"):
+            make()
+
+
+def test_a_slope_allows_residuals_of_unequal_variance():
+    """The longer of the classical interval and that of the standard error HC3, by matrices as textbooks write it."""
+    rng = np.random.default_rng(8)
+    for spread in (0.0, 2.0):
+        x = rng.lognormal(0, 1, 40)
+        y = 3 * x + rng.normal(size=40) * x**spread
+        e, line = stats.slope(x, y, 0.9), scipy_stats.linregress(x, y)
+        design = np.stack([np.ones(40), x], 1)
+        inverse = np.linalg.inv(design.T @ design)
+        hat = np.diag(design @ inverse @ design.T)
+        scaled = (y - line.intercept - line.slope * x) / (1 - hat)
+        hc3 = np.sqrt((inverse @ design.T @ np.diag(scaled**2) @ design @ inverse)[1, 1])
+        freedom = 1 / ((hat - 1 / 40) ** 2).sum()
+        reach = [scipy_stats.t.ppf(0.95, 38) * line.stderr, scipy_stats.t.ppf(0.95, freedom) * hc3]
+        assert (e.value, e.low, e.high) == pytest.approx((line.slope, line.slope - max(reach), line.slope + max(reach)))
+        assert e.notes == ()
+        assert e.method == "least squares ∪ HC3, 40 replicas"
+        if spread:
+            assert reach[1] > 1.2 * reach[0], "this case tells the two apart"
+
+
+def test_a_slope_says_where_most_values_are_equal():
+    """Errors are 0 in most replicas: a line through those does not show how large the rare other ones are."""
+    x, y = np.arange(8.0), np.array([0, 0, 0, 0, 0, 0.1, 0.4, 0.2])
+    assert stats.slope(x, y).notes == ("equal in most replicas: the interval does not cover rarer values",)
+    assert stats.slope(x, y + 0.01 * x).notes == ()
+
+
+def test_a_slope_that_rests_on_one_point_has_an_interval():
+    """The only point with another x lies on the line whatever its value: the leverage is 1 and the residual 0."""
+    x, y = np.array([0.0, 0, 0, 0, 1]), np.array([0.1, 0.3, 0.2, 0.5, 0.9])
+    e, line = stats.slope(x, y), scipy_stats.linregress(x, y)
+    assert e.high - e.value >= scipy_stats.t.ppf(0.975, 3) * line.stderr * (1 - 1e-9)
+    assert math.isfinite(e.high)

@@ -73,7 +73,7 @@ def test_a_study_has_a_row_for_everything(settings, tmp_path, command):
         assert 0 <= row.low <= row.error <= row.high <= 1
         if row.kind != "baseline":
             assert row.gain == pytest.approx(row.baseline_error - row.error)
-            assert row.p <= row.p_holm
+            assert np.isnan([row.p, row.p_holm]).all(), "two seeds have no p-value"
     # A network that was pretrained on the coarse labels, and the baseline of as many steps, are one and the same.
     same = whole[(whole.label_function == "level(1)") & (whole.transfer == "argmax_parent")]
     assert (same.gain == 0).all()

@@ -78,7 +78,11 @@ def test_controls_fail(decide, changes, failing):
 
 def test_one_replica_is_decided_within_itself(decide):
     decided = decide(*CONVINCING, "replicas=1")
+    # One replica does not show how much replicas differ: the gain has an interval above 0, and no p-value.
+    gain = decided.pop("transfer-gain")
     assert all(claim.holds for claim in decided.values()), decided
+    assert (gain.decision, gain.estimate.p, gain.estimate.low > 0) == ("undecided", None, True)
+    assert gain.estimate.notes == (stats.ONE_REPLICA, stats.NO_P)
     assert "replicas" not in " ".join(claim.estimate.method for claim in decided.values())
     silent = {key for key, claim in decided.items() if stats.ONE_REPLICA not in claim.estimate.notes}
     assert not silent

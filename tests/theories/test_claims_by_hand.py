@@ -52,14 +52,26 @@ def test_each_claim_reads_its_own_network_kind_and_bound(results):
         for kind in ("easy", "hard"):
             error = float(data.test_error.sel(kind=kind, test_readout="sum_logits").mean())
             assert decided[f"{name}-{kind}-error"].estimate.value == pytest.approx(error)
-    hard = {name: data.test_error.sel(kind="hard", test_readout="sum_logits").values for name, data in results.records.items()}
     gain = decided["transfer-gain"].estimate
     correct = [data.test_correct.sel(kind="hard", test_readout="sum_logits").values for data in results.records.values()]
     over = {"coarse": stats.paired_gain(*correct), "guessing": stats.gain_over(0.5, correct[1])}
     shown = over["coarse" if over["guessing"].low > 0 else "guessing"]
     assert numbers(gain) == numbers(shown)
-    assert gain.p == max(e.p for e in over.values())
-    assert gain.p >= scipy_stats.ttest_rel(hard["coarse"], hard["fine"], alternative="greater").pvalue
+    assert (gain.p, gain.notes[-1]) == (None, stats.NO_P)  # three replicas
+
+
+def test_the_p_value_of_a_gain_is_the_larger_one(tmp_path):
+    config = CONFIG.replace({"replicas": 5})
+    records = {"coarse": record("level(1)", 2, replicas=5), "fine": record("leaf", LEAVES, replicas=5)}
+    results = Results(config, tmp_path, records)
+    hard, correct = (
+        [data[name].sel(kind="hard", test_readout="sum_logits").values for data in records.values()]
+        for name in ("test_error", "test_correct")
+    )
+    (gain,) = (claim.estimate for claim in evaluate_claims(results) if claim.id == "transfer-gain")
+    assert gain.p == max(stats.paired_gain(*correct).p, stats.gain_over(0.5, correct[1]).p)
+    assert gain.p >= scipy_stats.ttest_rel(*hard, alternative="greater").pvalue
+    assert gain.notes[-1] == stats.P_NORMAL
 
 
 @pytest.mark.parametrize(

@@ -109,21 +109,35 @@ def _bench_pretrain(images: int, workers: int, rounds: int, json: JsonFile | Non
 
 
 def _bench_coverage(draws: int, json: JsonFile | None) -> int:
-    """Print how often the intervals of errors, gains, growth ratios and losses miss the truth, on stored replicas."""
-    from theory_sim.studies.coverage import coverage
+    """Print how often the intervals of all quantities miss the truth, on stored replicas."""
+    from theory_sim.stats import FEW
+    from theory_sim.studies.coverage import by_level, coverage
 
     with new_console(stderr=True).status("drawing") as status:
         found = list(coverage(draws, on_progress=lambda case: status.update(f"drawing: {case}")))
+    levels = by_level(found)
     if json is not None:
-        json.write([asdict(of) | {"missed": of.missed, "right": of.right} for of in found])
-    table = Table("replicas", "quantity", "R", "stated", "miss", "miss without a note", "")
+        shown = [asdict(of) | {"missed": of.missed, "judged": of.judged, "right": of.right} for of in found]
+        worst = [{} if at.worst is None else {"worst": asdict(at.worst) | {"missed": at.worst.missed}} for at in levels]
+        json.write({"intervals": shown, "levels": [asdict(at) | of for at, of in zip(levels, worst, strict=True)]})
+    table = Table("replicas", "quantity", "R", "stated", "miss", "have a note", "miss without a note", "")
     for of in found:
-        shown = (f"{100 * share:.3g} %" for share in (of.level, of.missed, of.unsaid))
-        table.add_row(of.case, of.quantity, str(of.replicas), *shown, "" if of.right else "✗")
+        shares = (f"{100 * share:.3g} %" for share in (of.level, of.missed, of.noted, of.unsaid))
+        table.add_row(of.case, of.quantity, str(of.replicas), *shares, "" if of.right else "✗")
     new_console().print(table)
-    wrong = sum(not of.right for of in found)
+    wrong = sum(at.wrong for at in levels)
     print(
         f"{len(found)} kinds of intervals, {draws} of each: {wrong} miss more than twice as often as stated without a note"
-        " that replicas are few, that a normal law is assumed, or that replicas may fail though none of the drawn ones does"
+        " on a limit of the interval: few replicas, an assumed normal law, values that are mostly equal, or replicas that may"
+        " fail though none of the drawn ones does"
     )
+    for at in levels:
+        print(
+            f"stated {100 * at.level:.3g} %: {at.judged} of {at.kinds} kinds have intervals without a note; {at.wrong} are wrong"
+        )
+        if at.worst is not None:
+            print(
+                f"  with notes, of {FEW} replicas or more, at most {100 * at.worst.missed:.3g} % miss:"
+                f" {at.worst.quantity}, {at.worst.case}, R = {at.worst.replicas}"
+            )
     return 1 if wrong else 0

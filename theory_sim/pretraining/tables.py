@@ -22,7 +22,7 @@ validation_error                           on the validation split (for ``all``)
 baseline_error                             of the baseline of as many steps in all, on the same images
 gain, gain_low, gain_high, gain_method     error of the baseline − error, paired
 p, p_holm                                  one-sided p-value of "no gain", and Holm's correction over the label functions of the
-                                           same transfer and samples
+                                           same transfer and samples; for ``all`` empty with fewer than five seeds
 =========================================  =================================================================================
 """
 
@@ -66,6 +66,7 @@ def results_table(outcome: Outcome) -> pd.DataFrame:
         rows += _rows(outcome, found)
     table = pd.DataFrame(rows)
     if "p" in table:
+        table["p_holm"] = np.nan  # also where no gain has a p-value
         for _, part in table[table.p.notna()].groupby(["transfer", "transfer_steps", "samples"]):
             table.loc[part.index, "p_holm"] = holm(part.p.tolist())
     return table

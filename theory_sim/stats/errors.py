@@ -23,12 +23,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from theory_sim.runtime.errors import InputError
-from theory_sim.stats.base import ONE_REPLICA, Estimate, notes_of, undefined
+from theory_sim.stats.base import FEW, NO_P, ONE_REPLICA, P_NORMAL, Estimate, check_confidence, notes_of, one_axis, undefined
 from theory_sim.stats.means import cox_interval, t_interval, t_quantile, union
-from theory_sim.stats.tests import mcnemar
 
 
 def proportion(successes: float, n: int, confidence: float = 0.95) -> Estimate:
@@ -39,6 +38,7 @@ def proportion(successes: float, n: int, confidence: float = 0.95) -> Estimate:
         n: number of trials.
         confidence: coverage of the interval.
     """
+    check_confidence(confidence)
     if not 0 <= successes <= n or n < 1:
         raise InputError(f"a proportion needs 0 ≤ successes ≤ n and n ≥ 1, got {successes} of {n}")
     tail = (1 - confidence) / 2
@@ -74,9 +74,9 @@ def error_of_rates(rates: np.ndarray, samples: int, confidence: float = 0.95) ->
         confidence: coverage of the interval.
 
     Raises:
-        InputError: a rate is outside [0, 1].
+        InputError: a rate is outside [0, 1], or the rates have more axes than one.
     """
-    rates = _rates("error_of_rates", rates)
+    (rates,) = _rates("error_of_rates", rates)
     if not len(rates) or not np.isfinite(rates).all():
         return undefined("an error needs one finite rate or more")
     n = len(rates)
@@ -87,12 +87,16 @@ def error_of_rates(rates: np.ndarray, samples: int, confidence: float = 0.95) ->
     low, high = cox_interval(_inner(1 - rates, samples), confidence)
     shown.append((1 - high, 1 - low))
     low, high = union(shown, 0.0, 1.0)
-    notes = notes_of(n, confidence)
-    for share, what in ((rates, "err"), (1 - rates, "be right")):
-        if not share.any():
-            unseen = 1 - (1 - confidence) ** (1 / n)
-            notes += (f"up to {unseen:.0%} of all replicas may {what}",)
+    notes = notes_of(n, confidence) + _unseen(rates, confidence)
     return Estimate(pooled.value, low, high, f"t ∪ Cox ∪ {pooled.method}, {n} replicas", notes=notes)
+
+
+def _unseen(rates: np.ndarray, confidence: float, which: str = "") -> tuple[str, ...]:
+    """The note of errors that are 0, or 1, in all replicas: the share of replicas that may differ though none of these does."""
+    share = 1 - (1 - confidence) ** (1 / len(rates))
+    percent = f"{share:.0%}" if share > 0.1 else f"{100 * share:.2g}%"
+    extremes = ((rates, "err"), (1 - rates, "be right"))
+    return tuple(f"{which}up to {percent} of all replicas may {what}" for values, what in extremes if not values.any())
 
 
 def paired_gain(before: np.ndarray, after: np.ndarray, confidence: float = 0.95) -> Estimate:
@@ -100,8 +104,7 @@ def paired_gain(before: np.ndarray, after: np.ndarray, confidence: float = 0.95)
 
     For several replicas see `gain_of_rates`. With one replica, samples are paired. The shares of samples on which the second
     model is better and worse each have a Clopper–Pearson interval with half the error probability; the differences of their ends
-    are the ends of the gain's interval; the p-value is that of McNemar's exact test. Neither covers the variation between
-    replicas.
+    are the ends of the gain's interval. It does not cover the variation between replicas, and there is no p-value.
 
     Args:
         before: (replica, sample) probability of the right answer of the first model.
@@ -111,16 +114,19 @@ def paired_gain(before: np.ndarray, after: np.ndarray, confidence: float = 0.95)
     Raises:
         InputError: an array has other axes, or the two have different shapes.
     """
+    check_confidence(confidence)
     if np.shape(before) != np.shape(after):
         raise InputError(f"paired_gain: both models need the same samples, got {np.shape(before)} and {np.shape(after)}")
     first, second = 1 - _by_replica("paired_gain", before), 1 - _by_replica("paired_gain", after)
     if len(first) > 1:
         return gain_of_rates(first.mean(1), second.mean(1), first.shape[1], confidence)
     gain = (first - second)[0]
+    if not np.isfinite(gain).all():
+        return undefined("a paired gain needs finite errors")
     half = (1 + confidence) / 2
     better, worse = (proportion(float(np.maximum(sign * gain, 0).sum()), gain.size, half) for sign in (1, -1))
-    method = f"Clopper–Pearson of better and worse, {gain.size} paired samples, McNemar"
-    return Estimate(float(gain.mean()), better.low - worse.high, better.high - worse.low, method, mcnemar(gain), (ONE_REPLICA,))
+    method = f"Clopper–Pearson of better and worse, {gain.size} paired samples"
+    return Estimate(float(gain.mean()), better.low - worse.high, better.high - worse.low, method, notes=(ONE_REPLICA, NO_P))
 
 
 def gain_of_rates(before: np.ndarray, after: np.ndarray, samples: int, confidence: float = 0.95) -> Estimate:
@@ -133,7 +139,8 @@ def gain_of_rates(before: np.ndarray, after: np.ndarray, samples: int, confidenc
     that of the first error where the second error is 0, and stays short where both errors vary together.
 
     The standard error, also in the one-sided t test, is at least that of N independent samples in each of R replicas,
-    √(Σ ẽ(1 − ẽ)/(R N)) over the two errors e with ẽ = (e N + ½)/(N + 1), so that equal gains do not give a width of zero.
+    √(Σ ẽ(1 − ẽ)/(R N)) over the two errors e with ẽ = (e N + ½)/(N + 1), so that equal gains do not give a width of zero. Fewer
+    than `FEW` replicas have no p-value: where their gains are equal, it would rest on that error alone.
 
     Args:
         before: error of the first model in each replica, at least two.
@@ -144,27 +151,25 @@ def gain_of_rates(before: np.ndarray, after: np.ndarray, samples: int, confidenc
     Raises:
         InputError: a rate is outside [0, 1], or the two have different lengths.
     """
-    before, after = _rates("gain_of_rates", before), _rates("gain_of_rates", after)
-    if len(before) != len(after):
-        raise InputError(f"gain_of_rates: both models need the same replicas, got {len(before)} and {len(after)}")
+    before, after = _rates("gain_of_rates", before, after)
     n = len(before)
     if n < 2 or not (np.isfinite(before).all() and np.isfinite(after).all()):
         return undefined("a paired gain needs two replicas or more with finite errors")
     gain = before - after
     value, quantile = float(gain.mean()), t_quantile(confidence, n - 1)
     error, p = _t_test(gain, [before.mean(), after.mean()], samples)
-    notes: tuple[str, ...] = ()
+    notes = notes_of(n, confidence)
     longer = []
-    for rates in (before, after):
+    for which, rates in (("before: ", before), ("after: ", after)):
         e = error_of_rates(rates, samples, confidence)
         reach = quantile * _t_test(rates, [rates.mean()], samples)[0]
         longer.append([(float(side) - reach, float(side) / reach) for side in (e.value - e.low, e.high - e.value)])
-        notes += e.notes
+        notes += _unseen(rates, confidence, which)
     (low_first, high_first), (low_second, high_second) = longer
     low = value - _lengthened(quantile * error, low_first, high_second)
     high = value + _lengthened(quantile * error, high_first, low_second)
-    notes = tuple(dict.fromkeys((*notes, "p under normality")))
-    return Estimate(value, max(-1.0, low), min(1.0, high), f"paired t, {n} replicas, widened", p, notes)
+    method = f"paired t, {n} replicas, widened"
+    return Estimate(value, max(-1.0, low), min(1.0, high), method, p, (*notes, _note_of_p(n)))
 
 
 def _lengthened(reach: float, *longer: tuple[float, float]) -> float:
@@ -176,8 +181,8 @@ def _lengthened(reach: float, *longer: tuple[float, float]) -> float:
 def gain_over(rate: float, correct: np.ndarray, confidence: float = 0.95) -> Estimate:
     """How far the error of a model is below a known rate, such as chance: rate − error, with the interval of `error_rate`.
 
-    The one-sided p-value is that of the t test over replicas, with the standard error of `gain_of_rates`; with one replica it is
-    that of the exact binomial test.
+    The one-sided p-value is that of the t test over replicas, with the standard error of `gain_of_rates`; fewer than `FEW`
+    replicas have none.
 
     Args:
         rate: the known error.
@@ -185,19 +190,43 @@ def gain_over(rate: float, correct: np.ndarray, confidence: float = 0.95) -> Est
         confidence: coverage of the interval.
 
     Raises:
-        InputError: the array has other axes.
+        InputError: the array has other axes, or the rate is outside [0, 1].
     """
     wrong = 1 - _by_replica("gain_over", correct)
-    error, samples = error_rate(correct, confidence), wrong.shape[1]
-    if len(wrong) > 1:
-        _, p = _t_test(rate - wrong.mean(1), [wrong.mean()], samples)
-    else:
-        p = float(stats.binomtest(round(float(wrong.sum())), samples, rate, alternative="less").pvalue)
-    return Estimate(rate - error.value, rate - error.high, rate - error.low, error.method, p, error.notes)
+    return gain_over_of_rates(rate, wrong.mean(1), wrong.shape[1], confidence)
 
 
-def _t_test(gain: np.ndarray, errors: Sequence[float], samples: int) -> tuple[float, float]:
+def gain_over_of_rates(rate: float, rates: np.ndarray, samples: int, confidence: float = 0.95) -> Estimate:
+    """`gain_over`, from the error of each replica.
+
+    Args:
+        rate: the known error.
+        rates: the error of each replica.
+        samples: number of test samples of a replica.
+        confidence: coverage of the interval.
+
+    Raises:
+        InputError: a rate is outside [0, 1], or the rates have more axes than one.
+    """
+    if not 0 <= rate <= 1:
+        raise InputError(f"gain_over: the known error is between 0 and 1, got {rate:g}")
+    (rates,) = _rates("gain_over", rates)
+    error, n = error_of_rates(rates, samples, confidence), len(rates)
+    if error.value != error.value:
+        return error
+    _, p = _t_test(rate - rates, [rates.mean()], samples)
+    notes = (*error.notes, _note_of_p(n))
+    return Estimate(rate - error.value, rate - error.high, rate - error.low, error.method, p, notes)
+
+
+def _note_of_p(n: int) -> str:
+    return NO_P if n < FEW else P_NORMAL
+
+
+def _t_test(gain: np.ndarray, errors: Sequence[float], samples: int) -> tuple[float, float | None]:
     """Standard error of the mean gain, at least that of sampling, and the one-sided p-value of the t test with this error.
+
+    Fewer than `FEW` replicas have no p-value.
 
     Args:
         gain: of each replica.
@@ -205,9 +234,11 @@ def _t_test(gain: np.ndarray, errors: Sequence[float], samples: int) -> tuple[fl
         samples: number of test samples of a replica.
     """
     n = len(gain)
+    if n == 1:
+        return math.nan, None
     sampling = sum(float(rate * (1 - rate)) for rate in _inner(np.asarray(errors, dtype=float), samples))
     error = max(float(gain.std(ddof=1)) / math.sqrt(n), math.sqrt(sampling / (n * samples)))
-    return error, float(special.stdtr(n - 1, -gain.mean() / error))
+    return error, None if n < FEW else float(special.stdtr(n - 1, -gain.mean() / error))
 
 
 def _inner(rates: Any, samples: int) -> Any:
@@ -223,9 +254,10 @@ def _by_replica(what: str, values: Any) -> np.ndarray:
     return given
 
 
-def _rates(what: str, rates: Any) -> np.ndarray:
+def _rates(what: str, *rates: Any) -> tuple[np.ndarray, ...]:
     """Errors of replicas as numbers, cut to [0, 1]: those in single precision may be outside by rounding."""
-    given = np.asarray(rates, dtype=float)
-    if ((given < -1e-6) | (given > 1 + 1e-6)).any():
-        raise InputError(f"{what}: an error is between 0 and 1, got {given.min():g} to {given.max():g}")
-    return np.asarray(np.clip(given, 0.0, 1.0))
+    given = one_axis(what, *rates)
+    for values in given:
+        if ((values < -1e-6) | (values > 1 + 1e-6)).any():
+            raise InputError(f"{what}: an error is between 0 and 1, got {np.nanmin(values):g} to {np.nanmax(values):g}")
+    return tuple(np.clip(values, 0.0, 1.0) for values in given)

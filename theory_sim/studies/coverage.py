@@ -1,9 +1,11 @@
 """How often the intervals that the package prints miss, measured on stored replicas.
 
-R replicas are drawn from the stored ones of a case, many times. The truth is the mean over all stored replicas of the case (for
-a growth ratio, the ratio of the means). An interval *misses* if it does not contain the truth. It has a *note*
-(`theory_sim.stats.Estimate.notes`) if it is known to be limited: by few replicas, by an assumed normal law, or by failures that
-none of the drawn replicas shows. Intervals of a quantity pass if those without a note miss at most twice as often as stated.
+R replicas are drawn from the stored ones of a case, many times. The truth is the value over all stored replicas of the case:
+their mean, for a growth ratio the ratio of the means, for a slope the slope. An interval *misses* if it does not contain the
+truth. It has a *note* (`theory_sim.stats.Estimate.limits`) if it is known to be limited: by few replicas, by an assumed normal
+law, or by failures that none of the drawn replicas shows; a note about the p-value does not count. Intervals of a quantity pass
+if those without a note miss at most twice as often as stated. Where every interval has a note, none can be judged: `by_level`
+counts the kinds that can, and names the one that misses most often with the notes counted.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +25,8 @@ REPLICAS = (2, 3, 5, 10, 20)
 FAILING = 0.25
 """Share of replicas whose fine model guesses, in the constructed case."""
 _CHANCE = 0.5
+_BOUND = 0.05
+"""Error on hard samples above which a fine model counts as failed."""
 
 Rows = dict[str, np.ndarray]
 """Columns of the table of replicas."""
@@ -48,6 +52,22 @@ def _error(column: str) -> Quantity:
         f"error: {column.replace('_', ' ')}",
         lambda all_: float(all_[column].mean()),
         lambda rows, confidence: stats.error_of_rates(rows[column], int(rows["samples"][0]), confidence),
+    )
+
+
+def _share() -> Quantity:
+    return Quantity(
+        f"share: fine hard above {_BOUND:g}",
+        lambda all_: float((all_["fine_hard"] > _BOUND).mean()),
+        lambda rows, confidence: stats.proportion(float((rows["fine_hard"] > _BOUND).sum()), len(rows["fine_hard"]), confidence),
+    )
+
+
+def _over_guessing() -> Quantity:
+    return Quantity(
+        "gain: fine hard over guessing",
+        lambda all_: float(_CHANCE - all_["fine_hard"].mean()),
+        lambda rows, confidence: stats.gain_over_of_rates(_CHANCE, rows["fine_hard"], int(rows["samples"][0]), confidence),
     )
 
 
@@ -77,11 +97,42 @@ def _loss(model: str) -> Quantity:
     )
 
 
+def _mean_log_loss(model: str) -> Quantity:
+    column = f"{model}_loss"
+    return Quantity(
+        f"mean: log {model} loss",
+        lambda all_: float(np.log(all_[column]).mean()),
+        lambda rows, confidence: stats.mean(np.log(rows[column]), confidence),
+    )
+
+
+def _mean_of_errors() -> Quantity:
+    return Quantity(
+        "mean: fine hard",
+        lambda all_: float(all_["fine_hard"].mean()),
+        lambda rows, confidence: stats.positive_mean(rows["fine_hard"], confidence),
+    )
+
+
+def _slope(x: str, y: str) -> Quantity:
+    return Quantity(
+        f"slope: {y} on {x}".replace("_", " "),
+        lambda all_: float(np.polyfit(all_[x], all_[y], 1)[0]),
+        lambda rows, confidence: stats.slope(rows[x], rows[y], confidence),
+    )
+
+
 QUANTITIES = (
     *map(_error, ("coarse_easy", "coarse_hard", "fine_easy", "fine_hard")),
+    _share(),
     _gain(),
+    _over_guessing(),
     *map(_growth, ("coarse", "fine")),
     *map(_loss, ("coarse", "fine")),
+    *map(_mean_log_loss, ("coarse", "fine")),
+    _mean_of_errors(),
+    _slope("coarse_loss", "coarse_hard"),
+    _slope("fine_loss", "fine_hard"),
 )
 
 
@@ -98,6 +149,7 @@ class Missed:
         above: share of intervals that are wholly above the truth.
         below: share of intervals that are wholly below the truth.
         unsaid: share of intervals that miss and have no note.
+        noted: share of intervals that have a note, or no number.
     """
 
     case: str
@@ -108,6 +160,7 @@ class Missed:
     above: float
     below: float
     unsaid: float
+    noted: float
 
     @property
     def missed(self) -> float:
@@ -115,10 +168,45 @@ class Missed:
         return self.above + self.below
 
     @property
+    def judged(self) -> bool:
+        """Whether some interval has no note: else none of them can be wrong."""
+        return self.noted < 1
+
+    @property
     def right(self) -> bool:
         """Whether intervals without a note miss at most twice as often as stated; a binomial test at 0.001 may refute it."""
         count = round(self.unsaid * self.draws)
         return float(scipy_stats.binom.sf(count - 1, self.draws, min(1.0, 2 * self.level))) > 1e-3
+
+
+@dataclass(frozen=True)
+class AtLevel:
+    """The kinds of intervals of one error probability.
+
+    Attributes:
+        level: error probability that the intervals state.
+        kinds: number of kinds: of a quantity, in a case, from R replicas.
+        judged: number of them of which some intervals have no note.
+        wrong: number of them whose intervals without a note miss more than twice as often as stated.
+        worst: the kind that misses most often, notes counted, among those of `theory_sim.stats.FEW` replicas or more.
+    """
+
+    level: float
+    kinds: int
+    judged: int
+    wrong: int
+    worst: Missed | None
+
+
+def by_level(found: Sequence[Missed]) -> list[AtLevel]:
+    """For each error probability: how many kinds can be judged, how many are wrong, and which misses most often."""
+    levels = []
+    for level in dict.fromkeys(of.level for of in found):
+        own = [of for of in found if of.level == level]
+        enough = [of for of in own if of.replicas >= stats.FEW]
+        worst = max(enough, key=lambda of: of.missed, default=None)
+        levels.append(AtLevel(level, len(own), sum(of.judged for of in own), sum(not of.right for of in own), worst))
+    return levels
 
 
 def populations() -> dict[str, Rows]:
@@ -164,6 +252,6 @@ def coverage(
 def _missed(case: str, quantity: Quantity, n: int, level: float, truth: float, made: Sequence[Estimate]) -> Missed:
     above = np.array([e.low > truth for e in made])
     below = np.array([e.high < truth for e in made])
-    silent = np.array([not e.notes for e in made])
-    unsaid = float(((above | below) & silent).mean())
-    return Missed(case, quantity.name, n, level, len(made), float(above.mean()), float(below.mean()), unsaid)
+    noted = np.array([bool(e.limits) or e.value != e.value for e in made])
+    unsaid = float(((above | below) & ~noted).mean())
+    return Missed(case, quantity.name, n, level, len(made), float(above.mean()), float(below.mean()), unsaid, float(noted.mean()))
