@@ -154,7 +154,7 @@ class Part:
         # that its components are N(0, 1) too.
         waves = np.abs(dct(score, norm="ortho"))
         p = worst_of([of_squares(spread, d), worst_of(of_normal(float(waves.max())), d)])
-        finding = f"{spread / d:.3f} of the expected one, largest in component {waves.argmax()} of the cosine transform"
+        finding = f"{spread / d:.3f} of expected, largest in cosine component {waves.argmax()}"
         yield tested(f"{name}: spread of variances", p, finding)
         if len(self._chosen) > 1:
             yield from self._covariance(name)
