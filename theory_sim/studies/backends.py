@@ -10,6 +10,7 @@ import re
 import signal
 import threading
 import time
+import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -43,6 +44,8 @@ def locally(items: Sequence[Item], work: Work[Item], jobs: int) -> Iterator[tupl
         with starting_processes():  # loky's own process, which the first executor starts
             return ProcessPoolExecutor(1, initializer=_end_with_parent, env=PYTHON_FIRST)
 
+    # A worker keeps the buffers of its largest cell, which loky takes for a leak; it starts another one, and says so.
+    warnings.filterwarnings("ignore", message="A worker was restarted", category=UserWarning)
     waiting, deaths = deque(enumerate(items)), Counter[int]()
     idle = [start() for _ in range(min(jobs, len(items)))]
     running: dict[Future[str | None], tuple[int, Item, ProcessPoolExecutor]] = {}

@@ -13,8 +13,8 @@ from theory_sim.runs.results import Results
 from theory_sim.runtime.errors import InputError
 from theory_sim.theories.theory import predict
 
-MOST_WORK = 4 * 10**7
-"""Neurons × features × steps, all heads and replicas together: a second or two on one core."""
+MOST_WORK = 4 * 10**8
+"""Neurons × features × steps, all heads and replicas together: ten to twenty seconds on one core."""
 _last: list[tuple[weakref.ref[xr.Dataset], str, xr.Dataset | None]] = []
 """The last prediction, for as long as the record that it starts from is in memory."""
 

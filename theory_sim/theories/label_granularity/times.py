@@ -167,10 +167,9 @@ def rate(network: str, what: str, results: Results) -> np.ndarray:
 
 def _ratio_of(kinds: list[str], most: bool, table: "pd.DataFrame", confidence: float) -> Estimate:
     """The smallest or largest time ratio of some kinds: the mean over cells of each replica, then over replicas."""
-    means = [
-        partial(mean, [float(rows[f"{kind}-time-ratio"].mean(skipna=False)) for _, rows in table.groupby("replica")])
-        for kind in kinds
-    ]
+    if table[[f"{kind}-time-ratio" for kind in kinds]].isna().any(axis=None):
+        return undefined("a time was not observed, or is not predicted: without record.predicted, or it takes too long")
+    means = [partial(mean, [float(rows[f"{kind}-time-ratio"].mean()) for _, rows in table.groupby("replica")]) for kind in kinds]
     return extreme(means, most, confidence, f"of {len(kinds)} times")
 
 
