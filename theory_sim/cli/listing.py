@@ -87,7 +87,7 @@ def _of_theories(kind: str, describe: Callable[[str, Any], str]) -> Iterator[Lis
             function = each.of if kind == "measures" else each.estimate
             while isinstance(function, partial):
                 function = function.func
-            yield Listed(each.id, describe(name, each), entry.plugin or getattr(function, "__module__", entry.module))
+            yield Listed(each.id, describe(name, each), entry.plugin or str(getattr(function, "__module__", entry.module)))
 
 
 def _readouts() -> Iterator[Listed]:
