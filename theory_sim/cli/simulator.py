@@ -168,6 +168,6 @@ def _certificate_lines(certificates: dict[str, Any]) -> list[str]:
             f" that anything left out fired is ≤ {c['total']:.1e} (limit {c['limit']:.0e})"
         )
         if c["dominant_error"]:
-            line += f"; the sum of the neurons left out, on dominant noise, is normal up to {c['dominant_error']:.1e} (Kolmogorov)"
+            line += f"; the sum of those left out, on dominant noise, is normal up to {c['dominant_error']:.1e} (Kolmogorov)"
         lines.append(line)
     return lines
