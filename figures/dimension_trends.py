@@ -74,7 +74,8 @@ FIGURE = register(
             " median is in standard deviations of the normal law with the same median and 1 % quantile; the median and the 1 %"
             " quantile are also in units of the median margin on easy samples (dashed). Right: error of the coarse model on hard"
             " samples; dotted: the error of guessing, its bound at the largest d. Markers are means, bars 95 % intervals"
-            " over replicas (Student's t). Solid lines are power laws fitted to each replica; the legend has the mean slope with its interval."
+            " over replicas (Student's t). Solid lines are power laws fitted to each replica; the legend has the mean slope with"
+            " its interval."
         ),
         size=(style.PAGE, 3.0),
         layout={"mosaic": [["margin", "error"]]},
