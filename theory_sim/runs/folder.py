@@ -41,6 +41,9 @@ NOT_HASHED = ("claims", "plugins")
 NOT_CACHED = "-not-cached"
 """Ends the name of a folder whose run uses an object whose source cannot be read; each such run has a folder of its own."""
 
+CELLS = "cells.json"
+"""In the folder of a block of cells (`theory_sim.runs.cells`): their configurations, by their hash."""
+
 
 def is_finished(folder: Path) -> bool:
     """Whether the folder holds a whole run that may be loaded in place of a new one."""

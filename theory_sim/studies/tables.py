@@ -90,13 +90,12 @@ def rows(results: Results) -> dict[str, list[Row]]:
     """The rows of one finished run in all tables."""
     *_, last = results.records.values()
     classes = last.sizes["head"]
-    folder = f"{results.config.name}/{results.folder.name}"
     claims = []
     for claim in evaluate_claims(results):
         e = claim.estimate
         numbers = {"value": e.value, "low": e.low, "high": e.high, "p": e.p, "method": e.method, "notes": "; ".join(e.notes)}
         decided = {"quantity": claim.id, "side": claim.side, "bound": claim.bound, "decision": claim.decision}
-        claims.append({"status": "stored", "classes": classes, "folder": folder} | decided | numbers)
+        claims.append({"status": "stored", "classes": classes, "folder": results.place} | decided | numbers)
     return {"cells": claims, "replicas": list(_by_replica(results)), "measures": list(_measures(results))}
 
 

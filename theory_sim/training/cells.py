@@ -85,6 +85,7 @@ class CellsTraining(Training):
         of_sources = [self._dictionaries[cell] for cell in self._sources.first]
         self._source_sampler = CellsSampler([self._laws[cell] for cell in self._sources.first], _joined(of_sources))
         self._networks: dict[str, Distinct] = {}
+        self._alignments: dict[str, list[Alignment]] = {}
         self._source_rows: dict[str, Tensor | None] = {}
         self._whole: dict[str, Model] | None = None
         config = cells[0].replace({"replicas": len(cells) * self.each})
@@ -101,6 +102,10 @@ class CellsTraining(Training):
     def rows(self, cell: int) -> slice:
         """The replicas of a cell."""
         return slice(cell * self.each, (cell + 1) * self.each)
+
+    def places(self, name: str) -> list[int]:
+        """For each cell the place of its network among those that are trained, in `state`."""
+        return self._networks[name].of
 
     def streams(self, name: str) -> Streams:
         """As `Training.streams`, of all cells."""
@@ -158,6 +163,11 @@ class CellsTraining(Training):
 
     def alignments(self, name: str) -> list[Alignment]:
         """`Training.alignment` of each cell."""
+        if name not in self._alignments:
+            self._alignments[name] = self._aligned(name)
+        return self._alignments[name]
+
+    def _aligned(self, name: str) -> list[Alignment]:
         model, of_source = self._models[name], []
         seen: dict[tuple[bytes, bytes], Alignment] = {}
         for place, cell in enumerate(self._sources.first):

@@ -38,8 +38,11 @@ def shape_of(config: Config) -> Hashable | None:
     label function or a readout of a plugin, which may look at all replicas at once; and those labelled by clusters, which each
     replica has for itself.
     """
-    law = law_of(config)
-    if ENGINES[config.training.engine] is not DenseEngine or not isinstance(law, PatchLaw):
+    law, shifted = law_of(config), config.at_target is not config
+    target = law_of(config.at_target) if shifted else law
+    if not isinstance(law, PatchLaw) or not isinstance(target, PatchLaw):
+        return None
+    if ENGINES[config.training.engine] is not DenseEngine:
         return None
     used = [(LABEL_FUNCTIONS, kind_of(text)) for text in config.labels.values()]
     used += [(READOUTS, name) for name in config.transfer.readouts]
@@ -56,9 +59,7 @@ def shape_of(config: Config) -> Hashable | None:
         within = sections[section] if section else sections
         for name in names:
             within.pop(name)
-    shifted = config.at_target is not config
-    own = law_of(config.at_target) if shifted else law
-    of_law = (law.tree.parent, law.patches, own.patches, tuple(law.kinds), law.feature_names)
+    of_law = (law.tree.parent, law.patches, target.patches, tuple(law.kinds), law.feature_names)
     noise = config.network.init_std if config.record.noise else None  # noise margins are recorded in units of it
     finite = config.data.training_samples > 0
     return json.dumps(sections, sort_keys=True), tuple(heads), config.neurons, of_law, shifted, finite, noise
