@@ -11,7 +11,7 @@
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import asdict
 from functools import partial
 from itertools import chain
@@ -24,6 +24,7 @@ from theory_sim.config import Config
 from theory_sim.runs.folder import CELLS, hash_of, is_finished, user_sources
 from theory_sim.runs.results import Cells, load_cells, read_cells
 from theory_sim.runs.run import write_dataset
+from theory_sim.runtime.errors import DivergedError
 from theory_sim.runtime.locks import locked
 from theory_sim.runtime.provenance import environment
 from theory_sim.runtime.storage import digest, load_checkpoint, save_checkpoint, write_atomically, write_json
@@ -43,6 +44,12 @@ def finished_cells(out: Path, name: str) -> dict[str, Path]:
     """The cells of all finished blocks of configurations of a name: the folder of the block of each, by the cell's hash."""
     folders = [path.parent for path in sorted(_blocks(out, name).glob("*/manifest.json"))]
     return {id_: folder for folder in folders if (folder / CELLS).exists() for id_ in read_cells(folder)}
+
+
+def failed_in(folder: Path, cells: Container[str]) -> dict[str, str]:
+    """Which of some cells failed in a finished block, and the reasons as a sweep reports them."""
+    reasons = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["failed"]
+    return {id_: f"{DivergedError.__name__}: {reason}" for id_, reason in reasons.items() if id_ in cells}
 
 
 def run_cells(cells: Mapping[str, Config], out: Path, device: torch.device, wait: bool = True) -> Cells:

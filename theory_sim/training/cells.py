@@ -264,6 +264,11 @@ class CellsTraining(Training):
         return Streams(np.concatenate(keys), self.device)
 
 
+def sources_of(cells: Sequence[Config]) -> list[int]:
+    """For each cell a number; those of cells that are trained on the same samples are equal."""
+    return Distinct.by([_source_key(cell, described(law_of(cell), "cells side by side")) for cell in cells]).of
+
+
 def _source_key(cell: Config, law: PatchLaw) -> tuple[object, ...]:
     """All that training samples depend on: of the law what is said of kinds of samples that occur in training."""
     shares = law.training_shares

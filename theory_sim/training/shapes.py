@@ -3,12 +3,15 @@
 import json
 from collections.abc import Hashable
 
+import torch
+
 from theory_sim.config import Config
-from theory_sim.data.law import PatchLaw
+from theory_sim.data.law import PatchLaw, described
 from theory_sim.data.setup import law_of
 from theory_sim.labels.functions import LABEL_FUNCTIONS, kind_of, label_function
 from theory_sim.runtime.contracts import ENGINES, READOUTS
 from theory_sim.training.engines.dense import DenseEngine
+from theory_sim.training.trainer import CHUNK
 
 NUMBERS: dict[str, tuple[str, ...]] = {
     "": ("seed", "seeds", "law", "hard", "target", "claims"),
@@ -63,3 +66,16 @@ def shape_of(config: Config) -> Hashable | None:
     noise = config.network.init_std if config.record.noise else None  # noise margins are recorded in units of it
     finite = config.data.training_samples > 0
     return json.dumps(sections, sort_keys=True), tuple(heads), config.neurons, of_law, shifted, finite, noise
+
+
+def bytes_of(config: Config) -> int:
+    """About how much memory a cell takes beside others, most of it for the patches of test or training samples."""
+    law = described(law_of(config), "cells side by side")
+    size, transfer = getattr(torch, config.training.dtype).itemsize, config.transfer
+    heads = sum(label_function(text, law.tree, config.data.training_samples).n_classes for text in config.labels.values())
+    probe = transfer.samples if "linear_probe" in transfer.readouts else 0
+    held = 2 * len(law.kinds) * config.test.curve_samples + config.data.training_samples
+    samples = held + 2 * max(config.training.batch, min(CHUNK, config.test.samples), probe)
+    neurons = heads * config.neurons
+    recorded = config.record.points * neurons * (law.n_features + 3) + config.test.samples * len(law.kinds) * 4
+    return config.replicas * size * (samples * law.patches * config.data.dim + 3 * neurons * config.data.dim + 2 * recorded)

@@ -26,7 +26,7 @@ from theory_sim.runtime.streams import Streams, streams
 from theory_sim.training.engines.base import Engine, HeadGroups, StepReport
 from theory_sim.training.engines.loss import cross_entropy
 
-_CHUNK = 250
+CHUNK = 250
 """Test samples per replica drawn and judged at once."""
 ALIGNED = 2000
 """Fresh samples that tell a label function's alignment."""
@@ -177,8 +177,8 @@ class Training:
     def test_batches(self, kind: str) -> Iterator[Batch]:
         """The test samples of a kind, a few at a time."""
         stream = self.streams(f"test {kind}")
-        for start in range(0, self.config.test.samples, _CHUNK):
-            yield self.test_sampler.sample(stream, min(_CHUNK, self.config.test.samples - start), kind)
+        for start in range(0, self.config.test.samples, CHUNK):
+            yield self.test_sampler.sample(stream, min(CHUNK, self.config.test.samples - start), kind)
 
     def curve_batch(self, kind: str) -> Batch:
         """The few test samples of a kind that are looked at during training."""
