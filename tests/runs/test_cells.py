@@ -10,8 +10,8 @@ import xarray as xr
 import theory_sim as ts
 from theory_sim.config import Config, load_config
 from theory_sim.runs import cells as blocks
-from theory_sim.runs.cells import cells_folder, finished_cells, run_cells
-from theory_sim.runs.folder import results_folder
+from theory_sim.runs.cells import cells_folder, run_cells
+from theory_sim.runs.folder import finished_cells, results_folder
 from theory_sim.runs.results import load_cells, load_results
 from theory_sim.runtime.errors import InputError
 from theory_sim.training.cells import CellsTraining
@@ -34,7 +34,7 @@ def by_id(configs: list[Config], out: Path) -> dict[str, Config]:
 def test_cells_are_those_of_runs_alone(configs: list[Config], tmp_path: Path) -> None:
     cells = by_id(configs, tmp_path)
     made = run_cells(cells, tmp_path, CPU)
-    folder = cells_folder(cells, tmp_path)
+    folder, where = cells_folder(cells, tmp_path), tmp_path / configs[0].name
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         ["cells.json", "checkpoint.safetensors", "coarse.nc", "environment.json", "fine.nc", "manifest.json"]
     )
@@ -46,20 +46,20 @@ def test_cells_are_those_of_runs_alone(configs: list[Config], tmp_path: Path) ->
                 ts.run(config, tmp_path / "alone", "cpu")
             assert made.failed[id_] == stored.failed[id_] == str(error.value)
             with pytest.raises(InputError, match="has failed: step 1"):
-                load_results(folder / id_)
+                load_results(where / id_)
             continue
         alone = ts.run(config, tmp_path / "alone", "cpu")
-        for results in (made.results(id_), stored.results(id_), load_results(folder / id_), load_results(folder / id_, config)):
+        for results in (made.results(id_), stored.results(id_), load_results(where / id_), load_results(where / id_, config)):
             assert results.config == config
             for name, own in alone.records.items():
                 xr.testing.assert_identical(results.records[name], own)
         other = config.replace({"hard.noise": 1.0, "test.samples": 20})
-        cell = load_results(folder / id_)
+        cell = load_results(where / id_)
         assert ts.evaluate_on(cell, other, "cpu").test_correct.equals(ts.evaluate_on(alone, other, "cpu").test_correct)
         assert torch.equal(cell.network("fine", 1).weight, alone.network("fine", 1).weight)
     assert finished_cells(tmp_path, configs[0].name) == dict.fromkeys(cells, folder)
-    with pytest.raises(InputError, match="has no cell 0000"):
-        load_results(folder / "0000")
+    with pytest.raises(InputError, match="holds no finished run"):
+        load_results(where / "0000")
 
 
 def test_a_killed_block_goes_on_from_its_checkpoint(

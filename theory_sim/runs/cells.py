@@ -7,7 +7,7 @@
 * ``<network>.nc`` — the record of each network, the replicas of all cells one after the other, without failed cells;
 * ``manifest.json`` — written last: the digests of all the others, and the reasons of failed cells.
 
-`theory_sim.runs.results.load_results` reads a cell at ``<block>/<hash of the cell>``, a path that need not exist.
+`theory_sim.runs.results.load_results` reads a cell where it would be if it had been run alone, at ``<out>/<name>/<its hash>``.
 """
 
 import json
@@ -21,8 +21,8 @@ import torch
 import xarray as xr
 
 from theory_sim.config import Config
-from theory_sim.runs.folder import CELLS, hash_of, is_finished, user_sources
-from theory_sim.runs.results import Cells, load_cells, read_cells
+from theory_sim.runs.folder import CELLS, blocks_folder, hash_of, is_finished, user_sources
+from theory_sim.runs.results import Cells, load_cells
 from theory_sim.runs.run import write_dataset
 from theory_sim.runtime.errors import DivergedError
 from theory_sim.runtime.locks import locked
@@ -37,13 +37,7 @@ from theory_sim.training.recording import Recorder
 def cells_folder(cells: Mapping[str, Config], out: Path) -> Path:
     """Where a block lies, run or not: its name is made from its cells'."""
     name = next(iter(cells.values())).name
-    return _blocks(out, name) / hash_of({"cells": list(cells)})
-
-
-def finished_cells(out: Path, name: str) -> dict[str, Path]:
-    """The cells of all finished blocks of configurations of a name: the folder of the block of each, by the cell's hash."""
-    folders = [path.parent for path in sorted(_blocks(out, name).glob("*/manifest.json"))]
-    return {id_: folder for folder in folders if (folder / CELLS).exists() for id_ in read_cells(folder)}
+    return blocks_folder(out, name) / hash_of({"cells": list(cells)})
 
 
 def failed_in(folder: Path, cells: Container[str]) -> dict[str, str]:
@@ -72,10 +66,6 @@ def run_cells(cells: Mapping[str, Config], out: Path, device: torch.device, wait
             if not finished():
                 return _run(cells, folder, device)
     return load_cells(folder)
-
-
-def _blocks(out: Path, name: str) -> Path:
-    return out / f"{name}-cells"
 
 
 def _run(cells: Mapping[str, Config], folder: Path, device: torch.device) -> Cells:

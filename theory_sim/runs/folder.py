@@ -50,6 +50,23 @@ def is_finished(folder: Path) -> bool:
     return (folder / "manifest.json").exists()
 
 
+def blocks_folder(out: Path, name: str) -> Path:
+    """The folder of all blocks of cells whose configurations have a name."""
+    return out / f"{name}-cells"
+
+
+def finished_cells(out: Path, name: str) -> dict[str, Path]:
+    """The cells of all finished blocks of configurations of a name: the folder of the block of each, by the cell's hash."""
+    folders = [path.parent for path in sorted(blocks_folder(out, name).glob("*/manifest.json"))]
+    return {id_: folder for folder in folders if (folder / CELLS).exists() for id_ in read_cells(folder)}
+
+
+def read_cells(folder: Path) -> dict[str, Any]:
+    """The configurations of a block's cells as plain values, by their hash."""
+    cells: dict[str, Any] = json.loads((folder / CELLS).read_text(encoding="utf-8"))
+    return cells
+
+
 def results_folder(
     config: Config,
     out: str | Path = "results",

@@ -11,7 +11,7 @@ import xarray as xr
 from torch import Tensor
 
 from theory_sim.config import STORED, Config, stored_config
-from theory_sim.runs.folder import CELLS, check_same, hashed, user_sources
+from theory_sim.runs.folder import CELLS, check_same, finished_cells, hashed, is_finished, read_cells, user_sources
 from theory_sim.runtime import plugins
 from theory_sim.runtime.errors import InputError, PluginWarning, expect
 from theory_sim.runtime.settings import checked
@@ -67,11 +67,6 @@ class Results:
         """The state of all networks at the end, ``<network>/weight`` and so on."""
         return load_checkpoint(self.folder / "checkpoint.safetensors")[0]
 
-    @property
-    def place(self) -> str:
-        """Its folder, below the folder of all results."""
-        return f"{self.config.name}/{self.folder.name}"
-
     def tidy(self, variable: str) -> "pd.DataFrame":
         """One variable of all networks as a table: a row per value, its coordinates as columns, and ``network`` first.
 
@@ -122,17 +117,13 @@ class CellResults(Results):
     def tensors(self) -> dict[str, Tensor]:
         """As `Results.tensors`."""
         tensors, values = load_checkpoint(self.folder.parent / "checkpoint.safetensors")
-        own, cell, each = {}, values["cells"].index(self.folder.name), self.config.replicas
+        own: dict[str, Tensor] = {}
+        cell, each = values["cells"].index(self.folder.name), self.config.replicas
         for name in self.config.networks:
             place = values["networks"][name][cell]
             here = slice(place * each, (place + 1) * each)
             own |= {key: value[here] for key, value in tensors.items() if key.startswith(f"{name}/")}
         return own
-
-    @property
-    def place(self) -> str:
-        """As `Results.place`."""
-        return "/".join(self.folder.parts[-3:])
 
 
 def warn_changed(results: Results, stacklevel: int = 1) -> None:
@@ -156,7 +147,7 @@ def load_results(folder: str | Path, config: Config | None = None) -> Results:
     """Read a finished results folder; the plugins that the run used may be gone.
 
     Args:
-        folder: the folder that holds ``manifest.json``.
+        folder: the folder that holds ``manifest.json``; of a cell of a sweep, the folder that its tables name.
         config: what its configuration must be (its claims may differ); None takes what is stored.
 
     Raises:
@@ -164,8 +155,8 @@ def load_results(folder: str | Path, config: Config | None = None) -> Results:
     """
     expect("load_results", folder, str, Path)
     folder = Path(folder)
-    if not (folder / "manifest.json").exists() and (folder.parent / CELLS).exists():
-        cell = load_cells(folder.parent).results(folder.name)
+    if not is_finished(folder) and (block := finished_cells(folder.parents[1], folder.parent.name).get(folder.name)):
+        cell = load_cells(block).results(folder.name)
         if config is not None and hashed(config) != hashed(cell.config):
             raise InputError(f"{folder} holds the results of another configuration than its hash says; choose another --out")
         return cell if config is None else replace(cell, config=config)
@@ -227,12 +218,6 @@ def load_cells(folder: Path) -> Cells:
     names = [name.removesuffix(".nc") for name in manifest["files"] if name.endswith(".nc")]
     records = {name: xr.load_dataset(folder / f"{name}.nc", engine="netcdf4") for name in names}
     return Cells(folder, cells, manifest["failed"], records, env)
-
-
-def read_cells(folder: Path) -> dict[str, Any]:
-    """The configurations of a block's cells as plain values, by their hash."""
-    cells: dict[str, Any] = json.loads((folder / CELLS).read_text(encoding="utf-8"))
-    return cells
 
 
 def _checked(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:

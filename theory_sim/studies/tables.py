@@ -12,7 +12,7 @@ value, low, high  the estimate and its interval; null where it is undefined, and
 p, method, notes  one-sided p-value, for claims with a test; the method of the interval, and its limits
 side, bound       the side of the bound on which the whole interval must be
 decision          ``holds``, ``refuted``, ``undecided`` or ``no result``
-folder            the run's folder, below the folder of results
+folder            the run's folder, below the folder of results; `load_results` reads it there, also from a block
 ================  =====================================================================================
 
 ``replicas.parquet`` has one row per cell, replica, model, kind of test samples and readout, for paired statistics:
@@ -90,12 +90,13 @@ def rows(results: Results) -> dict[str, list[Row]]:
     """The rows of one finished run in all tables."""
     *_, last = results.records.values()
     classes = last.sizes["head"]
+    folder = f"{results.config.name}/{results.folder.name}"
     claims = []
     for claim in evaluate_claims(results):
         e = claim.estimate
         numbers = {"value": e.value, "low": e.low, "high": e.high, "p": e.p, "method": e.method, "notes": "; ".join(e.notes)}
         decided = {"quantity": claim.id, "side": claim.side, "bound": claim.bound, "decision": claim.decision}
-        claims.append({"status": "stored", "classes": classes, "folder": results.place} | decided | numbers)
+        claims.append({"status": "stored", "classes": classes, "folder": folder} | decided | numbers)
     return {"cells": claims, "replicas": list(_by_replica(results)), "measures": list(_measures(results))}
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 
 from theory_sim.config import Config
-from theory_sim.runs.cells import cells_folder, failed_in, finished_cells, run_cells
-from theory_sim.runs.folder import NOT_CACHED, is_finished
+from theory_sim.runs.cells import cells_folder, failed_in, run_cells
+from theory_sim.runs.folder import NOT_CACHED, finished_cells, is_finished
 from theory_sim.runs.results import load_cells
 from theory_sim.runs.run import run
 from theory_sim.runtime.errors import (

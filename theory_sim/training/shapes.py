@@ -71,7 +71,8 @@ def shape_of(config: Config) -> Hashable | None:
 def bytes_of(config: Config) -> int:
     """About how much memory a cell takes beside others, most of it for the patches of test or training samples."""
     law = described(law_of(config), "cells side by side")
-    size, transfer = getattr(torch, config.training.dtype).itemsize, config.transfer
+    size: int = getattr(torch, config.training.dtype).itemsize
+    transfer = config.transfer
     heads = sum(label_function(text, law.tree, config.data.training_samples).n_classes for text in config.labels.values())
     probe = transfer.samples if "linear_probe" in transfer.readouts else 0
     held = 2 * len(law.kinds) * config.test.curve_samples + config.data.training_samples
