@@ -50,7 +50,7 @@ Subclasses = TypeAliasType("Subclasses", "Annotated[int, Field(ge=0, le=10**5)] 
 
 LABEL_GRANULARITY = "label-granularity"
 """The theory whose defaults are those below."""
-_STORED = "stored"
+STORED = "stored"
 """Context of a configuration that was complete and checked when a run stored it."""
 _NETWORKS = {"coarse": "level(1)", "fine": "leaf"}
 _STEP_SIZES = {"coarse": 0.02, "fine": 0.1}
@@ -249,7 +249,7 @@ class Config(Section):
     # `info` is a `pydantic.ValidationInfo`, a protocol whose instances cannot be checked.
     def _with_defaults(cls, given: Any, info: Any) -> Any:
         """The theory's defaults below what is given; a mapping of networks may be given in part."""
-        if not isinstance(given, Mapping) or info.context == _STORED:
+        if not isinstance(given, Mapping) or info.context == STORED:
             return given
         if isinstance(named := given.get("plugins"), list | tuple) and all(isinstance(plugin, str) for plugin in named):
             user_plugins.load(named)
@@ -280,7 +280,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _fits_together(self, info: Any) -> "Config":
-        if info.context == _STORED:
+        if info.context == STORED:
             return self
         if isinstance(self.tree.subclasses, int) and self.tree.subclasses > self.data.dim and self._has_this_tree:
             raise ValueError(f"tree.subclasses: {self.tree.subclasses} do not fit into data.dim = {self.data.dim} dimensions")
@@ -400,7 +400,7 @@ def stored_config(path: Path) -> Config:
     Raises:
         InputError: the file is absent or damaged.
     """
-    return checked(Config, read_yaml(path), f"{path}: ", _STORED)
+    return checked(Config, read_yaml(path), f"{path}: ", STORED)
 
 
 def load_config(

@@ -24,7 +24,7 @@ from theory_sim.runs.results import load_results
 from theory_sim.runtime.errors import DivergedError, InputError, is_out_of_memory
 from theory_sim.runtime.progress import Progress
 from theory_sim.studies import backends, tables
-from theory_sim.studies import sweep as sweeps
+from theory_sim.studies import work as single
 from theory_sim.studies.backends import locally, on_dask
 from theory_sim.studies.sweep import make_cells, parse_axis, sweep
 from theory_sim.theories.theory import evaluate_claims
@@ -145,15 +145,16 @@ def test_tables_hold_what_the_results_hold(whole: Path) -> None:
 
 def test_same_results_give_the_same_bytes_and_no_cell_runs_again(whole: Path, tiny: Path) -> None:
     out, before = whole.parents[1], table_bytes(whole)
-    manifests = {path: path.stat().st_mtime_ns for path in out.glob("tiny/*/manifest.json")}
+    manifests = {path: path.stat().st_mtime_ns for path in out.glob("tiny-cells/*/manifest.json")}
+    assert len(manifests) == 8  # blocks of two cells
     for rows in sorted((whole / "rows").glob("*.json"))[:2]:
         rows.unlink()
     told: list[Progress] = []
     again = sweep(load_config(tiny), [dict(parse_axis(text) for text in GRIDS)], out, "cpu", jobs=1, on_progress=told.append)
     assert again.folder == whole
     assert table_bytes(whole) == before
-    assert {path: path.stat().st_mtime_ns for path in out.glob("tiny/*/manifest.json")} == manifests
-    assert [(p.done, p.total) for p in told] == [(15, 16), (16, 16)]
+    assert {path: path.stat().st_mtime_ns for path in out.glob("tiny-cells/*/manifest.json")} == manifests
+    assert [(p.done, p.total) for p in told] == [(14, 16), (16, 16)]
 
 
 def test_cells_in_this_process_leave_its_threads_alone(whole: Path, tiny: Path, tmp_path: Path) -> None:
@@ -185,12 +186,12 @@ def test_killed_sweep_goes_on_to_the_same_table(whole: Path, tiny: Path, tmp_pat
     reached = []
 
     def look() -> int:
-        found = {path: path.stat().st_mtime_ns for path in tmp_path.glob("tiny/*/manifest.json")}
-        assert stored.items() <= found.items(), "a stored cell ran again"
+        found = {path: path.stat().st_mtime_ns for path in tmp_path.glob("tiny-cells/*/manifest.json")}
+        assert stored.items() <= found.items(), "a stored block ran again"
         stored.update(found)
         return len(stored)
 
-    for goal in (2, 4, 7, 9, 12):
+    for goal in (1, 2, 3):  # of four blocks of four cells
         process = subprocess.Popen(command(tiny, tmp_path), start_new_session=True, env=ONE_THREAD, stderr=subprocess.PIPE)
         while look() < goal:
             assert process.poll() is None, process.stderr.read()
@@ -198,11 +199,11 @@ def test_killed_sweep_goes_on_to_the_same_table(whole: Path, tiny: Path, tmp_pat
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         reached.append(look())
-    assert len(set(reached)) == 5
-    assert reached[-1] < 16, "the last kill came too late"
+    assert len(set(reached)) == 3
+    assert reached[-1] < 4, "the last kill came too late"
     done = subprocess.run(command(tiny, tmp_path), env=ONE_THREAD, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert look() == 16
+    assert look() == 4
     assert table_bytes(next(tmp_path.glob("tiny-sweep/*"))) == table_bytes(whole)
 
 
@@ -295,7 +296,7 @@ def test_which_errors_fail_a_cell(
     def fails(*_: object, wait: bool) -> None:
         raise error
 
-    monkeypatch.setattr(sweeps, "run", fails)
+    monkeypatch.setattr(single, "run", fails)
     arguments = load_config(tiny), [{"seed": [0]}], tmp_path, "cpu", 0
     if reason is None:
         with pytest.raises(type(error)):

@@ -73,7 +73,7 @@ def test_autograd_agrees_with_the_closed_form(model, threshold, device):
 @pytest.mark.parametrize("model", MODELS)
 def test_batched_replicas_equal_single_runs(model, block, monkeypatch, device):
     """However the replicas are blocked, each ends where it ends alone."""
-    monkeypatch.setattr(dense, "_BLOCK", block)
+    monkeypatch.setattr(dense, "BLOCK", block)
     training = make("replicas=5", device=device)
     engine, labels = training.models[model].engine, training.models[model].labels
     alone = [part(engine, r) for r in range(5)]

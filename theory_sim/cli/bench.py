@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def bench(
-    what: Annotated[str, typer.Argument(metavar="[simulator|pretrain|coverage]")] = "simulator",
+    what: Annotated[str, typer.Argument(metavar="[simulator|sweep|pretrain|coverage]")] = "simulator",
     sizes: Annotated[str | None, typer.Option(help="Of A, S, F, M and XL, with commas between; all that the device can.")] = None,
     device: Device = "auto",
     scaling: Annotated[bool, typer.Option("--scaling", help="Also fit how time and memory grow with B, P, d and m.")] = False,
@@ -26,19 +26,23 @@ def bench(
     rounds: Annotated[
         int | None, typer.Option(help="Measurements of each, in turns; 15, for pretrain 5.", **whole("--rounds", least=1))
     ] = None,
+    cells: Annotated[int, typer.Option(help="sweep: cells side by side.", **whole("--cells", least=2))] = 64,
     draws: Annotated[int, typer.Option(help="coverage: intervals of each kind.", **whole("--draws", least=10))] = 1000,
     json: Json = None,
 ) -> int:
-    """Measure speed, as ratios in one run: the simulator's steps, or the image pipeline (exit 1: a ratio is below its bound).
+    """Measure speed, as ratios in one run: the simulator's steps, small cells of a sweep, or the image pipeline (exit 1: a ratio
+    is below its bound).
     Or measure how often intervals miss the truth (exit 1: more than twice as often as stated).
     """
     if what == "simulator":
         return _bench_simulator(sizes, device, scaling, rounds or 15, json)
+    if what == "sweep":
+        return _bench_sweep(cells, json)
     if what == "pretrain":
         return _bench_pretrain(images, workers, rounds or 5, json)
     if what == "coverage":
         return _bench_coverage(draws, json)
-    raise InputError(f"unknown benchmark '{what}': simulator, pretrain or coverage")
+    raise InputError(f"unknown benchmark '{what}': simulator, sweep, pretrain or coverage")
 
 
 def _bench_simulator(sizes: str | None, device: str, scaling: bool, rounds: int, json: JsonFile | None) -> int:
@@ -81,6 +85,22 @@ def _bench_simulator(sizes: str | None, device: str, scaling: bool, rounds: int,
         written = {"device": str(chosen), "matmul_precision": precision, "sizes": lines, "scaling": [asdict(g) for g in growths]}
         json.write(written)
     return 0
+
+
+def _bench_sweep(cells: int, json: JsonFile | None) -> int:
+    """Cells of a sweep side by side against cells by themselves."""
+    from theory_sim.bench.sweeps import BOUND, measure
+    from theory_sim.runtime.threads import torch_threads
+
+    with new_console(stderr=True).status("measuring"), torch_threads(1):
+        speed = measure(cells)
+    if json is not None:
+        json.write(asdict(speed) | {"ratios": speed.ratios})
+    table = Table("cells", "replicas", "a cell in a block", "alone", "in a process of its own", *speed.ratios)
+    seconds = (f"{1e3 * t:.3g} ms" for t in (speed.together, speed.alone, speed.process))
+    table.add_row(str(cells), str(speed.replicas), *seconds, *(f"{ratio:.3g}" for ratio in speed.ratios.values()))
+    new_console().print(table)
+    return 0 if speed.ratios["process ÷ block"] >= BOUND else 1
 
 
 def _judged(value: float, bound: "Bound | None") -> str:

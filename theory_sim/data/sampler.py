@@ -102,9 +102,9 @@ class Batch:
         """Whether it is of another kind than the law's first."""
         return self.kind != 0
 
-    def take(self, rows: Int[Tensor, "R b"]) -> "Batch":
-        """The samples at `rows`, for each replica its own."""
-        replica = torch.arange(len(rows), device=rows.device)[:, None]
+    def take(self, rows: Int[Tensor, "r b"], replicas: Int[Tensor, " r"] | None = None) -> "Batch":
+        """The samples at `rows`, for each replica its own; of some replicas where these are named."""
+        replica = (torch.arange(len(rows), device=rows.device) if replicas is None else replicas)[:, None]
         return Batch(**{f.name: getattr(self, f.name)[replica, rows] for f in dataclasses.fields(self)})
 
     @classmethod
@@ -120,6 +120,10 @@ class Batch:
 
         names = [f.name for f in dataclasses.fields(cls)]
         return cls(**{name: torch.cat([filled(name, getattr(batch, name)) for batch in batches], 1) for name in names})
+
+    def of_replicas(self, replicas: Int[Tensor, " r"] | slice) -> "Batch":
+        """The samples of some replicas: of a slice as views."""
+        return Batch(**{f.name: getattr(self, f.name)[replicas] for f in dataclasses.fields(self)})
 
     def slice(self, start: int, stop: int) -> "Batch":
         """Samples start … stop − 1 of every replica, as views."""

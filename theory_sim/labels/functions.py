@@ -27,6 +27,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -247,7 +248,16 @@ def label_function(text: str, tree: LabelTree, n_samples: int = 0, context: Labe
         InputError: no such function, or its arguments do not fit the tree.
     """
     name, arguments = parsed(text)
+    if context is None and LABEL_FUNCTIONS.entry(name).is_core:
+        return _of_core(text, tree, n_samples)
     return LABEL_FUNCTIONS[name](tree, context or LabelContext(n_samples), arguments)
+
+
+@lru_cache(maxsize=32)
+def _of_core(text: str, tree: LabelTree, n_samples: int) -> LabelFunction:
+    """One of the package's own: claims and measures ask for the same one dozens of times for each run."""
+    name, arguments = parsed(text)
+    return LABEL_FUNCTIONS[name](tree, LabelContext(n_samples), arguments)
 
 
 def by_leaf(name: str, tree: LabelTree, group: Int[Tensor, " leaf"]) -> LabelFunction:

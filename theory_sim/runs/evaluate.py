@@ -16,7 +16,7 @@ from theory_sim.runtime.devices import choose_device
 from theory_sim.runtime.errors import InputError, expect
 from theory_sim.runtime.locks import locked
 from theory_sim.runtime.progress import OnProgress, ignore
-from theory_sim.runtime.storage import is_being_written, load_checkpoint, write_atomically
+from theory_sim.runtime.storage import is_being_written, write_atomically
 from theory_sim.runtime.threads import cores_share_blocks
 from theory_sim.training.evaluation import MARGIN_QUANTILES, evaluate
 from theory_sim.training.readouts import check_readouts
@@ -68,10 +68,9 @@ def evaluate_on(results: Results, config: Config, device: str = "auto", on_progr
 
 def _evaluate(results: Results, config: Config, device: str, on_progress: OnProgress) -> xr.Dataset:
     chosen = choose_device(device)
-    tensors, _ = load_checkpoint(results.folder / "checkpoint.safetensors")
     with torch.no_grad(), cores_share_blocks():
         training = Training(config, chosen)
-        training.restore_networks(tensors)
+        training.restore_networks(results.tensors())
         check_readouts(training)
         kinds = list(training.kinds)
         found = evaluate(training, testing(on_progress, len(kinds) * config.test.samples))

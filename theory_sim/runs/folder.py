@@ -41,10 +41,30 @@ NOT_HASHED = ("claims", "plugins")
 NOT_CACHED = "-not-cached"
 """Ends the name of a folder whose run uses an object whose source cannot be read; each such run has a folder of its own."""
 
+CELLS = "cells.json"
+"""In the folder of a block of cells (`theory_sim.runs.cells`): their configurations, by their hash."""
+
 
 def is_finished(folder: Path) -> bool:
     """Whether the folder holds a whole run that may be loaded in place of a new one."""
     return (folder / "manifest.json").exists()
+
+
+def blocks_folder(out: Path, name: str) -> Path:
+    """The folder of all blocks of cells whose configurations have a name."""
+    return out / f"{name}-cells"
+
+
+def finished_cells(out: Path, name: str) -> dict[str, Path]:
+    """The cells of all finished blocks of configurations of a name: the folder of the block of each, by the cell's hash."""
+    folders = [path.parent for path in sorted(blocks_folder(out, name).glob("*/manifest.json"))]
+    return {id_: folder for folder in folders if (folder / CELLS).exists() for id_ in read_cells(folder)}
+
+
+def read_cells(folder: Path) -> dict[str, Any]:
+    """The configurations of a block's cells as plain values, by their hash."""
+    cells: dict[str, Any] = json.loads((folder / CELLS).read_text(encoding="utf-8"))
+    return cells
 
 
 def results_folder(

@@ -3,16 +3,18 @@
 import html
 import json
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
+from torch import Tensor
 
-from theory_sim.config import Config, stored_config
-from theory_sim.runs.folder import check_same, user_sources
+from theory_sim.config import STORED, Config, stored_config
+from theory_sim.runs.folder import CELLS, check_same, finished_cells, hashed, is_finished, read_cells, user_sources
 from theory_sim.runtime import plugins
 from theory_sim.runtime.errors import InputError, PluginWarning, expect
+from theory_sim.runtime.settings import checked
 from theory_sim.runtime.storage import digest, is_being_written, load_checkpoint
 from theory_sim.training.network import Parameters, TwoLayerConvNet, placed
 
@@ -53,13 +55,17 @@ class Results:
             raise InputError(f"there is no network '{name}'; there are {', '.join(self.records)}")
         if not 0 <= replica < self.config.replicas:
             raise InputError(f"there is no replica {replica}: the run has 0 to {self.config.replicas - 1}")
-        tensors, _ = load_checkpoint(self.folder / "checkpoint.safetensors")
+        tensors = self.tensors()
         own = {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
         weight, bias, output = (own[key] for key in ("weight", "bias", "output"))
         if "place" not in own:
             return TwoLayerConvNet.of(Parameters(weight, bias, output), replica)
         here, heads = own["place"][:, 0] == replica, self.records[name].sizes["head"]
         return TwoLayerConvNet.of(placed(weight[here], bias[here], output[here], own["place"][here, 1], heads), 0)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The state of all networks at the end, ``<network>/weight`` and so on."""
+        return load_checkpoint(self.folder / "checkpoint.safetensors")[0]
 
     def tidy(self, variable: str) -> "pd.DataFrame":
         """One variable of all networks as a table: a row per value, its coordinates as columns, and ``network`` first.
@@ -104,6 +110,22 @@ class Results:
         return f"<b>{html.escape(first)}</b><ul>{items}</ul>"
 
 
+@dataclass(frozen=True, repr=False)
+class CellResults(Results):
+    """A finished cell of a block (`theory_sim.runs.cells`): `folder` is the block's, with the cell's hash below it."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """As `Results.tensors`."""
+        tensors, values = load_checkpoint(self.folder.parent / "checkpoint.safetensors")
+        own: dict[str, Tensor] = {}
+        cell, each = values["cells"].index(self.folder.name), self.config.replicas
+        for name in self.config.networks:
+            place = values["networks"][name][cell]
+            here = slice(place * each, (place + 1) * each)
+            own |= {key: value[here] for key, value in tensors.items() if key.startswith(f"{name}/")}
+        return own
+
+
 def warn_changed(results: Results, stacklevel: int = 1) -> None:
     """Say which objects of plugins are not those that a run was made with; nothing happens where all are.
 
@@ -125,7 +147,7 @@ def load_results(folder: str | Path, config: Config | None = None) -> Results:
     """Read a finished results folder; the plugins that the run used may be gone.
 
     Args:
-        folder: the folder that holds ``manifest.json``.
+        folder: the folder that holds ``manifest.json``; of a cell of a sweep, the folder that its tables name.
         config: what its configuration must be (its claims may differ); None takes what is stored.
 
     Raises:
@@ -133,6 +155,73 @@ def load_results(folder: str | Path, config: Config | None = None) -> Results:
     """
     expect("load_results", folder, str, Path)
     folder = Path(folder)
+    if not is_finished(folder) and (block := finished_cells(folder.parents[1], folder.parent.name).get(folder.name)):
+        cell = load_cells(block).results(folder.name)
+        if config is not None and hashed(config) != hashed(cell.config):
+            raise InputError(f"{folder} holds the results of another configuration than its hash says; choose another --out")
+        return cell if config is None else replace(cell, config=config)
+    _, env = _checked(folder)
+    config = stored_config(folder / "config.yaml") if config is None else check_same(config, folder)
+    records = {name: xr.load_dataset(folder / f"{name}.nc", engine="netcdf4") for name in config.networks}
+    return Results(config, folder, records, env)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Finished cells of a block.
+
+    Attributes:
+        folder: the block's folder.
+        configs: the configuration of each cell, by its hash.
+        failed: the reasons of cells whose training diverged, by their hash.
+        records: of each network the cells that did not fail, their replicas one after the other.
+        environment: as `Results.environment`.
+    """
+
+    folder: Path
+    configs: dict[str, Config]
+    failed: dict[str, str]
+    records: dict[str, xr.Dataset]
+    environment: dict[str, Any]
+
+    def results(self, id_: str) -> Results:
+        """The results of a cell, as those of its configuration run alone.
+
+        Raises:
+            InputError: there is no such cell, or it has failed.
+        """
+        if id_ not in self.configs:
+            raise InputError(f"{self.folder} has no cell {id_}")
+        if id_ in self.failed:
+            raise InputError(f"{self.folder}: the cell {id_} has failed: {self.failed[id_]}")
+        config = self.configs[id_]
+        done = [other for other in self.configs if other not in self.failed]
+        cell, each = done.index(id_), config.replicas
+        text = json.dumps(config.model_dump(mode="json"))
+        records = {}
+        for name, data in self.records.items():
+            own = data.isel(replica=slice(cell * each, (cell + 1) * each))
+            own = own.assign_coords(replica=("replica", range(each), data.replica.attrs))
+            alignment = json.loads(data.attrs["alignment"])[cell]
+            records[name] = own.assign_attrs(config=text, alignment=json.dumps(alignment))
+        return CellResults(config, self.folder / id_, records, self.environment)
+
+
+def load_cells(folder: Path) -> Cells:
+    """Read a finished block.
+
+    Raises:
+        InputError: it is not finished, or a file is absent or damaged.
+    """
+    manifest, env = _checked(folder)
+    cells = {id_: checked(Config, values, f"{folder / CELLS}: ", STORED) for id_, values in read_cells(folder).items()}
+    names = [name.removesuffix(".nc") for name in manifest["files"] if name.endswith(".nc")]
+    records = {name: xr.load_dataset(folder / f"{name}.nc", engine="netcdf4") for name in names}
+    return Cells(folder, cells, manifest["failed"], records, env)
+
+
+def _checked(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Manifest and environment of a finished folder whose files are as they were written."""
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         for name, expected in manifest["files"].items():
@@ -147,6 +236,4 @@ def load_results(folder: str | Path, config: Config | None = None) -> Results:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{folder / 'manifest.json'} is damaged; delete the folder to run again") from None
-    config = stored_config(folder / "config.yaml") if config is None else check_same(config, folder)
-    records = {name: xr.load_dataset(folder / f"{name}.nc", engine="netcdf4") for name in config.networks}
-    return Results(config, folder, records, env)
+    return manifest, env

@@ -67,7 +67,10 @@ class Streams:
 
     def one(self, replica: int) -> "Streams":
         """The stream of one replica; numbers drawn from it are gone from here too."""
-        here = slice(replica, replica + 1)
+        return self.part(slice(replica, replica + 1))
+
+    def part(self, here: slice) -> "Streams":
+        """The streams of some replicas; numbers drawn from them are gone from here too."""
         generators = None if self._generators is None else self._generators[here]
         return Streams(self._keys[here], self.device, self._tiles[here], generators)
 

@@ -52,7 +52,9 @@ def cores_share_blocks() -> Iterator[None]:
 def map_blocks(compute: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """``[compute(item) for item in items]``, shared among the cores within `cores_share_blocks`; results keep their order.
 
-    A block that has blocks of its own computes them itself: were it to wait for the other cores, all could wait.
+    A block that has blocks of its own computes them itself: were it to wait for the other cores, all could wait. One block alone
+    is computed here: to hand it over would take longer than many a small one takes.
     """
-    pool = None if threading.current_thread().name.startswith(_NAME) else _pool
+    items = list(items)
+    pool = None if threading.current_thread().name.startswith(_NAME) or len(items) == 1 else _pool
     return list(map(compute, items) if pool is None else pool.map(compute, items))

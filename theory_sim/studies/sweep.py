@@ -18,7 +18,6 @@ other cells are run. Any other exception, such as a programming error or a full 
 import itertools
 import json
 import re
-import threading
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,29 +29,20 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from theory_sim.config import Config
-from theory_sim.runs.folder import NOT_CACHED, configuration_hash, is_finished, results_folder, used_objects, warn_not_cached
-from theory_sim.runs.run import run
+from theory_sim.runs.folder import NOT_CACHED, configuration_hash, results_folder, used_objects, warn_not_cached
 from theory_sim.runtime import outputs
 from theory_sim.runtime.contracts import SETUPS
 from theory_sim.runtime.devices import choose_device
-from theory_sim.runtime.errors import (
-    BusyError,
-    DivergedError,
-    InputError,
-    NotCachedWarning,
-    WaitingWarning,
-    is_out_of_memory,
-    shortened,
-)
+from theory_sim.runtime.errors import InputError, WaitingWarning, shortened
 from theory_sim.runtime.locks import locked
 from theory_sim.runtime.plain_yaml import parse_values
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.provenance import files_digest
 from theory_sim.runtime.settings import repeated, value_at
-from theory_sim.runtime.storage import write_json
-from theory_sim.runtime.threads import torch_threads
 from theory_sim.studies import tables
 from theory_sim.studies.backends import cores, locally, on_dask
+from theory_sim.studies.work import BUSY, Task, work_of
+from theory_sim.studies.work import do as do_task
 from theory_sim.theories.claims import CLAIMS
 from theory_sim.theories.theory import claims_of
 
@@ -62,18 +52,14 @@ if TYPE_CHECKING:
 Grid = Mapping[str, Sequence[Any]]
 """Keys of the configuration and the values of each; the cells of a grid are all combinations of values."""
 
-_Task = tuple[str, Config, Path]
-"""A cell's hash, its configuration, and the file of its table rows."""
-_Do = Callable[[Sequence[_Task], Callable[[_Task], str | None]], Iterator[tuple[_Task, str | None]]]
+_Do = Callable[[Sequence[Task], Callable[[Task], str | None]], Iterator[tuple[Task, str | None]]]
 """Does tasks, and yields each with the reason if it failed."""
 MOST_CELLS = 100_000
 DESCRIPTION = "sweep.json"
 VERDICT = "verdict.json"
 """Of a study: its answer, beside the tables of its sweep."""
-_BUSY = "another process runs it"
-"""The reason of a cell that is put off."""
-_one_at_a_time = threading.Lock()
-"""Held while a cell runs: a Dask worker may have several threads, and PyTorch's number of threads is global to a process."""
+_PARTS_HELD = 8
+"""Files of rows that are held at the same time while a table is written."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +155,7 @@ def sweep(
     jobs: int | None = None,
     scheduler: str | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    together: bool = True,
 ) -> Sweep:
     """Run all unfinished cells, and write the tables; the reasons of failed cells are in `Sweep.failed`.
 
@@ -180,7 +167,8 @@ def sweep(
         jobs: number of cells that run at the same time on this machine. None: one per core, or one on a GPU. 0: the cells run
             in this process, one after the other, which is faster for toy cells than starting worker processes.
         scheduler: address of a Dask scheduler; None runs the cells on this machine.
-        on_progress: called after every cell.
+        on_progress: called after every cell or block of cells.
+        together: whether cells of one shape are trained side by side (`theory_sim.studies.work`); their numbers are the same.
 
     Raises:
         InputError: as `make_cells`; or the device, the number of jobs or the scheduler is not available; or `out` is not a
@@ -205,23 +193,25 @@ def sweep(
     outputs.check_ours(folder / name for name in (DESCRIPTION, VERDICT, *(f"{table}.parquet" for table in tables.SCHEMAS)))
     outputs.write_json(folder / DESCRIPTION, description)
 
-    parts = {id_: (folder / "rows" / f"{id_}.json").resolve() for id_ in ids}
-    tasks = [(id_, cell.config, parts[id_]) for id_, cell in ids.items() if not _stored(cell, id_, out, parts)]
-    if tasks and (scheduler or jobs):
-        for _, cell, _ in tasks:
+    rows, at_once = (folder / "rows").resolve(), cores() if scheduler else jobs
+    left = work_of({id_: cell.config for id_, cell in ids.items()}, out, rows, at_once, chosen, together)
+    if left.tasks and (scheduler or jobs):
+        for cell in {id_: own for task in left.tasks for id_, own in task.cells.items()}.values():
             _check_known_to_workers(cell)
-    work = partial(_run, out=out.resolve(), device=str(chosen), threads=max(1, cores() // max(1, jobs)))
+    work = partial(do_task, out=out.resolve(), device=str(chosen), threads=max(1, cores() // max(1, jobs)))
     do: _Do = _here
     if scheduler:
         do = partial(on_dask, scheduler=scheduler)
     elif jobs:
         do = partial(locally, jobs=jobs)
-    failed: dict[str, str] = {}
-    for done, ((id_, _, part), reason) in enumerate(_shared(tasks, work, do), 1 + len(ids) - len(tasks)):
-        if reason is not None:
-            failed[id_] = reason
-        elif not part.exists():
-            failed[id_] = f"its worker wrote to a folder {out} that this machine does not see"
+    parts, failed = left.parts, left.failed
+    done = len(ids) - sum(len(task.cells) for task in left.tasks)
+    for task, reason in _with_second_tries(left.tasks, work, do):
+        done += len(task.cells)
+        parts |= dict.fromkeys(task.cells, task.part)
+        if reason is None and not task.part.exists():
+            reason = f"its worker wrote to a folder {out} that this machine does not see"  # noqa: PLW2901
+        failed |= task.failed(out) if reason is None else dict.fromkeys(task.cells, reason)
         on_progress(Progress("cells", done, len(ids), f"{len(failed)} failed" if failed else ""))
     keys = {key: [cell.values[key] for cell in cells] for key in description["keys"]}
     with locked(folder):
@@ -281,55 +271,48 @@ def _check_known_to_workers(config: Config) -> None:
             )
 
 
-def _shared(tasks: Sequence[_Task], work: Callable[..., str | None], do: _Do) -> Iterator[tuple[_Task, str | None]]:
+def _shared(tasks: Sequence[Task], work: Callable[..., str | None], do: _Do) -> Iterator[tuple[Task, str | None]]:
     """Every task with the reason if it failed; those that other processes do come last, when these have done them."""
     busy = []
     for task, reason in do(tasks, partial(work, wait=False)):
-        if reason == _BUSY:
+        if reason == BUSY:
             busy.append(task)
         else:
             yield task, reason
     if busy:
-        message = f"other processes run the last {len(busy)} cells of this sweep: waiting for them"
+        message = f"other processes run the last {sum(len(task.cells) for task in busy)} cells of this sweep: waiting for them"
         warnings.warn(message, WaitingWarning, stacklevel=3)
         yield from do(busy, partial(work, wait=True))
 
 
-def _here(tasks: Sequence[_Task], work: Callable[[_Task], str | None]) -> Iterator[tuple[_Task, str | None]]:
+def _with_second_tries(tasks: Sequence[Task], work: Callable[..., str | None], do: _Do) -> Iterator[tuple[Task, str | None]]:
+    """As `_shared`; the cells of a block that fails as a whole, as when its memory cannot be allocated, are run alone then."""
+    again: list[Task] = []
+    for task, reason in _shared(tasks, work, do):
+        if reason is None or not task.together:
+            yield task, reason
+        else:
+            again += task.alone()
+    if again:
+        yield from _shared(again, work, do)
+
+
+def _here(tasks: Sequence[Task], work: Callable[[Task], str | None]) -> Iterator[tuple[Task, str | None]]:
     """Do the tasks in this process."""
     return ((task, work(task)) for task in tasks)
 
 
-def _run(task: _Task, out: Path, device: str, threads: int, wait: bool) -> str | None:
-    """Run one cell in a worker and write its table rows; returns the reason if the cell failed, or None."""
-    _, config, part = task
-    with _one_at_a_time, torch_threads(threads), warnings.catch_warnings():
-        for category in (NotCachedWarning, WaitingWarning):  # `sweep` has warned
-            warnings.simplefilter("ignore", category)
-        try:
-            rows = tables.rows(run(config, out, device, wait=wait))
-            with locked(part.parent):  # which also clears away what killed processes left there
-                write_json(part, rows)
-        except BusyError:
-            return _BUSY
-        except Exception as error:
-            if not (isinstance(error, InputError | DivergedError) or is_out_of_memory(error)):
-                raise
-            kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-            return kind + " ".join(str(error).split())
-    return None
-
-
-def _stored(cell: Cell, id_: str, out: Path, parts: Mapping[str, Path]) -> bool:
-    return parts[id_].exists() and is_finished(out / cell.config.name / id_)
-
-
 def _rows(table: str, ids: dict[str, Cell], parts: dict[str, Path], failed: dict[str, str]) -> Iterator[list[tables.Row]]:
+    read: dict[Path, Any] = {}
     for id_, cell in ids.items():
         where = {"cell": id_} | cell.values
         if id_ not in failed:
-            rows = json.loads(parts[id_].read_text(encoding="utf-8"))[table]
-            yield [where | row for row in rows]
+            part = parts[id_]
+            if part not in read:
+                if len(read) == _PARTS_HELD:
+                    del read[next(iter(read))]
+                read[part] = json.loads(part.read_text(encoding="utf-8"))
+            yield [where | row for row in read[part][id_][table]]
         elif table == "cells":
             yield [where | {"status": "failed", "reason": failed[id_]}]
 

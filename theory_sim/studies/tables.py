@@ -12,7 +12,7 @@ value, low, high  the estimate and its interval; null where it is undefined, and
 p, method, notes  one-sided p-value, for claims with a test; the method of the interval, and its limits
 side, bound       the side of the bound on which the whole interval must be
 decision          ``holds``, ``refuted``, ``undecided`` or ``no result``
-folder            the run's folder, below the folder of results
+folder            the run's folder, below the folder of results; `load_results` reads it there, also from a block
 ================  =====================================================================================
 
 ``replicas.parquet`` has one row per cell, replica, model, kind of test samples and readout, for paired statistics:

@@ -15,7 +15,7 @@ from torch import Tensor
 from theory_sim.config import Config
 from theory_sim.data.dictionary import Dictionary
 from theory_sim.data.law import Law
-from theory_sim.data.sampler import Batch, make_sampler
+from theory_sim.data.sampler import Batch, Sampler, make_sampler
 from theory_sim.data.setup import law_of, make_dictionary
 from theory_sim.labels.alignment import Alignment, alignment
 from theory_sim.labels.functions import LABEL_FUNCTIONS, LabelContext, LabelFunction, kind_of, label_function
@@ -26,9 +26,9 @@ from theory_sim.runtime.streams import Streams, streams
 from theory_sim.training.engines.base import Engine, HeadGroups, StepReport
 from theory_sim.training.engines.loss import cross_entropy
 
-_CHUNK = 250
+CHUNK = 250
 """Test samples per replica drawn and judged at once."""
-_ALIGNED = 2000
+ALIGNED = 2000
 """Fresh samples that tell a label function's alignment."""
 
 
@@ -78,7 +78,6 @@ class Training:
         sampler: draws training samples with these features.
         test_sampler: draws test samples: the same one, unless the target's distribution is shifted.
         target: the coarse labels that all networks are tested on.
-        models: the networks by their names.
     """
 
     def __init__(
@@ -94,19 +93,11 @@ class Training:
         self.law = law_of(config) if law is None else law
         self.dictionary = make_dictionary(config, self.device) if dictionary is None else dictionary
         self._engine: type[Engine] = ENGINES[config.training.engine]
-        shifted = config.at_target
-        self.sampler = make_sampler(self.law, self.dictionary, self._engine.noise_patches)
-        self.test_sampler = self.sampler
-        if shifted is not config:
-            self.test_sampler = make_sampler(law_of(shifted), self.dictionary, self._engine.noise_patches)
+        self.sampler, self.test_sampler = self._samplers()
         self.target = label_function("level(1)", self.law.tree)
         self._streams = self.streams("training")
-        self._training_set: Batch | None = None
-        if config.data.training_samples:
-            self._training_set = self.sampler.sample(
-                self.streams("training set"), config.data.training_samples, self.law.training_shares
-            )
-        self.models = {name: self._model(name) for name in config.networks}
+        self._training_set = self._draw_training_set()
+        self._models = {name: self._model(name) for name in config.networks}
 
     def __repr__(self) -> str:
         parts = ", ".join(
@@ -119,6 +110,11 @@ class Training:
     def _repr_html_(self) -> str:
         first, _, networks = repr(self).partition(": ")
         return f"<b>{html.escape(first)}</b><br>{html.escape(networks)}"
+
+    @property
+    def models(self) -> dict[str, Model]:
+        """The networks by their names."""
+        return self._models
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -141,13 +137,8 @@ class Training:
             self._check_reports(reports)
         self.steps_done += 1
         for name, report in reports.items():
-            for quantity, values in (("training loss", report.loss), ("weight update", report.update)):
-                if not values.isfinite().all():
-                    replica = int((~values.isfinite()).nonzero()[0])
-                    raise DivergedError(
-                        f"step {self.steps_done}: the {quantity} of the {name} model is {float(values[replica])}"
-                        f" in replica {replica}; a smaller training.step_size.{name} may help"
-                    )
+            if (reason := divergence(self.steps_done, name, report)) is not None:
+                raise DivergedError(reason)
         return reports
 
     def _check_reports(self, reports: dict[str, StepReport]) -> None:
@@ -186,8 +177,8 @@ class Training:
     def test_batches(self, kind: str) -> Iterator[Batch]:
         """The test samples of a kind, a few at a time."""
         stream = self.streams(f"test {kind}")
-        for start in range(0, self.config.test.samples, _CHUNK):
-            yield self.test_sampler.sample(stream, min(_CHUNK, self.config.test.samples - start), kind)
+        for start in range(0, self.config.test.samples, CHUNK):
+            yield self.test_sampler.sample(stream, min(CHUNK, self.config.test.samples - start), kind)
 
     def curve_batch(self, kind: str) -> Batch:
         """The few test samples of a kind that are looked at during training."""
@@ -206,14 +197,14 @@ class Training:
         """How a model's labels relate to the coarse target: in replica 0, on the training set or on fresh samples."""
         own = self._training_set
         if own is None:
-            own = self.sampler.latents(self.streams("alignment"), _ALIGNED, self.law.training_shares)
+            own = self.sampler.latents(self.streams("alignment"), ALIGNED, self.law.training_shares)
         return alignment(model.labels_of(own)[0], own.coarse[0])
 
     def state(self) -> dict[str, Tensor]:
         """All that a later process needs to go on to the same numbers, bit for bit."""
         tensors = {"steps_done": torch.tensor(self.steps_done)}
         tensors |= {f"streams/{key}": value for key, value in self._streams.state().items()}
-        for name, model in self.models.items():
+        for name, model in self._models.items():
             tensors |= {f"{name}/{key}": value for key, value in model.engine.state().items()}
         return tensors
 
@@ -225,8 +216,19 @@ class Training:
 
     def restore_networks(self, tensors: dict[str, Tensor]) -> None:
         """The networks of a `state`, from any device, to be tested."""
-        for name, model in self.models.items():
+        for name, model in self._models.items():
             model.engine.restore(_below(name, tensors))
+
+    def _samplers(self) -> tuple[Sampler, Sampler]:
+        """Of training and of test samples."""
+        config, noise_patches = self.config, self._engine.noise_patches
+        own, shifted = make_sampler(self.law, self.dictionary, noise_patches), config.at_target
+        return own, own if shifted is config else make_sampler(law_of(shifted), self.dictionary, noise_patches)
+
+    def _draw_training_set(self) -> Batch | None:
+        """The finite training set, if there is one."""
+        size = self.config.data.training_samples
+        return self.sampler.sample(self.streams("training set"), size, self.law.training_shares) if size else None
 
     def _model(self, name: str) -> Model:
         config = self.config
@@ -245,6 +247,18 @@ class Training:
             return LabelContext()
         seed = self.config.seed_of("data")
         return LabelContext(own.index.shape[1], own.labelled_leaf.cpu(), lambda: own.x.mean(2).cpu(), seed=seed)
+
+
+def divergence(step: int, name: str, report: StepReport) -> str | None:
+    """How a network's step came to a NaN or an infinity, in words; None: it did not."""
+    for quantity, values in (("training loss", report.loss), ("weight update", report.update)):
+        if not values.isfinite().all():
+            replica = int((~values.isfinite()).nonzero()[0])
+            return (
+                f"step {step}: the {quantity} of the {name} model is {float(values[replica])}"
+                f" in replica {replica}; a smaller training.step_size.{name} may help"
+            )
+    return None
 
 
 def _below(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

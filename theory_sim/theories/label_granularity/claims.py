@@ -180,7 +180,7 @@ def _loss(data: xr.Dataset, config: Config) -> Estimate:
     final, confidence = data.final_loss.values, config.claims.confidence
     if len(final) > 1:
         return stats.positive_mean(final.mean(1), confidence)
-    of_one = stats.bootstrap([final[0]], lambda loss: float(np.mean(loss)), confidence)
+    of_one = stats.bootstrap([final[0].astype(float)], np.mean, confidence, vectorized=True)
     return replace(of_one, notes=(stats.ONE_REPLICA,))
 
 

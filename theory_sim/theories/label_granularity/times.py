@@ -121,12 +121,14 @@ def time_ratio(network: str, what: str, results: Results) -> np.ndarray:
 
     The ratio is 2 where the predicted time is more than twice the observed one, and NaN where no time was observed or predicted.
     """
+    if not results.config.record.predicted:
+        return np.full(results.config.replicas, np.nan)
     data = results.records[network]
     seen = {each: time(network, each, results) for each in (*GROWN, "loss")}
     finite = np.concatenate(list(seen.values()))
     finite = finite[np.isfinite(finite)]
     ratio = np.full(results.config.replicas, np.nan)
-    if not results.config.record.predicted or not np.isfinite(seen[what]).any():
+    if not np.isfinite(seen[what]).any():
         return ratio
     steps = [int(step) for step in data.step.values]
     long = math.ceil(_MOST_RATIO * finite.max())

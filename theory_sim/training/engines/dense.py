@@ -27,12 +27,14 @@ from theory_sim.runtime.memory import check_fits
 from theory_sim.runtime.streams import Streams
 from theory_sim.runtime.threads import map_blocks
 from theory_sim.training.engines.base import HeadGroups, StepReport, register_engine
-from theory_sim.training.engines.firing import DenseFiring, ListedFiring, firing
+from theory_sim.training.engines.firing import Firing, firing
 from theory_sim.training.engines.loss import cross_entropy
 from theory_sim.training.network import Parameters
 
-_BLOCK = 2**19
+BLOCK = 2**19
 """Pre-activations that are worth a thread of their own: small replicas are computed together up to this number."""
+ALONE = 2**15
+"""Pre-activations of one replica from which on it is never computed together with those of other cells."""
 _MOST = 2**22
 """Pre-activations held at once where nothing is trained."""
 
@@ -183,14 +185,22 @@ class DenseEngine:
         change = parts[0].weight
         for part in parts[1:]:
             change += part.weight
-        change *= -self.step_size / samples
+        rates = self._rates(replicas)
+        for rows, step_size, _ in rates:
+            change[rows].mul_(-step_size / samples)
         self.parameters.weight[replicas] += change
         if self.train_output:
             output_change = torch.stack([part.output for part in parts if part.output is not None]).sum(0)
-            self.parameters.output[replicas] -= self.step_size / samples * output_change
+            for rows, step_size, _ in rates:
+                self.parameters.output[replicas][rows].sub_(step_size / samples * output_change[rows])
         length: Tensor = linalg.vector_norm(change, dim=-1)  # it overflows where steps are absurd
-        self.parameters.bias[replicas].sub_(length, alpha=self.bias_decay)
+        for rows, _, bias_decay in rates:
+            self.parameters.bias[replicas][rows].sub_(length[rows], alpha=bias_decay)
         return length.amax((1, 2))
+
+    def _rates(self, replicas: slice) -> list[tuple[slice, float, float]]:
+        """η and κ of some replicas: rows among these that have the same ones."""
+        return [(slice(None), self.step_size, self.bias_decay)]
 
     def _part(self, block: Block, x: Float[Tensor, "r b P d"], labels: Int[Tensor, "r b"]) -> Part:
         """Loss and summed derivatives of some samples of some replicas."""
@@ -204,14 +214,20 @@ class DenseEngine:
             return Part(loss, by_weight, None)
         return Part(loss, by_weight, torch.einsum("rbc,rbcm->rcm", slope, fired.activity().unflatten(-1, output.shape[1:])))
 
-    def _firing(self, block: slice, x: Float[Tensor, "r b P d"]) -> DenseFiring | ListedFiring:
+    def _firing(self, block: slice, x: Float[Tensor, "r b P d"]) -> Firing:
         weight, bias = self.parameters.weight[block].flatten(1, 2), self.parameters.bias[block].flatten(1)
         patches = x.flatten(1, 2)
-        if len(x) == 1:  # the batched product would first write the bias into every row
+        # The batched product first writes the bias into every row. Small networks use it even so, for the same numbers alone as
+        # beside others: the two products may differ in rounding.
+        if len(x) == 1 and patches.shape[1] * weight.shape[1] > ALONE:
             pre = linear(patches[0], weight[0], bias[0])[None]
         else:
             pre = torch.baddbmm(bias[:, None], patches, weight.mT)
-        return firing(pre.unflatten(1, x.shape[1:3]))
+        return firing(pre.unflatten(1, x.shape[1:3]), self._cells(len(x)))
+
+    def _cells(self, replicas: int) -> int:
+        """How many cells of a sweep some replicas, which are trained together, belong to."""
+        return 1
 
     def _grouped(self, heads: Float[Tensor, "r b head"]) -> Float[Tensor, "r b logit"]:
         return heads if self._head_groups is None else self._head_groups.sum(heads)
@@ -224,12 +240,12 @@ class DenseEngine:
         replicas, samples = x.shape[:2]
         pairs = self.parameters.bias[0].numel() * x.shape[2]
         # Halves of the batch where the replicas cannot be halved, so that two cores are at work.
-        whole = x.device.type != "cpu" or replicas * samples * pairs <= _BLOCK or replicas % 2 == 0
+        whole = x.device.type != "cpu" or replicas * samples * pairs <= BLOCK or replicas % 2 == 0
         size = samples if whole else math.ceil(samples / 2)
         if most is not None:
             size = max(1, min(size, most // pairs))
         # Parts of several replicas do not lie in one piece of memory, and would be copied.
-        together = max(1, _BLOCK // (size * pairs)) if size == samples else 1
+        together = max(1, BLOCK // (size * pairs)) if size == samples else 1
         for first in range(0, replicas, together):
             for start in range(0, samples, size):
                 yield slice(first, first + together), slice(start, start + size)

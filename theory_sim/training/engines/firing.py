@@ -80,26 +80,62 @@ class ListedFiring:
         return change
 
 
-def firing(pre: Float[Tensor, "r B P neuron"]) -> DenseFiring | ListedFiring:
-    """ReLU of pre-activations, which may be overwritten."""
+@dataclass(frozen=True)
+class JoinedFiring:
+    """Cells one after the other, each in the form that it has alone."""
+
+    cells: "list[DenseFiring | ListedFiring | JoinedFiring]"
+
+    def activity(self) -> Float[Tensor, "r B neuron"]:
+        """As `DenseFiring.activity`."""
+        return torch.cat([cell.activity() for cell in self.cells])
+
+    def heads(self, output: Float[Tensor, "r head m"]) -> Float[Tensor, "r B head"]:
+        """As `DenseFiring.heads`."""
+        parts = zip(self.cells, output.chunk(len(self.cells)), strict=True)
+        return torch.cat([cell.heads(a) for cell, a in parts])
+
+    def gradient(
+        self, slope: Float[Tensor, "r B head"], output: Float[Tensor, "r head m"], x: Float[Tensor, "r B P d"]
+    ) -> Float[Tensor, "r head m d"]:
+        """As `DenseFiring.gradient`."""
+        parts = zip(self.cells, *(values.chunk(len(self.cells)) for values in (slope, output, x)), strict=True)
+        return torch.cat([cell.gradient(*of_cell) for cell, *of_cell in parts])
+
+
+Firing = DenseFiring | ListedFiring | JoinedFiring
+
+
+def firing(pre: Float[Tensor, "r B P neuron"], cells: int = 1) -> Firing:
+    """ReLU of pre-activations, which may be overwritten.
+
+    Args:
+        pre: the pre-activations.
+        cells: equal parts of the replicas. Each takes the form that it takes alone, so that its numbers are the same.
+    """
     if pre.device.type != "cpu":
         return DenseFiring(pre.relu_())
     value = pre.numpy()
-    neuron = np.empty(int(_FEW * value.size) + value.shape[-1], np.int32)
+    neuron = np.empty(cells * (int(_FEW * (value.size // cells)) + value.shape[-1]), np.int32)
     first = np.empty(value[..., 0].size + 1, np.int64)
-    n = _list(value, neuron, first)
-    if n < 0:
+    n = _list(value, neuron, first, cells)
+    if n >= 0:
+        return ListedFiring(neuron[:n], first, value)
+    if cells == 1:
         return DenseFiring(pre.relu_())
-    return ListedFiring(neuron[:n], first, value)
+    return JoinedFiring([firing(part) for part in pre.chunk(cells)])
 
 
 @_compiled
 @no_type_check
-def _list(value, neuron, first):
-    """How many fire, or −1 where they are more than there is room for. NaN fires: it must reach the loss."""
+def _list(value, neuron, first, cells):
+    """How many fire, or −1 where they are more in a cell than there is room for. NaN fires: it must reach the loss."""
     rows = value.reshape(-1, value.shape[-1])
-    n, most = np.uint64(0), np.uint64(len(neuron) - rows.shape[1])
+    each = len(rows) // cells
+    n, most = np.uint64(0), np.uint64(0)
     for p in range(len(rows)):
+        if p % each == 0:
+            most = n + np.uint64(len(neuron) // cells - rows.shape[1])
         if n > most:
             return -1
         first[p] = n

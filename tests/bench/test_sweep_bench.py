@@ -1,0 +1,12 @@
+"""The bench of sweeps, at a toy size."""
+
+import math
+
+from theory_sim.bench.sweeps import measure
+
+
+def test_cells_by_themselves_take_longer_than_in_a_block() -> None:
+    speed = measure(cells=6, replicas=2, few=1, steps=3)
+    assert (speed.cells, speed.replicas) == (6, 2)
+    assert all(math.isfinite(ratio) for ratio in speed.ratios.values())
+    assert speed.ratios["process ÷ block"] > 1  # a process imports the package
