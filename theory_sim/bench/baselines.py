@@ -99,7 +99,7 @@ class PlainLoop(AutogradLoop):
 
     def __init__(self, config: Config, parameters: Parameters, step_size: float) -> None:
         super().__init__(config, parameters, step_size)
-        self._batches = iter(DataLoader(SampleStream(config), batch_size=config.training.batch))
+        self._batches = iter(DataLoader(SampleStream(config), batch_size=config.batch))
 
     def data(self, device: torch.device) -> tuple[Float[Tensor, "B P d"], Int[Tensor, " B"]]:
         """The loader's next batch."""
@@ -117,7 +117,7 @@ class VectorisedLoop(AutogradLoop):
 
     def data(self, device: torch.device) -> tuple[Float[Tensor, "B P d"], Int[Tensor, " B"]]:
         """A batch, all samples together."""
-        law, dim, batch = self.law, self.config.data.dim, self.config.training.batch
+        law, dim, batch = self.law, self.config.data.dim, self.config.batch
         leaf = torch.randint(law.tree.n_leaves, (batch,), device=device)
         path = law.tree.paths.to(device)[leaf]
         x = torch.randn(batch, law.patches, dim, device=device) * (gaussian_norm(law.noise, "bench") / math.sqrt(dim))

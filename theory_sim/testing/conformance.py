@@ -200,7 +200,7 @@ def check_engine(name: str, config: Config) -> list[Check]:
             restored = twin.heads(batch)
             own = engine.regrouped(1e-3, training.parents(model))
             own.step(batch, training.target.assign(batch))
-            heads = (config.replicas, config.training.batch, model.labels.n_classes)
+            heads = (config.replicas, config.batch, model.labels.n_classes)
             found += [
                 _check(f"{network}: is an engine", isinstance(engine, Engine) and ENGINES[name] is type(engine), name),
                 _check(f"{network}: one output for each head", tuple(before.shape) == heads, f"{tuple(before.shape)}"),
