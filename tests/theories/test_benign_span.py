@@ -104,14 +104,14 @@ def test_a_grid_goes_on_row_by_row(tmp_path):
 
     def stop(progress):
         made.append(progress.done)
-        if progress.done == 2:
+        if progress.done == 8:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         grids.run_grid(TINY, tmp_path / "parts", jobs=0, on_progress=stop)
     assert grids.find_grid(TINY, tmp_path / "parts") is None
     parts = grids.run_grid(TINY, tmp_path / "parts", jobs=0, on_progress=stop)
-    assert made == [1, 2, 3]
+    assert made == [4, 8, 12]
     tables = [grids.find_grid(TINY, tmp_path / name) for name in ("whole", "parts")]
     pd.testing.assert_frame_equal(*tables)
     assert len(tables[0]) == 3 * 4 * 3 * 3

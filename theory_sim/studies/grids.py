@@ -149,7 +149,7 @@ def run_grid(
     for n, (_, reason) in enumerate(done, 1 + len(parts) - len(missing)):
         if reason is not None:
             raise RuntimeError(reason)
-        on_progress(Progress("rows", n, len(parts)))
+        on_progress(Progress("cells", n * len(study.signals), len(parts) * len(study.signals)))
     with locked(folder):
         table = pd.concat([pd.read_parquet(part) for part in parts.values()], ignore_index=True)
         outputs.write_output(folder / TABLE, lambda path: table.to_parquet(path, index=False))
