@@ -17,28 +17,32 @@ if TYPE_CHECKING:
 
 @app.command()
 def bench(
-    what: Annotated[str, typer.Argument(metavar="[simulator|pretrain|coverage]")] = "simulator",
+    what: Annotated[str, typer.Argument(metavar="[simulator|grid|pretrain|coverage]")] = "simulator",
     sizes: Annotated[str | None, typer.Option(help="Of A, S, F, M and XL, with commas between; all that the device can.")] = None,
     device: Device = "auto",
     scaling: Annotated[bool, typer.Option("--scaling", help="Also fit how time and memory grow with B, P, d and m.")] = False,
     images: Annotated[int, typer.Option(help="pretrain: JPEGs to read.", **whole("--images", least=64))] = 512,
     workers: Annotated[int, typer.Option(help="pretrain: processes that read them.", **whole("--workers", least=1))] = 2,
     rounds: Annotated[
-        int | None, typer.Option(help="Measurements of each, in turns; 15, for pretrain 5.", **whole("--rounds", least=1))
+        int | None,
+        typer.Option(help="Measurements of each, in turns; 15, pretrain 5, grid 3.", **whole("--rounds", least=1)),
     ] = None,
     draws: Annotated[int, typer.Option(help="coverage: intervals of each kind.", **whole("--draws", least=10))] = 1000,
     json: Json = None,
 ) -> int:
-    """Measure speed, as ratios in one run: the simulator's steps, or the image pipeline (exit 1: a ratio is below its bound).
+    """Measure speed, as ratios in one run: the simulator's steps, a grid of small networks, or the image pipeline (exit 1: a
+    ratio of the last two is below its bound).
     Or measure how often intervals miss the truth (exit 1: more than twice as often as stated).
     """
     if what == "simulator":
         return _bench_simulator(sizes, device, scaling, rounds or 15, json)
+    if what == "grid":
+        return _bench_grid(rounds or 3, json)
     if what == "pretrain":
         return _bench_pretrain(images, workers, rounds or 5, json)
     if what == "coverage":
         return _bench_coverage(draws, json)
-    raise InputError(f"unknown benchmark '{what}': simulator, pretrain or coverage")
+    raise InputError(f"unknown benchmark '{what}': simulator, grid, pretrain or coverage")
 
 
 def _bench_simulator(sizes: str | None, device: str, scaling: bool, rounds: int, json: JsonFile | None) -> int:
@@ -81,6 +85,25 @@ def _bench_simulator(sizes: str | None, device: str, scaling: bool, rounds: int,
         written = {"device": str(chosen), "matmul_precision": precision, "sizes": lines, "scaling": [asdict(g) for g in growths]}
         json.write(written)
     return 0
+
+
+def _bench_grid(rounds: int, json: JsonFile | None) -> int:
+    """Networks trained and tested by inner products, against loops over networks."""
+    from theory_sim.bench.grid import LEAST, measure
+
+    with new_console(stderr=True).status("measuring"):
+        found = measure(rounds)
+    table = Table("d", "signal", "ours", "plain", "vectorised", "plain ÷ ours", "vectorised ÷ ours")
+    for each in found:
+        times = (f"{1e3 * seconds:.3g} ms" for seconds in (each.ours, each.plain, each.vectorised))
+        ratio = each.plain / each.ours
+        judged = f"{ratio:.3g} {'✓' if ratio >= LEAST else '✗'} ≥ {LEAST:g}"
+        table.add_row(str(each.dim), f"{each.signal:g}", *times, judged, f"{each.vectorised / each.ours:.3g}")
+    new_console().print(table)
+    print("seconds of one network, trained and tested, on one core; plain: each sample is made by itself")
+    if json is not None:
+        json.write([asdict(each) for each in found])
+    return 0 if all(each.plain >= LEAST * each.ours for each in found) else 1
 
 
 def _judged(value: float, bound: "Bound | None") -> str:
