@@ -324,3 +324,9 @@ def test_errors_may_be_measured_against_noisy_labels():
     assert torch.equal(first.coarse, tree.coarse_of_leaf[first.labelled_leaf])
     assert torch.equal(second.coarse, tree.coarse_of_leaf[second.leaf])
     assert not torch.equal(first.coarse, second.coarse)
+
+
+@given(testing.gradient_settings(steps=12), st.integers(0, 1000))
+def test_any_settings_keep_the_contract(settings, seed):
+    config = load_config(overrides=[*SMALL, "training.batch=full", f"seed={seed}"], engine=settings)
+    testing.require(testing.check_engine("gradient", config))
