@@ -172,3 +172,10 @@ def test_a_wrong_table_is_refused(tmp_path):
     (tmp_path / "wrong.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="no table of errors with a column d"):
         comparison.published_errors(tmp_path / "wrong.csv")
+
+
+def test_a_table_without_common_cells_is_refused_before_the_work(tmp_path):
+    other = grids.GridStudy.model_validate(TINY.model_dump() | {"dims": [101]})
+    with pytest.raises(InputError, match="no cell in common"):
+        grids.run_grid(other, tmp_path, jobs=0)
+    assert not list(tmp_path.rglob("*.parquet"))

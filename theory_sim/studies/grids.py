@@ -33,6 +33,7 @@ from theory_sim.theories.benign_overfitting.comparison import (
     Agreement,
     agreements,
     cell_means,
+    common,
     published_errors,
     transition,
 )
@@ -140,6 +141,7 @@ def run_grid(
     import pandas as pd
 
     other, folder = published_errors(published), grid_folder(study, out)
+    common(study.dims, study.signals, other)
     outputs.check_ours(folder / name for name in (TABLE, VERDICT))
     parts = {dim: (folder / _ROWS / f"{dim}.parquet").resolve() for dim in study.dims}
     missing = [dim for dim, part in parts.items() if not part.exists()]

@@ -12,7 +12,7 @@ deviation above 1 shows a difference of means from cell to cell that runs do not
 p. The theorem has the border where n s⁴/σ_p⁴ = C d, so that ln(n s*⁴) against ln d is a line of slope 1.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,14 +83,24 @@ def cell_means(table: pd.DataFrame, reading: str) -> tuple[pd.DataFrame, pd.Data
     return mean, pd.DataFrame(pooled, mean.index, mean.columns), runs
 
 
+def common(dims: Iterable[int], signals: Iterable[float], published: pd.DataFrame) -> tuple[list[int], list[float]]:
+    """The rows and columns that a grid and a published table have in common.
+
+    Raises:
+        InputError: there are none.
+    """
+    there = {round(float(s), 6) for s in published.columns}
+    rows, columns = [d for d in dims if d in published.index], [s for s in signals if round(float(s), 6) in there]
+    if not rows or not columns:
+        raise InputError("the grid and the published table have no cell in common")
+    return rows, columns
+
+
 def differences(table: pd.DataFrame, published: pd.DataFrame, reading: str) -> pd.DataFrame:
     """A row for each cell that both tables have: ``dim, signal, ours, published, difference, se, z``."""
     mean, variance, runs = cell_means(table, reading)
-    rows = [d for d in mean.index if d in published.index]
+    rows, columns = common(mean.index, mean.columns, published)
     there = {round(float(s), 6): s for s in published.columns}
-    columns = [s for s in mean.columns if round(float(s), 6) in there]
-    if not rows or not columns:
-        raise InputError("the grid and the published table have no cell in common")
     ours, v = mean.loc[rows, columns], variance.loc[rows, columns]
     other = published.loc[rows, [there[round(float(s), 6)] for s in columns]]
     d, s = np.meshgrid(ours.index, ours.columns, indexing="ij")
