@@ -99,7 +99,7 @@ def common(dims: Iterable[int], signals: Iterable[float], published: pd.DataFram
 def differences(table: pd.DataFrame, published: pd.DataFrame, reading: str) -> pd.DataFrame:
     """A row for each cell that both tables have: ``dim, signal, ours, published, difference, se, z``."""
     mean, variance, runs = cell_means(table, reading)
-    rows, columns = common(mean.index, mean.columns, published)
+    rows, columns = common(mean.index, mean.columns.astype(float), published)
     there = {round(float(s), 6): s for s in published.columns}
     ours, v = mean.loc[rows, columns], variance.loc[rows, columns]
     other = published.loc[rows, [there[round(float(s), 6)] for s in columns]]
