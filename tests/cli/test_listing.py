@@ -13,9 +13,9 @@ from theory_sim.studies.study import study_files
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {
     "theories": ("label-granularity", "theory_sim.theories.label_granularity."),
-    "claims": ("transfer-gain", "theory_sim.theories.label_granularity."),
-    "trends": ("success-probability", "theory_sim.theories.label_granularity."),
-    "measures": ("lucky-growth", "theory_sim.theories.label_granularity."),
+    "claims": ("transfer-gain", "theory_sim.theories.label_granularity.claims"),
+    "trends": ("lucky-sets-kept", "theory_sim.theories.label_granularity.lucky_sets"),
+    "measures": ("lucky-growth", "theory_sim.theories.label_granularity.measures"),
     "readouts": ("sum_logits", "theory_sim.training.readouts"),
     "engines": ("dense", "theory_sim.training.engines.dense"),
     "labels": ("level(depth)", "theory_sim.labels."),

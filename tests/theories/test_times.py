@@ -213,6 +213,15 @@ def test_a_time_that_was_not_seen_is_no_result() -> None:
     assert decisions(rows, "loss") == ["holds"] * 4
 
 
+def test_a_prediction_that_never_comes_is_not_averaged_away() -> None:
+    """A ratio of 2 says that the predicted time is twice the one seen or later: by how much is not known."""
+    rows = table()
+    rows.loc[3, "fine-rare-time-ratio"] = 2.0
+    found = by_id(THEORY.trends, "growth-time-ratio-most").decide(rows, 0.95)
+    assert (found.decision, found.estimate.high) == ("undecided", math.inf)
+    assert found.estimate.notes[-1] == "1 predicted times are more than 2 times those seen"
+
+
 def test_study_runs(small_studies: Path) -> None:
     study = load_study("times")
     done, answer = run_study(study, smoke=True, out=small_studies, device="cpu", jobs=0)

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,7 +84,10 @@ def _of_theories(kind: str, describe: Callable[[str, Any], str]) -> Iterator[Lis
     for name in THEORIES:
         entry = THEORIES.entry(name)
         for each in getattr(entry.value, kind):
-            yield Listed(each.id, describe(name, each), entry.plugin or entry.module)
+            function = each.of if kind == "measures" else each.estimate
+            while isinstance(function, partial):
+                function = function.func
+            yield Listed(each.id, describe(name, each), entry.plugin or str(getattr(function, "__module__", entry.module)))
 
 
 def _readouts() -> Iterator[Listed]:

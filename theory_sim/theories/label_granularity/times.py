@@ -26,6 +26,7 @@ loss falls is ∝ 1/(ηs²) in the coarse model and ∝ k/(ηs²) in the fine on
 """
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -170,7 +171,13 @@ def _ratio_of(kinds: list[str], most: bool, table: "pd.DataFrame", confidence: f
     if table[[f"{kind}-time-ratio" for kind in kinds]].isna().any(axis=None):
         return undefined("a time was not observed, or is not predicted: without record.predicted, or it takes too long")
     means = [partial(mean, [float(rows[f"{kind}-time-ratio"].mean()) for _, rows in table.groupby("replica")]) for kind in kinds]
-    return extreme(means, most, confidence, f"of {len(kinds)} times")
+    found = extreme(means, most, confidence, f"of {len(kinds)} times")
+    late = int((table[[f"{kind}-time-ratio" for kind in kinds]].to_numpy(float) >= _MOST_RATIO).sum())
+    if not late:
+        return found
+    return replace(
+        found, high=math.inf, notes=(*found.notes, f"{late} predicted times are more than {_MOST_RATIO:g} times those seen")
+    )
 
 
 def _slope_of(kinds: list[str], most: bool, table: "pd.DataFrame", confidence: float) -> Estimate:
