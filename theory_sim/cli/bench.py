@@ -49,6 +49,7 @@ def _bench_simulator(sizes: str | None, device: str, scaling: bool, rounds: int,
     """Our steps against autograd loops and against this machine's matrix products and normal numbers."""
     import torch
 
+    from theory_sim.bench import jax_loop
     from theory_sim.bench import scaling as scaling_module
     from theory_sim.bench import simulator as bench_module
     from theory_sim.runtime.devices import choose_device
@@ -56,7 +57,7 @@ def _bench_simulator(sizes: str | None, device: str, scaling: bool, rounds: int,
 
     chosen, console = choose_device(device), new_console()
     names = bench_module.choose_sizes(sizes, chosen)
-    times = Table("size", "replicas", "ours", "plain", "vectorised", "floor", "generator", "normals", "recording")
+    times = Table("size", "replicas", "ours", "plain", "vectorised", "jax", "floor", "generator", "normals", "recording")
     ratios = Table("size", "replicas", *bench_module.RATIOS)
     lines, growths = [], []
     with new_console(stderr=True).status("measuring"), torch_threads(1):
@@ -66,16 +67,23 @@ def _bench_simulator(sizes: str | None, device: str, scaling: bool, rounds: int,
                 line = bench_module.measure(name, replicas, chosen, rounds)
                 values, bounds = line.ratios(size), bench_module.BOUNDS[name]
                 lines.append({**asdict(line), "ratios": values})
-                seconds = (line.ours, line.plain, line.vectorised, line.floor, line.generator, line.normals, line.recording)
-                times.add_row(name, str(replicas), *(f"{1e3 * t:.3g} ms" for t in seconds))
-                ratios.add_row(name, str(replicas), *(_judged(value, bounds.get(key)) for key, value in values.items()))
+                loops = (line.ours, line.plain, line.vectorised, line.jax)
+                seconds = (*loops, line.floor, line.generator, line.normals, line.recording)
+                times.add_row(name, str(replicas), *("" if t is None else f"{1e3 * t:.3g} ms" for t in seconds))
+                judged = (_judged(values[key], bounds.get(key)) if key in values else "" for key in bench_module.RATIOS)
+                ratios.add_row(name, str(replicas), *judged)
         if scaling:
             growths = list(scaling_module.scaling(chosen))
     console.print(times, ratios)
     print(
         "plain: an autograd loop whose data are made sample by sample; vectorised: the same with a batch drawn at once, which can"
-        "\nbe surpassed by vectorised ÷ floor at most; floor: both products and the normal numbers. ✗: not within its bound."
+        "\nbe surpassed by vectorised ÷ floor at most; jax: all replicas at once, compiled by XLA; floor: both products and the"
+        "\nnormal numbers. ✗: not within its bound."
     )
+    if not jax_loop.is_installed():
+        print("jax is left out: pip install 'theory-sim[bench]'")
+    elif chosen.type != "cpu":
+        print("jax is left out: it is measured on a CPU alone")
     for growth in growths:
         print(growth)
     if sizes is None and chosen.type != "cuda":
