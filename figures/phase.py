@@ -73,7 +73,7 @@ def _trained(config: Config) -> list[Config]:
     base = {
         "data.dim": d,
         "replicas": min(config.replicas, _REPLICAS),
-        "training.batch": config.training.batch // 2,
+        "training.batch": config.batch // 2,
         "test.samples": min(2 * _TEST_SAMPLES, config.test.samples),
         "test.curve_samples": 1,
         "record.points": 2,

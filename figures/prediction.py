@@ -37,7 +37,7 @@ def needs(config: Config) -> Needs:
         "test.samples": 10,
         "test.curve_samples": 1,
     }
-    batches = [int(config.training.batch * scale) for scale in _BATCHES]
+    batches = [int(config.batch * scale) for scale in _BATCHES]
     return Needs([config.replace(base | {"name": f"{config.name}-batch{b}", "training.batch": b}) for b in batches])
 
 
@@ -50,7 +50,7 @@ def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
         the batch, with the ``intercept``, the log difference at batch 1. Parts of ``loss``: replica (mean of simulated minus
         predicted over steps, for each replica), difference (their mean), and the terms that `terms` fits.
     """
-    batches = [result.config.training.batch for result in inputs.runs]
+    batches = [result.config.batch for result in inputs.runs]
     rows: list[dict[str, Any]] = []
     for model in ("coarse", "fine"):
         found = [_differences(result, model) for result in inputs.runs]

@@ -84,18 +84,37 @@ def dot(a, b):
 
 
 class Network:
-    """F_c(X) = Σ_r a_{c,r} Σ_p ReLU(⟨w_{c,r}, x_p⟩ + b_{c,r}) and its training."""
+    """F_c(X) = Σ_r a_{c,r} Σ_p φ(⟨w_{c,r}, x_p⟩ + b_{c,r}) and its training; φ is the ReLU, or z^power.
 
-    def __init__(self, weight, bias, output):
+    With `mean` the sum over patches is divided by their number.
+    """
+
+    def __init__(self, weight, bias, output, power=None, mean=False):
         self.weight, self.bias, self.output = weight, bias, output
+        self.power, self.mean = power, mean
+        self.velocity = {}
+
+    def active(self, z):
+        return max(0.0, z) if self.power is None else z**self.power
+
+    def slope(self, z):
+        if self.power is None:
+            return 1.0 if z > 0 else 0.0
+        return self.power * z ** (self.power - 1)
 
     def forward(self, x):
+        share = 1 / len(x) if self.mean else 1.0
         return [
-            math.fsum(a * max(0.0, dot(w, patch) + b) for w, b, a in zip(ws, bs, outputs, strict=True) for patch in x)
+            math.fsum(a * share * self.active(dot(w, patch) + b) for w, b, a in zip(ws, bs, outputs, strict=True) for patch in x)
             for ws, bs, outputs in zip(self.weight, self.bias, self.output, strict=True)
         ]
 
-    def step(self, xs, labels, step_size, bias_decay, train_output=False):
+    def moved(self, key, gradient, step_size, momentum):
+        """The change of a number: −η times the velocity μ v + g."""
+        self.velocity[key] = momentum * self.velocity.get(key, 0.0) + gradient
+        return -step_size * self.velocity[key]
+
+    def step(self, xs, labels, step_size, bias_decay, train_output=False, biases="scheduled", momentum=0.0):
         """One step of SGD on the softmax cross-entropy; returns the loss before it."""
         heads, neurons, d = len(self.weight), len(self.weight[0]), len(self.weight[0][0])
         loss, slopes = 0.0, []
@@ -109,18 +128,23 @@ class Network:
         new_output = [list(row) for row in self.output]
         for c in range(heads):
             for r in range(neurons):
-                gradient, by_output = [0.0] * d, 0.0
+                gradient, by_bias, by_output = [0.0] * d, 0.0, 0.0
                 for x, slope in zip(xs, slopes, strict=True):
+                    share = 1 / len(x) if self.mean else 1.0
                     for patch in x:
                         pre = dot(self.weight[c][r], patch) + self.bias[c][r]
-                        if pre > 0:
-                            by_output += slope[c] * pre
-                            for i in range(d):
-                                gradient[i] += slope[c] * self.output[c][r] * patch[i]
-                change = [-step_size * g for g in gradient]
+                        by_output += slope[c] * share * self.active(pre)
+                        by_pre = slope[c] * self.output[c][r] * share * self.slope(pre)
+                        by_bias += by_pre
+                        for i in range(d):
+                            gradient[i] += by_pre * patch[i]
+                change = [self.moved(("weight", c, r, i), g, step_size, momentum) for i, g in enumerate(gradient)]
                 self.weight[c][r] = [w + dw for w, dw in zip(self.weight[c][r], change, strict=True)]
-                self.bias[c][r] -= bias_decay * math.sqrt(math.fsum(dw * dw for dw in change))
+                if biases == "scheduled":
+                    self.bias[c][r] -= bias_decay * math.sqrt(math.fsum(dw * dw for dw in change))
+                elif biases == "trained":
+                    self.bias[c][r] += self.moved(("bias", c, r), by_bias, step_size, momentum)
                 if train_output:
-                    new_output[c][r] -= step_size * by_output
+                    new_output[c][r] += self.moved(("output", c, r), by_output, step_size, momentum)
         self.output = new_output
         return loss

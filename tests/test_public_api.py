@@ -260,7 +260,7 @@ WRONG = {
     f"ts.fit({X}, 'v')": "directions: expected an array of numbers, got str",
     f"ts.fit({X}, test=3)": "test: expected a pair of samples and labels, got int",
     f"ts.fit({X}, neurons=2.5)": "neurons: ",
-    f"ts.fit({X}, batch='x')": "batch: should be a valid integer, got 'x'",
+    f"ts.fit({X}, batch='x')": "batch: should be a valid integer or should be 'full', got 'x'",
     f"ts.fit({X}, step_size='fast')": "step_size: should be a number greater than 0, got 'fast'",
     f"ts.fit({X}, names=3)": "names: expected list or tuple, got int",
 }

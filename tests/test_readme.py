@@ -10,6 +10,7 @@ import pytest
 from theory_sim.config import Config, load_config
 from theory_sim.figures.gallery.needed import chosen
 from theory_sim.runtime.settings import value_at
+from theory_sim.studies.grids import GRIDS
 from theory_sim.studies.study import study_files
 
 ROOT = Path(__file__).parent.parent
@@ -63,7 +64,7 @@ def test_every_link_and_picture_is_there(text, folder):
 
 def test_every_finding_names_what_there_is():
     studies = set(re.findall(r"theory-sim study (\w+)", FINDINGS))
-    assert studies == {path.stem for path in study_files()}
+    assert studies == {path.stem for path in study_files()} | set(GRIDS)
     drawn = set(re.findall(r"theory-sim figures (\w+)", FINDINGS))
     assert len(chosen(sorted(drawn))) == len(drawn) > 0
 

@@ -89,6 +89,7 @@ from .training.engines.base import register_engine as register_engine
 from .training.engines.lucky.certificate import Certificate as Certificate
 from .training.network import Parameters as Parameters
 from .training.network import TwoLayerConvNet as TwoLayerConvNet
+from .training.nonlinearity import Nonlinearity as Nonlinearity
 from .training.readouts import Readout as Readout
 from .training.readouts import choose as choose
 from .training.readouts import register_fitted_readout as register_fitted_readout

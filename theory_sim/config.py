@@ -50,6 +50,7 @@ Subclasses = TypeAliasType("Subclasses", "Annotated[int, Field(ge=0, le=10**5)] 
 
 LABEL_GRANULARITY = "label-granularity"
 """The theory whose defaults are those below."""
+_ENGINE = "dense"
 STORED = "stored"
 """Context of a configuration that was complete and checked when a run stored it."""
 _NETWORKS = {"coarse": "level(1)", "fine": "leaf"}
@@ -132,12 +133,12 @@ class TrainingSettings(Section):
 
     step_size: dict[str, StepSize] = _STEP_SIZES
     """η of each network; a large one may diverge, which stops the run with a message."""
-    batch: Count = 128
-    """B, samples per step."""
+    batch: Count | Literal["full"] = 128
+    """B, samples per step; `full`: at each step the whole training set, each sample once [ours]."""
     steps: CountOrZero = 200
     bias_decay: NonNegative | Literal["theory"] = 0.02
     """κ: after each step b ← b − κ‖Δw‖; `theory`: κ = 1/ln⁵ d [recalled]."""
-    engine: str = "dense"
+    engine: str = _ENGINE
     """How a step is computed: all weights, all patches; or only neurons that can ever fire, and patches that hold
     something, for widths that the theory asks for: see ``theory_sim/training/engines/lucky/lucky.md`` [ours]."""
     certificate: Annotated[float, Field(gt=0, lt=1)] = 1e-6
@@ -182,6 +183,8 @@ class TestSettings(Section):
     samples: Count = 2000
     curve_samples: Count = 32
     """Few, so that looking costs at most 3 % of training: a look at n of each kind computes heads for 2n samples."""
+    noisy_labels: bool = False
+    """Whether errors are measured against labels that have the training samples' label noise [ours]."""
 
 
 class RecordSettings(Section):
@@ -238,6 +241,8 @@ class Config(Section):
     """Parameters of the theory's own law, where it has any."""
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
+    engine: dict[str, Any] = {}
+    """Settings of the engine that `training.engine` names, where it has any."""
     transfer: TransferSettings = TransferSettings()
     target: TargetSettings = TargetSettings()
     test: TestSettings = TestSettings()
@@ -269,7 +274,7 @@ class Config(Section):
                 raise ValueError(f"law: the theory {name} has no parameters of its own")
             defaults = merged(defaults, {"name": name} | own)
         known = defaults["labels"]
-        values = merged(defaults, given)
+        values = _with_engine(defaults, given)
         sections = {"labels": values.get("labels")}
         if isinstance(values.get("training"), Mapping):
             sections["training.step_size"] = values["training"].get("step_size")
@@ -304,6 +309,8 @@ class Config(Section):
                 raise ValueError(f"labels.{network}: {error}") from None
         for readout in self.transfer.readouts:
             READOUTS.entry(readout)
+        if self.training.batch == "full" and not self.data.training_samples:
+            raise ValueError("training.batch: full needs a finite training set; set data.training_samples")
         if set(self.training.step_size) != set(self.labels):
             raise ValueError(f"training.step_size: one value for each of the networks {', '.join(self.labels)} is needed")
         ENGINES[self.training.engine].check(self, law)
@@ -382,6 +389,11 @@ class Config(Section):
         return self.network.threshold
 
     @property
+    def batch(self) -> int:
+        """B; the size of the training set where each step takes all of it."""
+        return self.data.training_samples if self.training.batch == "full" else self.training.batch
+
+    @property
     def bias_decay(self) -> float:
         """κ; the theory's is 1/ln⁵ d [recalled]."""
         if self.training.bias_decay == "theory":
@@ -392,6 +404,31 @@ class Config(Section):
         """The seed of one part: its own, or `seed`."""
         own = getattr(self.seeds, part)
         return self.seed if own is None else own
+
+
+def _with_engine(defaults: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values given above the defaults, with the complete settings of their engine.
+
+    A theory's defaults for an engine's settings are left out where another engine is chosen.
+
+    Raises:
+        InputError: the engine has no settings of its own; or as `theory_sim.runtime.settings.load_settings`.
+    """
+    values = merged(defaults, given)
+    training = values.get("training")
+    name = training.get("engine", _ENGINE) if isinstance(training, Mapping) else _ENGINE
+    if (defaults.get("training") or {}).get("engine", _ENGINE) != name:
+        values["engine"] = given.get("engine")
+    if not isinstance(name, str) or (name == _ENGINE and not values.get("engine")):
+        return values | {"engine": values.get("engine") or {}}
+    from theory_sim.runtime.contracts import ENGINES
+
+    settings = getattr(ENGINES[name], "settings", None)
+    if settings is not None:
+        return values | {"engine": checked_at("engine", settings, values.get("engine"))}
+    if values.get("engine"):
+        raise ValueError(f"engine: the engine {name} has no settings of its own; leave out the section")
+    return values | {"engine": {}}
 
 
 def stored_config(path: Path) -> Config:

@@ -44,12 +44,19 @@ class Needs:
         evaluations: (index of a run, configuration of the test samples): further tests of that run's networks.
         image_studies: names of studies on real images (``theory-sim pretrain``).
         studies: names of the simulator's studies (``theory-sim study``).
+        grids: names of grids of small networks (``theory-sim study``, `theory_sim.studies.grids`).
     """
 
     runs: list[Config] = field(default_factory=list)
     evaluations: list[tuple[int, Config]] = field(default_factory=list)
     image_studies: list[str] = field(default_factory=list)
     studies: list[str] = field(default_factory=list)
+    grids: list[str] = field(default_factory=list)
+
+    @property
+    def made_by_study(self) -> list[str]:
+        """What ``theory-sim study`` makes."""
+        return [*self.studies, *self.grids]
 
 
 @dataclass(frozen=True)
@@ -82,12 +89,14 @@ class Inputs:
         evaluations: the further tests, as `theory_sim.runs.evaluate.evaluate_on` returns them.
         image_studies: the tables of the image studies.
         studies: the tables of the simulator's studies.
+        grids: the tables of grids, see `theory_sim.studies.grids`.
     """
 
     runs: Sequence[Results] = ()
     evaluations: Sequence[xr.Dataset] = ()
     image_studies: Sequence[pd.DataFrame] = ()
     studies: Sequence[StudyTables] = ()
+    grids: Sequence[pd.DataFrame] = ()
 
 
 @dataclass(frozen=True)
@@ -165,6 +174,7 @@ FIGURES: Registry[Figure] = Registry(
             "coverage",
             "dimension_trends",
             "noise_control",
+            "benign_overfitting",
         )
     ],
 )

@@ -8,7 +8,7 @@ _CANDIDATES = 40_000
 
 def cost_of_run(run: Config) -> float:
     """A number about proportional to the time of a run: it counts products of patches and neurons, and drawn patches."""
-    samples = run.training.steps * run.training.batch + run.record.points * run.test.curve_samples
+    samples = run.training.steps * run.batch + run.record.points * run.test.curve_samples
     return _of_samples(run, samples) + cost_of_test(run)
 
 

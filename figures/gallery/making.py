@@ -54,6 +54,7 @@ def _tables(figures: Iterable[Figure], source: Source, loaded: dict[Path, Result
             [evaluate_on(results[index], other, source.device) for index, other in needs.evaluations],
             [image_table(name, source.out) for name in needs.image_studies],
             [source.study(name) for name in needs.studies],
+            [source.grid(name) for name in needs.grids],
         )
         yield figure, figure.compute(source.config, inputs)
 

@@ -60,12 +60,13 @@ def work(figures: Iterable[Figure], source: Source) -> Work:
             evaluations[evaluation_path(folders[index], other)] = (folders[index], other)
         studies |= {name: _why_not(image_table, name, source.out) for name in needs.image_studies}
         studies |= {name: _why_not(source.study, name) for name in needs.studies}
+        studies |= {name: _why_not(source.grid, name) for name in needs.grids}
     return Work(runs, evaluations, studies)
 
 
 def waiting(figure: Figure, source: Source) -> str | None:
     """Why a figure is not drawn unless it is named; None if it is."""
-    left, own = work([figure], source).left(), figure.needs(source.config).studies
+    left, own = work([figure], source).left(), figure.needs(source.config).made_by_study
     for name, why in left.studies.items():
         if not (source.smoke and name in own and isinstance(why, NotMadeError)):
             return str(why)

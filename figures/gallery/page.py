@@ -61,7 +61,7 @@ def _commands(source: Source) -> dict[str, str]:
     found = {}
     for name in FIGURES:
         needs = FIGURES[name].needs(source.config)
-        studies = [] if source.smoke else [study_command(study, source.out) for study in needs.studies]
+        studies = [] if source.smoke else [study_command(study, source.out) for study in needs.made_by_study]
         commands = studies + [image_command(study, source.out) for study in needs.image_studies]
         if commands or FIGURES[name].cost is not None:
             found[name] = "".join(f"`{command}`, then " for command in commands)
@@ -70,9 +70,9 @@ def _commands(source: Source) -> dict[str, str]:
 
 def _entry(figure: Figure, source: Source, command: str) -> str:
     name, needs = figure.name, figure.needs(source.config)
-    studies = [study_command(study, source.out, source.smoke) for study in needs.studies]
+    studies = [study_command(study, source.out, source.smoke) for study in needs.made_by_study]
     studies += [image_command(study, source.out) for study in needs.image_studies]
-    runs = needs.runs + [cell for study in needs.studies for cell in study_cells(study, source.smoke)]
+    runs = needs.runs + [cell for study in needs.made_by_study for cell in study_cells(study, source.smoke)]
     lines = [
         f"\n![{name}]({name}.png)\n",
         f"{figure.caption}\n",
@@ -94,7 +94,7 @@ def describe(runs: Sequence[Config]) -> str:
     shared: list[str] = []
     varied: list[str] = []
     for key in keys:
-        values = list(dict.fromkeys(_word(run.get(key, value_at(base, key))) for run in changed))
+        values = list(dict.fromkeys(_word(run[key] if key in run else value_at(base, key)) for run in changed))
         (shared if len(values) == 1 else varied).append(f"`{key}` {', '.join(values)}")
     number = f"{len(runs)} runs: " if len(runs) > 1 else ""
     return number + "the default configuration with " + "; ".join([*varied, *shared])

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
+
 from theory_sim.config import Config
 from theory_sim.figures.common.figure import StudyTables
-from theory_sim.figures.gallery.studies import find_study
+from theory_sim.figures.gallery.studies import find_study, grid_table
 
 SMOKE = Config().replace(
     {
@@ -50,3 +52,7 @@ class Source:
         if name not in self._found:
             self._found[name] = find_study(name, self.out, self.device, self.smoke)
         return self._found[name]
+
+    def grid(self, name: str) -> pd.DataFrame:
+        """The table of a grid. Errors are those of `theory_sim.figures.gallery.studies.grid_table`."""
+        return grid_table(name, self.out, self.smoke)

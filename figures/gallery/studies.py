@@ -47,13 +47,37 @@ def find_study(name: str, out: Path, device: str = "auto", smoke: bool = False) 
     return StudyTables(config, done.keys, **tables, answer=decide_study(study, done, smoke))
 
 
+def grid_table(name: str, out: Path, smoke: bool = False) -> pd.DataFrame:
+    """The table of a grid (`theory_sim.studies.grids`).
+
+    Raises:
+        NotMadeError: there is none of this version.
+    """
+    from theory_sim.studies import grids
+
+    study = grids.small(grids.GRIDS[name]) if smoke else grids.GRIDS[name]
+    table = grids.find_grid(study, out)
+    if table is None:
+        raise NotMadeError(f"there is no table in {grids.grid_folder(study, out)}; {study_command(name, out, smoke)} makes it")
+    return table
+
+
 def run_small(name: str, out: Path, device: str, on_progress: Callable[[Progress], None]) -> None:
-    """Run a study at its small size, in this process: starting others would take longer than its cells."""
+    """Run a study or grid at its small size, in this process: starting others would take longer than its cells."""
+    from theory_sim.studies import grids
+
+    if name in grids.GRIDS:
+        grids.run_grid(grids.small(grids.GRIDS[name]), out, jobs=0, on_progress=on_progress)
+        return
     run_study(load_study(name), True, out, device, jobs=0, on_progress=on_progress)
 
 
 def study_cells(name: str, smoke: bool) -> list[Config]:
-    """The configurations of a study's cells."""
+    """The configurations of a study's cells; those of a grid are too many, and one stands for all."""
+    from theory_sim.studies import grids
+
+    if name in grids.GRIDS:
+        return [grids.GRIDS[name].config]
     return [cell.config for cell in load_study(name).cells(smoke)]
 
 

@@ -2,11 +2,12 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from theory_sim.bench import scaling
+from theory_sim.bench import jax_loop, scaling
 from theory_sim.bench import simulator as bench
 from theory_sim.bench.baselines import PlainLoop, VectorisedLoop
 from theory_sim.bench.scaling import Growth
@@ -18,7 +19,8 @@ TINY = Size(12, 6, 4, 4, 5, (1, 3))
 
 
 @pytest.mark.parametrize("replicas", TINY.replicas)
-def test_a_size_is_measured(replicas, device):
+def test_a_size_is_measured(replicas, device, monkeypatch):
+    monkeypatch.setattr(jax_loop, "is_installed", lambda: False)  # JAX in this process would warn at every fork
     line = bench.measure("tiny", replicas, torch.device(device), rounds=1, size=TINY)
     times = [line.ours, line.recording, line.plain, line.vectorised, line.generator, line.normals, line.products]
     assert all(0 < t < 10 for t in times)
@@ -29,6 +31,8 @@ def test_a_size_is_measured(replicas, device):
 def test_ratios_by_hand():
     line = Line("S", 2, ours=4, recording=0.2, plain=20, vectorised=12, generator=2, normals=1, products=1, rate=1e9, error=0)
     ratios = line.ratios(Size(10, 5, 10, 2, 100, (2,)))
+    assert line.ratios(Size(10, 5, 10, 2, 100, (2,))).keys() == set(bench.RATIOS) - {"jax ÷ ours"}, "it was not measured"
+    assert replace(line, jax=16.0).ratios(Size(10, 5, 10, 2, 100, (2,))) == ratios | {"jax ÷ ours": 4}
     assert ratios == {
         "plain ÷ ours": 5,
         "vectorised ÷ ours": 3,
@@ -145,6 +149,7 @@ def test_the_command_prints_and_writes_the_ratios(tmp_path, monkeypatch, capsys)
     from theory_sim import cli
 
     monkeypatch.setattr(bench, "SIZES", {"A": TINY, "XL": TINY})
+    monkeypatch.setattr(jax_loop, "is_installed", lambda: False)
     monkeypatch.setattr(
         "sys.argv", ["theory-sim", "bench", "--rounds=1", "--device=cpu", "--scaling", f"--json={tmp_path / 'b.json'}"]
     )
@@ -156,10 +161,11 @@ def test_the_command_prints_and_writes_the_ratios(tmp_path, monkeypatch, capsys)
     out = capsys.readouterr().out
     assert "plain ÷ ours" in out
     assert "≥ 40" in out
+    assert "jax is left out: pip install 'theory-sim[bench]'" in out
     assert str(growth) in out
     assert "XL is left out: it needs a CUDA device" in out
     written = json.loads((tmp_path / "b.json").read_text())
     assert [(line["size"], line["replicas"]) for line in written["sizes"]] == [("A", 1), ("A", 3)]
-    assert set(written["sizes"][0]["ratios"]) == set(bench.RATIOS)
+    assert set(written["sizes"][0]["ratios"]) == set(bench.RATIOS) - {"jax ÷ ours"}
     assert written["scaling"][0]["costs"] == growth.costs
     assert torch.get_num_threads() == 1

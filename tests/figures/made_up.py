@@ -10,7 +10,7 @@ import pandas as pd
 from theory_sim import stats
 from theory_sim.config import Config
 from theory_sim.labels.functions import label_function
-from theory_sim.studies import sweep, tables
+from theory_sim.studies import grids, sweep, tables
 from theory_sim.studies.study import load_study
 from theory_sim.studies.sweep import Cell
 from theory_sim.theories.claims import ClaimResult
@@ -74,6 +74,21 @@ def write(name: str, out: Path, *, failed: int = 0) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         tables.write(folder / f"{table}.parquet", table, keys, parts)
     return folder
+
+
+def write_grid(name: str, out: Path) -> None:
+    """The table of a grid, where the gallery looks for it: errors that are a function of n s⁴/d, and noise."""
+    study = grids.GRIDS[name]
+    rng, readings = np.random.default_rng(0), [str(reading) for reading in study.readings]
+    index = pd.MultiIndex.from_product(
+        [study.dims[::5], study.signals[::2], readings, range(study.runs)], names=["dim", "signal", "reading", "run"]
+    )
+    table = index.to_frame(index=False)
+    truth = 0.1 + 0.4 / (1 + 20 * table.signal**4 / (3 * table.dim))
+    table = table.assign(error=truth + 0.03 * rng.standard_normal(len(table)), training_loss=0.01)
+    folder = grids.grid_folder(study, out)
+    folder.mkdir(parents=True)
+    table.to_parquet(folder / grids.TABLE)
 
 
 def _rows(id_: str, cell: Cell, config: Config, seed: int) -> dict[str, list[dict[str, Any]]]:

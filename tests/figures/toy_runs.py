@@ -106,6 +106,8 @@ def make(folder: Path) -> Made:
     made_up.write_images("digits", source.out)
     for name in {study for figure in figures for study in figure.needs(TINY).studies}:
         made_up.write(name, source.out)
+    for name in {grid for figure in figures for grid in figure.needs(TINY).grids}:
+        made_up.write_grid(name, source.out)
     with fewer_cells(loaded):
         computed = {figure.name: table for figure, table in tables(figures, source)}
     drawn = {name: as_drawn(table) for name, table in computed.items()}

@@ -13,6 +13,17 @@ OPTIONS = [
     ["data.patch_law=independent", "training.dtype=float64", "data.hard_share=0.2"],
     ["data.feature_noise_patches=1", "target.feature_noise=[0.4, 0.8]", "labels.fine=misaligned(3)"],
     [
+        "training.engine=gradient",
+        "engine={activation: z^3, pooling: mean, biases: trained, phases: [{samples: balanced, steps: 3, momentum: 0.9}, {}]}",
+        "data.training_samples=64",
+        "data.hard_share=0.3",
+        "training.batch=full",
+        "training.step_size={coarse: 0.5, fine: 0.5}",
+        "transfer.readouts=[sum_logits, finetuning]",
+        "test.noisy_labels=true",
+    ],
+    ["training.engine=gradient", "engine={biases: frozen, init: uniform}", "network.train_output=true"],
+    [
         "training.engine=lucky",
         "data.dim=256",
         "data.noise=0.02",

@@ -73,8 +73,8 @@ class SampleStream(IterableDataset[tuple[Tensor, int]]):
     """Samples of the law's first kind without end, each made by itself: patches α v + ζ of every group, the rest ζ."""
 
     def __init__(self, config: Config) -> None:
-        self.law, self.dim = _plain_law(config), config.data.dim
-        self.groups = _node_groups(self.law)
+        self.law, self.dim = plain_law(config), config.data.dim
+        self.groups = node_groups(self.law)
         self.noise = gaussian_norm(self.law.noise, "bench") / math.sqrt(self.dim)
         self.features = torch.eye(self.law.n_features, self.dim)
 
@@ -99,7 +99,7 @@ class PlainLoop(AutogradLoop):
 
     def __init__(self, config: Config, parameters: Parameters, step_size: float) -> None:
         super().__init__(config, parameters, step_size)
-        self._batches = iter(DataLoader(SampleStream(config), batch_size=config.training.batch))
+        self._batches = iter(DataLoader(SampleStream(config), batch_size=config.batch))
 
     def data(self, device: torch.device) -> tuple[Float[Tensor, "B P d"], Int[Tensor, " B"]]:
         """The loader's next batch."""
@@ -112,12 +112,12 @@ class VectorisedLoop(AutogradLoop):
 
     def __init__(self, config: Config, parameters: Parameters, step_size: float) -> None:
         super().__init__(config, parameters, step_size)
-        self.law = _plain_law(config)
-        self.groups = _node_groups(self.law)
+        self.law = plain_law(config)
+        self.groups = node_groups(self.law)
 
     def data(self, device: torch.device) -> tuple[Float[Tensor, "B P d"], Int[Tensor, " B"]]:
         """A batch, all samples together."""
-        law, dim, batch = self.law, self.config.data.dim, self.config.training.batch
+        law, dim, batch = self.law, self.config.data.dim, self.config.batch
         leaf = torch.randint(law.tree.n_leaves, (batch,), device=device)
         path = law.tree.paths.to(device)[leaf]
         x = torch.randn(batch, law.patches, dim, device=device) * (gaussian_norm(law.noise, "bench") / math.sqrt(dim))
@@ -131,11 +131,16 @@ class VectorisedLoop(AutogradLoop):
         return x, leaf
 
 
-def _plain_law(config: Config) -> PatchLaw:
+def plain_law(config: Config) -> PatchLaw:
+    """The law of samples, which the rivals read.
+
+    Raises:
+        InputError: it samples by a function of its own.
+    """
     return described(law_of(config), "bench")
 
 
-def _node_groups(law: PatchLaw) -> list[tuple[int, int, Uniform]]:
+def node_groups(law: PatchLaw) -> list[tuple[int, int, Uniform]]:
     """Level, number of patches and strength of the groups of the law's first kind that hold nodes of the path."""
     groups = next(iter(law.kinds.values()))
     return [

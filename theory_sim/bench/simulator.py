@@ -3,10 +3,12 @@
 The floor of a step is what a plain computation cannot save: its two matrix products, (B·P × d)(d × classes·m) and back, and the
 normal numbers of its noise, B·P·d a replica. Ours can be below it, since few pairs fire and the second product is gathered.
 
-Both rivals (`theory_sim.bench.baselines`) train replica after replica by autograd. ``plain`` makes its data sample by sample,
+Two rivals (`theory_sim.bench.baselines`) train replica after replica by autograd. ``plain`` makes its data sample by sample,
 as scripts
 do, and is what the bounds are for; ``vectorised`` draws a batch in as few calls as ours. Of any step that pays the floor,
 vectorised ÷ ours is at most vectorised ÷ floor, whatever is done: where that is below a bound, the bound is for plain alone.
+The third rival (`theory_sim.bench.jax_loop`) trains all replicas at once, compiled by XLA; it is measured on a CPU where JAX is
+installed.
 
 Everything is measured in turns, round after round with a warm-up, so that a machine that is busy with other work slows all
 alike; reported are medians. On a CPU one core computes, so that ratios do not depend on how many there are.
@@ -20,6 +22,7 @@ from dataclasses import dataclass
 
 import torch
 
+from theory_sim.bench import jax_loop
 from theory_sim.bench.baselines import PlainLoop, VectorisedLoop
 from theory_sim.config import Config, load_config
 from theory_sim.runtime.errors import InputError
@@ -61,7 +64,15 @@ SIZES = {
     "XL": Size(1024, 64, 512, 40, 1024, (1,)),
 }
 GPU_ONLY = ("XL",)
-RATIOS = ("plain ÷ ours", "vectorised ÷ ours", "ours ÷ floor", "generator ÷ normals", "recording ÷ ours", "share of matrix rate")
+RATIOS = (
+    "plain ÷ ours",
+    "vectorised ÷ ours",
+    "jax ÷ ours",
+    "ours ÷ floor",
+    "generator ÷ normals",
+    "recording ÷ ours",
+    "share of matrix rate",
+)
 
 
 @dataclass(frozen=True)
@@ -84,14 +95,16 @@ class Bound:
         return f"{'≥' if self.least else '≤'} {self.value:g}"
 
 
+_JAX = Bound(4, least=True)
 _ORDINARY = {
     "plain ÷ ours": Bound(2, least=True),
+    "jax ÷ ours": _JAX,
     "ours ÷ floor": Bound(1.5),
     "generator ÷ normals": Bound(2),
     "recording ÷ ours": Bound(0.03),
 }
 BOUNDS: dict[str, dict[str, Bound]] = {
-    "A": {"plain ÷ ours": Bound(40, least=True), "generator ÷ normals": Bound(2)},
+    "A": {"plain ÷ ours": Bound(40, least=True), "jax ÷ ours": _JAX, "generator ÷ normals": Bound(2)},
     "S": _ORDINARY,
     "F": _ORDINARY,
     "M": _ORDINARY,
@@ -133,6 +146,7 @@ class Line:
         products: the two matrix products alone.
         rate: of those products, in operations a second.
         error: relative difference of a weight update from double precision, in norm.
+        jax: the same step by `theory_sim.bench.jax_loop.JaxLoop`; None: it was not measured.
     """
 
     size: str
@@ -146,6 +160,7 @@ class Line:
     products: float
     rate: float
     error: float
+    jax: float | None = None
 
     @property
     def floor(self) -> float:
@@ -157,12 +172,13 @@ class Line:
         values = (
             self.plain / self.ours,
             self.vectorised / self.ours,
+            None if self.jax is None else self.jax / self.ours,
             self.ours / self.floor,
             self.generator / self.normals,
             self.recording / self.ours,
             _operations(size) * self.replicas / self.ours / self.rate,
         )
-        return dict(zip(RATIOS, values, strict=True))
+        return {name: value for name, value in zip(RATIOS, values, strict=True) if value is not None}
 
 
 def measure(name: str, replicas: int, device: torch.device, rounds: int = 15, size: Size | None = None) -> Line:
@@ -185,6 +201,9 @@ def measure(name: str, replicas: int, device: torch.device, rounds: int = 15, si
         which: rival(config, engine.parameters, config.training.step_size["fine"])
         for which, rival in (("plain", PlainLoop), ("vectorised", VectorisedLoop))
     }
+    in_jax = None
+    if device.type == "cpu" and jax_loop.is_installed():
+        in_jax = jax_loop.JaxLoop(config, engine.parameters, config.training.step_size["fine"])
     rows, columns = size.batch * size.patches, size.classes * size.neurons
     x, w = (torch.randn(replicas, n, size.dim, device=device) for n in (rows, columns))
     pre, normal = torch.empty(replicas, rows, columns, device=device), torch.empty_like(x)
@@ -205,6 +224,7 @@ def measure(name: str, replicas: int, device: torch.device, rounds: int = 15, si
     work: dict[str, Callable[[], object]] = {
         "ours": ours,
         **{which: torch.enable_grad()(rival.step) for which, rival in rivals.items()},
+        **({} if in_jax is None else {"jax": in_jax.step}),
         "generator": lambda: sampler.sample(stream, size.batch, 0.0),
         "normals": lambda: check.normal_(normal),
         "products": products,
@@ -216,7 +236,7 @@ def measure(name: str, replicas: int, device: torch.device, rounds: int = 15, si
     # Both models are recorded, and only one is stepped here.
     recording = seconds["look"] / 2 * len(schedule) / _STEPS
     rate = _operations(size) * replicas / seconds["products"]
-    parts = {key: value for key, value in seconds.items() if key != "look"}
+    parts = {key: value / (jax_loop.STEPS if key == "jax" else 1) for key, value in seconds.items() if key != "look"}
     return Line(name, replicas, recording=recording, rate=rate, error=error, **parts)
 
 

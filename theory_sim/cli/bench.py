@@ -17,38 +17,42 @@ if TYPE_CHECKING:
 
 @app.command()
 def bench(
-    what: Annotated[str, typer.Argument(metavar="[simulator|sweep|pretrain|coverage]")] = "simulator",
+    what: Annotated[str, typer.Argument(metavar="[simulator|sweep|grid|pretrain|coverage]")] = "simulator",
     sizes: Annotated[str | None, typer.Option(help="Of A, S, F, M and XL, with commas between; all that the device can.")] = None,
     device: Device = "auto",
     scaling: Annotated[bool, typer.Option("--scaling", help="Also fit how time and memory grow with B, P, d and m.")] = False,
     images: Annotated[int, typer.Option(help="pretrain: JPEGs to read.", **whole("--images", least=64))] = 512,
     workers: Annotated[int, typer.Option(help="pretrain: processes that read them.", **whole("--workers", least=1))] = 2,
     rounds: Annotated[
-        int | None, typer.Option(help="Measurements of each, in turns; 15, for pretrain 5.", **whole("--rounds", least=1))
+        int | None,
+        typer.Option(help="Measurements of each, in turns; 15, pretrain 5, grid 3.", **whole("--rounds", least=1)),
     ] = None,
     cells: Annotated[int, typer.Option(help="sweep: cells side by side.", **whole("--cells", least=2))] = 64,
     draws: Annotated[int, typer.Option(help="coverage: intervals of each kind.", **whole("--draws", least=10))] = 1000,
     json: Json = None,
 ) -> int:
-    """Measure speed, as ratios in one run: the simulator's steps, small cells of a sweep, or the image pipeline (exit 1: a ratio
-    is below its bound).
+    """Measure speed, as ratios in one run: the simulator's steps, small cells of a sweep, a grid of small networks, or the image
+    pipeline (exit 1: a ratio, but of the simulator, is below its bound).
     Or measure how often intervals miss the truth (exit 1: more than twice as often as stated).
     """
     if what == "simulator":
         return _bench_simulator(sizes, device, scaling, rounds or 15, json)
     if what == "sweep":
         return _bench_sweep(cells, json)
+    if what == "grid":
+        return _bench_grid(rounds or 3, json)
     if what == "pretrain":
         return _bench_pretrain(images, workers, rounds or 5, json)
     if what == "coverage":
         return _bench_coverage(draws, json)
-    raise InputError(f"unknown benchmark '{what}': simulator, sweep, pretrain or coverage")
+    raise InputError(f"unknown benchmark '{what}': simulator, sweep, grid, pretrain or coverage")
 
 
 def _bench_simulator(sizes: str | None, device: str, scaling: bool, rounds: int, json: JsonFile | None) -> int:
     """Our steps against autograd loops and against this machine's matrix products and normal numbers."""
     import torch
 
+    from theory_sim.bench import jax_loop
     from theory_sim.bench import scaling as scaling_module
     from theory_sim.bench import simulator as bench_module
     from theory_sim.runtime.devices import choose_device
@@ -56,7 +60,7 @@ def _bench_simulator(sizes: str | None, device: str, scaling: bool, rounds: int,
 
     chosen, console = choose_device(device), new_console()
     names = bench_module.choose_sizes(sizes, chosen)
-    times = Table("size", "replicas", "ours", "plain", "vectorised", "floor", "generator", "normals", "recording")
+    times = Table("size", "replicas", "ours", "plain", "vectorised", "jax", "floor", "generator", "normals", "recording")
     ratios = Table("size", "replicas", *bench_module.RATIOS)
     lines, growths = [], []
     with new_console(stderr=True).status("measuring"), torch_threads(1):
@@ -66,16 +70,23 @@ def _bench_simulator(sizes: str | None, device: str, scaling: bool, rounds: int,
                 line = bench_module.measure(name, replicas, chosen, rounds)
                 values, bounds = line.ratios(size), bench_module.BOUNDS[name]
                 lines.append({**asdict(line), "ratios": values})
-                seconds = (line.ours, line.plain, line.vectorised, line.floor, line.generator, line.normals, line.recording)
-                times.add_row(name, str(replicas), *(f"{1e3 * t:.3g} ms" for t in seconds))
-                ratios.add_row(name, str(replicas), *(_judged(value, bounds.get(key)) for key, value in values.items()))
+                loops = (line.ours, line.plain, line.vectorised, line.jax)
+                seconds = (*loops, line.floor, line.generator, line.normals, line.recording)
+                times.add_row(name, str(replicas), *("" if t is None else f"{1e3 * t:.3g} ms" for t in seconds))
+                judged = (_judged(values[key], bounds.get(key)) if key in values else "" for key in bench_module.RATIOS)
+                ratios.add_row(name, str(replicas), *judged)
         if scaling:
             growths = list(scaling_module.scaling(chosen))
     console.print(times, ratios)
     print(
         "plain: an autograd loop whose data are made sample by sample; vectorised: the same with a batch drawn at once, which can"
-        "\nbe surpassed by vectorised ÷ floor at most; floor: both products and the normal numbers. ✗: not within its bound."
+        "\nbe surpassed by vectorised ÷ floor at most; jax: all replicas at once, compiled by XLA; floor: both products and the"
+        "\nnormal numbers. ✗: not within its bound."
     )
+    if not jax_loop.is_installed():
+        print("jax is left out: pip install 'theory-sim[bench]'")
+    elif chosen.type != "cpu":
+        print("jax is left out: it is measured on a CPU alone")
     for growth in growths:
         print(growth)
     if sizes is None and chosen.type != "cuda":
@@ -101,6 +112,25 @@ def _bench_sweep(cells: int, json: JsonFile | None) -> int:
     table.add_row(str(cells), str(speed.replicas), *seconds, *(f"{ratio:.3g}" for ratio in speed.ratios.values()))
     new_console().print(table)
     return 0 if speed.ratios["process ÷ block"] >= BOUND else 1
+
+
+def _bench_grid(rounds: int, json: JsonFile | None) -> int:
+    """Networks trained and tested by inner products, against loops over networks."""
+    from theory_sim.bench.grid import LEAST, measure
+
+    with new_console(stderr=True).status("measuring"):
+        found = measure(rounds)
+    table = Table("d", "signal", "ours", "plain", "vectorised", "plain ÷ ours", "vectorised ÷ ours")
+    for each in found:
+        times = (f"{1e3 * seconds:.3g} ms" for seconds in (each.ours, each.plain, each.vectorised))
+        ratio = each.plain / each.ours
+        judged = f"{ratio:.3g} {'✓' if ratio >= LEAST else '✗'} ≥ {LEAST:g}"
+        table.add_row(str(each.dim), f"{each.signal:g}", *times, judged, f"{each.vectorised / each.ours:.3g}")
+    new_console().print(table)
+    print("seconds of one network, trained and tested, on one core; plain: each sample is made by itself")
+    if json is not None:
+        json.write([asdict(each) for each in found])
+    return 0 if all(each.plain >= LEAST * each.ours for each in found) else 1
 
 
 def _judged(value: float, bound: "Bound | None") -> str:

@@ -70,14 +70,19 @@ def study(
     from theory_sim.runtime.progress import progress_bar
     from theory_sim.studies import study as studies
     from theory_sim.studies.decision import run_study
+    from theory_sim.studies.grids import GRIDS
 
     console = new_console()
     if list_ or name is None:
         table = Table("study", "question", "cells", "minutes")
         for each in studies.all_studies():
             table.add_row(each.name, each.question, str(len(each.cells())), f"{each.minutes:g}")
+        for grid in GRIDS.values():
+            table.add_row(grid.name, grid.question, str(len(grid.dims) * len(grid.signals)), f"{grid.minutes:g}")
         console.print(table)
         return 0
+    if name in GRIDS:
+        return _grid(name, smoke, jobs, out)
     chosen = studies.load_study(name, plugin or ())
     address = _scheduler(backend, scheduler)
     with progress_bar() as on_progress:
@@ -91,6 +96,29 @@ def study(
         print(text)
     print(f"{chosen.name}: {answer.answer} ({answer.basis})")
     return code
+
+
+def _grid(name: str, smoke: bool, jobs: int | None, out: Path) -> int:
+    """Compute a grid of small networks, and print how it agrees with the published one."""
+    from theory_sim.runtime.progress import progress_bar
+    from theory_sim.studies import grids
+
+    study = grids.small(grids.GRIDS[name]) if smoke else grids.GRIDS[name]
+    with progress_bar() as on_progress:
+        answer = grids.run_grid(study, out, jobs, on_progress=on_progress)
+    console = new_console()
+    table = Table("reading", "part of the grid", "cells", "ours − published", "sd of z", title=study.question)
+    for each in answer.agreements:
+        difference = f"{each.difference:+.4f} ± {each.error:.4f}"
+        table.add_row(each.reading, each.part, str(each.cells), difference, f"{each.spread:.2f}")
+    console.print(table)
+    table = Table("errors", "exponent e", "95% interval", "C", title="The border of the regimes, n s⁴ = C d^e (theory: e = 1)")
+    for fitted in answer.transitions:
+        e = fitted.exponent
+        table.add_row(fitted.of, f"{e.value:.3f}", f"[{e.low:.3f}, {e.high:.3f}]", f"{fitted.constant:.3g}")
+    console.print(table)
+    print(f"table: {answer.folder / grids.TABLE}")
+    return 0
 
 
 def _verdicts_table(answer: "StudyAnswer", question: str) -> Table:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -42,12 +42,14 @@ def fit(
     test: tuple[Numbers, Numbers | Sequence[int]] | None = None,
     neurons: int = 60,
     steps: int = 200,
-    batch: int = 128,
+    batch: int | Literal["full"] = 128,
     step_size: float = 0.1,
     init_std: float = 0.01,
     threshold: float = 1.6,
     bias_decay: float = 0.02,
     train_output: bool = False,
+    engine: str = "dense",
+    options: Mapping[str, Any] | None = None,
     replicas: int = 5,
     seed: int = 0,
     names: Sequence[str] | None = None,
@@ -64,12 +66,14 @@ def fit(
         test: samples and labels to test on; the training samples without it.
         neurons: m per class.
         steps: steps of SGD.
-        batch: B, drawn with replacement from the samples.
+        batch: B, drawn with replacement from the samples; or ``full``, all of them at each step.
         step_size: η.
         init_std: σ_0.
         threshold: τ; biases start at −σ_0 τ.
         bias_decay: κ.
         train_output: whether the output weights are trained too.
+        engine: how a step is computed, as ``training.engine`` takes it.
+        options: settings of the engine, the keys of ``engine`` in a configuration, such as ``{"activation": "z^3"}``.
         replicas: R; they differ in initial weights and batches.
         seed: of all random numbers.
         names: of the directions.
@@ -102,7 +106,15 @@ def fit(
         "replicas": replicas,
         "seed": seed,
         "network": {"neurons": neurons, "init_std": init_std, "threshold": threshold, "train_output": train_output},
-        "training": {"steps": steps, "batch": batch, "bias_decay": bias_decay, "dtype": str(dtype).removeprefix("torch.")},
+        "training": {
+            "steps": steps,
+            "batch": batch,
+            "bias_decay": bias_decay,
+            "engine": engine,
+            "dtype": str(dtype).removeprefix("torch."),
+        },
+        "engine": options,
+        "data": {"training_samples": len(train[1])},
         "transfer": {"readouts": ["sum_logits"]},
         "test": {"samples": len(tested[1]), "curve_samples": min(_CURVE, len(tested[1]))},
     }

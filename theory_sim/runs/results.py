@@ -17,6 +17,7 @@ from theory_sim.runtime.errors import InputError, PluginWarning, expect
 from theory_sim.runtime.settings import checked
 from theory_sim.runtime.storage import digest, is_being_written, load_checkpoint
 from theory_sim.training.network import Parameters, TwoLayerConvNet, placed
+from theory_sim.training.nonlinearity import Nonlinearity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,8 +59,10 @@ class Results:
         tensors = self.tensors()
         own = {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
         weight, bias, output = (own[key] for key in ("weight", "bias", "output"))
+        # Of the record, so that a plugin's engine may be gone.
+        nonlinearity = Nonlinearity(**json.loads(self.records[name].attrs.get("nonlinearity", "{}")))
         if "place" not in own:
-            return TwoLayerConvNet.of(Parameters(weight, bias, output), replica)
+            return TwoLayerConvNet.of(Parameters(weight, bias, output), replica, nonlinearity)
         here, heads = own["place"][:, 0] == replica, self.records[name].sizes["head"]
         return TwoLayerConvNet.of(placed(weight[here], bias[here], output[here], own["place"][here, 1], heads), 0)
 

@@ -8,10 +8,15 @@ from typing import Any
 
 from theory_sim.runtime.registry import Registry
 
-SETUPS: Registry[Any] = Registry("theory", ["theory_sim.theories.label_granularity.law"])
+SETUPS: Registry[Any] = Registry(
+    "theory", [f"theory_sim.theories.{name}.law" for name in ("label_granularity", "benign_overfitting")]
+)
 """`theory_sim.data.setup.Setup` by the name of its theory."""
 
-ENGINES: Registry[Any] = Registry("engine", ["theory_sim.training.engines.dense", "theory_sim.training.engines.lucky.engine"])
+ENGINES: Registry[Any] = Registry(
+    "engine",
+    [f"theory_sim.training.engines.{module}" for module in ("dense", "lucky.engine", "gradient")],
+)
 """Classes with the interface `theory_sim.training.engines.base.Engine`."""
 
 READOUTS: Registry[Any] = Registry("readout", ["theory_sim.training.readouts"])

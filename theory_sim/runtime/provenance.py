@@ -20,6 +20,8 @@ RUN = (
     "theories/__init__.py",
     "theories/label_granularity/__init__.py",
     "theories/label_granularity/law.py",
+    "theories/benign_overfitting/__init__.py",
+    "theories/benign_overfitting/law.py",
 )
 """The modules and packages that a run's numbers come from: all that it imports. What decides claims is not among them."""
 

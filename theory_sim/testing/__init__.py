@@ -11,7 +11,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "strategies": ["Drawn", "configs", "drawn_batches", "subclasses", "tree_sections", "trees"],
+        "strategies": ["Drawn", "configs", "drawn_batches", "gradient_settings", "subclasses", "tree_sections", "trees"],
         "conformance": [
             "ConformanceError",
             "check_claim",

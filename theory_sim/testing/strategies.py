@@ -143,6 +143,32 @@ def _configs(draw: Callable[..., Any], max_dim_extra: int, dtype: str) -> Config
     )
 
 
+def gradient_settings(steps: int = 4) -> st.SearchStrategy[dict[str, Any]]:
+    """Values of the configuration's section ``engine`` for ``training.engine: gradient``, over every option.
+
+    Args:
+        steps: ``training.steps``, at least 2; phases of a balanced subset also need ``training.batch: full``.
+    """
+    return _gradient_settings(steps)
+
+
+@st.composite
+def _gradient_settings(draw: Callable[..., Any], steps: int) -> dict[str, Any]:
+    phase = st.fixed_dictionaries(
+        {"samples": st.sampled_from(["all", "balanced"]), "momentum": st.just(0.0) | st.floats(0.1, 0.9)},
+        optional={"step_size": st.floats(1e-3, 0.1)},
+    )
+    first = draw(st.lists(phase, max_size=1))
+    return {
+        "activation": draw(st.sampled_from(["relu", "z^2", "z^3"])),
+        "pooling": draw(st.sampled_from(["sum", "mean"])),
+        "biases": draw(st.sampled_from(["scheduled", "frozen", "trained"])),
+        "init": draw(st.sampled_from(["normal", "uniform"])),
+        "init_scale": draw(st.floats(0.1, 2)),
+        "phases": [*(each | {"steps": draw(st.integers(1, steps - 1))} for each in first), draw(phase)],
+    }
+
+
 def drawn_batches(max_samples: int = 8, of: st.SearchStrategy[Config] | None = None) -> st.SearchStrategy[Drawn]:
     """Batches of one kind of sample or of all, of any configuration.
 

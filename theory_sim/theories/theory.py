@@ -88,7 +88,9 @@ class Theory(Setup):
         return load_config(plugins=plugin, theory=self.name).replace({} if values is None else values)
 
 
-THEORIES: Registry[Theory] = Registry("theory", ["theory_sim.theories.label_granularity.theory"])
+THEORIES: Registry[Theory] = Registry(
+    "theory", [f"theory_sim.theories.{name}.theory" for name in ("label_granularity", "benign_overfitting")]
+)
 """Theories by name."""
 
 

@@ -1,4 +1,6 @@
-"""The two-layer convolutional ReLU network, F_c(X) = Σ_{r≤m} a_{c,r} Σ_{p≤P} ReLU(⟨w_{c,r}, x_p⟩ + b_{c,r}) [paper].
+"""The two-layer convolutional network, F_c(X) = Σ_{r≤m} a_{c,r} Σ_{p≤P} ReLU(⟨w_{c,r}, x_p⟩ + b_{c,r}) [paper].
+
+Other activations than ReLU, and a mean over patches, are a `theory_sim.training.nonlinearity.Nonlinearity`.
 
 Notation (paper's symbol → name): w `weight`, b `bias`, a `output`; c head, r neuron, p patch.
 """
@@ -10,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from theory_sim.runtime.streams import Streams
+from theory_sim.training.nonlinearity import RELU_SUM, Nonlinearity
 
 
 @dataclass(frozen=True)
@@ -61,21 +64,29 @@ class TwoLayerConvNet(nn.Module):
         weight: w.
         bias: b.
         output: a; registered as a buffer, since the paper freezes it.
+        nonlinearity: activation and pooling.
     """
 
-    def __init__(self, weight: Float[Tensor, "head m d"], bias: Float[Tensor, "head m"], output: Float[Tensor, "head m"]) -> None:
+    def __init__(
+        self,
+        weight: Float[Tensor, "head m d"],
+        bias: Float[Tensor, "head m"],
+        output: Float[Tensor, "head m"],
+        nonlinearity: Nonlinearity = RELU_SUM,
+    ) -> None:
         super().__init__()
+        self.nonlinearity = nonlinearity
         self.weight = nn.Parameter(weight.detach().clone())
         self.bias = nn.Parameter(bias.detach().clone())
         self.register_buffer("output", output.detach().clone())
         self.output: Tensor
 
     @classmethod
-    def of(cls, parameters: Parameters, replica: int) -> "TwoLayerConvNet":
+    def of(cls, parameters: Parameters, replica: int, nonlinearity: Nonlinearity = RELU_SUM) -> "TwoLayerConvNet":
         """The network of one replica."""
-        return cls(parameters.weight[replica], parameters.bias[replica], parameters.output[replica])
+        return cls(parameters.weight[replica], parameters.bias[replica], parameters.output[replica], nonlinearity)
 
     def forward(self, x: Float[Tensor, "*B P d"]) -> Float[Tensor, "*B head"]:
         """F(X) for samples of P patches."""
         pre = torch.einsum("crd,...pd->...crp", self.weight, x) + self.bias[..., None]
-        return (self.output * pre.relu().sum(-1)).sum(-1)
+        return (self.output * self.nonlinearity.pooled(self.nonlinearity.of(pre))).sum(-1)

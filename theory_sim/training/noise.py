@@ -21,7 +21,7 @@ def noise_margin(training: Training) -> dict[str, Float[Tensor, " R"]]:
     Returns:
         NaN in replicas whose samples have no patch of noise alone.
     """
-    batch = training.draw_fresh(training.streams("noise"), training.config.training.batch)
+    batch = training.draw_fresh(training.streams("noise"), training.config.batch)
     patches, held, std = batch.x.flatten(1, 2), (batch.content == NOISE).flatten(1), training.config.network.init_std
     return {name: largest_on(model.engine.parameters, patches, held) / std for name, model in training.models.items()}
 

@@ -295,6 +295,6 @@ def _finetuning(training: Training, model: Model) -> Answer:
     config, stream = training.config, training.streams("finetuning")
     engine = model.engine.regrouped(config.transfer.step_size, training.parents(model))
     for _ in range(config.transfer.steps):
-        batch = training.draw_target(stream, config.training.batch)
+        batch = training.draw_target(stream, config.batch)
         engine.step(batch, training.target.assign(batch))
     return Scored(lambda batch, heads: engine.logits(batch))

@@ -11,7 +11,7 @@ norm               replica, step, head, neuron                     ‖w_{c,r}‖
 output             replica, step, head, neuron                     a_{c,r}; only where it is trained
 firing             replica, step, head, neuron, feature            whether v alone activates the neuron: ⟨w, v⟩ + b > 0
 lucky              replica, head, neuron, feature                  the same at initialisation
-response           replica, step, head, feature                    Σ_r a_{c,r} ReLU(⟨w_{c,r}, v⟩ + b_{c,r})
+response           replica, step, head, feature                    Σ_r a_{c,r} φ(⟨w_{c,r}, v⟩ + b_{c,r}): F_c of the patch v alone
 noise_margin       replica, step                                   largest (⟨w, ζ⟩ + b)/σ_0 on noise patches; ``record.noise``
 training_loss      replica, update                                 cross-entropy before each update, and at the end
 final_loss         replica, sample                                 its samples at the end
@@ -23,7 +23,8 @@ test_margin        replica, kind, margin_quantile, test_readout    quantiles of 
 =================  ==============================================  ====================================================
 
 Steps are those of `theory_sim.training.trainer.log_spaced_steps`. Losses are in nats; correlations and responses have the
-unit of the weights times the features' norm, which is 1. Attributes hold as JSON texts the ``config``, the labels'
+unit of the weights times the features' norm, which is 1. φ is the ReLU, unless the engine has another
+`theory_sim.training.nonlinearity.Nonlinearity`. Attributes hold as JSON texts the ``config``, the ``nonlinearity``, the labels'
 ``alignment`` with the coarse target (`theory_sim.labels.alignment.Alignment`), and the engine's ``certificate``.
 """
 
@@ -43,6 +44,7 @@ from theory_sim.runtime.returned import expect_function, place, shown
 from theory_sim.training.engines.base import StepReport
 from theory_sim.training.evaluation import evaluate, score
 from theory_sim.training.noise import noise_margin
+from theory_sim.training.nonlinearity import nonlinearity_of
 from theory_sim.training.readouts import quick_readouts
 from theory_sim.training.records import COORDINATES, SCHEMA, record_of
 from theory_sim.training.trainer import Training, log_spaced_steps
@@ -102,7 +104,8 @@ class Recorder:
         for name, model in training.models.items():
             bias, output = model.engine.bias, model.engine.output
             correlation = model.engine.correlation(training.dictionary)
-            response = (output[..., None] * (correlation + bias[..., None]).relu()).sum(2)
+            active = nonlinearity_of(model.engine).of(correlation + bias[..., None])
+            response = (output[..., None] * active).sum(2)
             right = score(self._curve_set, model, quick_readouts(training, model))
             error = 1 - right.unflatten(1, (len(training.kinds), -1)).mean(2)
             for key, value in {

@@ -10,6 +10,7 @@ import xarray as xr
 from torch import Tensor
 
 from theory_sim.training.evaluation import MARGIN_QUANTILES, Judged
+from theory_sim.training.nonlinearity import nonlinearity_of
 from theory_sim.training.readouts import quick_names
 from theory_sim.training.trainer import Model, Training
 
@@ -21,7 +22,7 @@ SCHEMA: dict[str, tuple[tuple[str, ...], str, str]] = {
     "output": (_NEURON, "output weight a", "1"),
     "firing": ((*_NEURON, "feature"), "whether the pure feature fires the neuron, ⟨w, v⟩ + b > 0", "1"),
     "lucky": (("replica", "head", "neuron", "feature"), "whether the pure feature fires the neuron at initialisation", "1"),
-    "response": (("replica", "step", "head", "feature"), "response Σ a ReLU(⟨w, v⟩ + b) to a pure feature", "1"),
+    "response": (("replica", "step", "head", "feature"), "response Σ a φ(⟨w, v⟩ + b) to a pure feature", "1"),
     "noise_margin": (
         ("replica", "step"),
         "largest (⟨w, ζ⟩ + b)/σ_0 of a neuron on patches of noise alone; above 0: one fires",
@@ -132,5 +133,6 @@ def _attributes(training: Training, model: Model) -> dict[str, str]:
         "model": model.name,
         "labels": model.labels.name,
         "config": json.dumps(training.config.model_dump(mode="json")),
+        "nonlinearity": json.dumps(asdict(nonlinearity_of(model.engine))),
         "certificate": json.dumps(certificate and {**asdict(certificate), "total": certificate.total}),
     }

@@ -37,7 +37,7 @@ same shapes."""
 def shape_of(config: Config) -> Hashable | None:
     """What cells that are trained side by side have in common; None: the cell is trained alone.
 
-    Alone are trained cells of other engines than `dense`; those of a law that samples by a function of its own; those with a
+    Alone are trained cells of other engines than `dense`, and on full batches, whose sizes may differ; those of a law that samples by a function of its own; those with a
     label function or a readout of a plugin, which may look at all replicas at once; and those labelled by clusters, which each
     replica has for itself.
     """
@@ -45,7 +45,7 @@ def shape_of(config: Config) -> Hashable | None:
     target = law_of(config.at_target) if shifted else law
     if not isinstance(law, PatchLaw) or not isinstance(target, PatchLaw):
         return None
-    if ENGINES[config.training.engine] is not DenseEngine:
+    if ENGINES[config.training.engine] is not DenseEngine or config.training.batch == "full":
         return None
     used = [(LABEL_FUNCTIONS, kind_of(text)) for text in config.labels.values()]
     used += [(READOUTS, name) for name in config.transfer.readouts]

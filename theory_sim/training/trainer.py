@@ -6,7 +6,7 @@ Nothing here knows what is recorded: a recorder calls `Training.step` and reads 
 import html
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Int
@@ -150,8 +150,10 @@ class Training:
                 expect_tensor(f"{what}: {name}", value, (self.config.replicas,))
 
     def next_batch(self) -> Batch:
-        """The next training batch: fresh samples, or draws with replacement from the finite training set."""
-        return self.draw_batch(self._streams, self.config.training.batch)
+        """The next training batch: fresh samples, draws with replacement from the finite training set, or the whole of it."""
+        if self.config.training.batch == "full" and self._training_set is not None:
+            return self._training_set
+        return self.draw_batch(self._streams, self.config.batch)
 
     def draw_batch(self, streams: Streams, samples: int) -> Batch:
         """Training samples from any stream: fresh ones, or of the finite training set."""
@@ -178,11 +180,15 @@ class Training:
         """The test samples of a kind, a few at a time."""
         stream = self.streams(f"test {kind}")
         for start in range(0, self.config.test.samples, CHUNK):
-            yield self.test_sampler.sample(stream, min(CHUNK, self.config.test.samples - start), kind)
+            yield self._as_tested(self.test_sampler.sample(stream, min(CHUNK, self.config.test.samples - start), kind))
 
     def curve_batch(self, kind: str) -> Batch:
         """The few test samples of a kind that are looked at during training."""
-        return self.test_sampler.sample(self.streams(f"curve {kind}"), self.config.test.curve_samples, kind)
+        return self._as_tested(self.test_sampler.sample(self.streams(f"curve {kind}"), self.config.test.curve_samples, kind))
+
+    def _as_tested(self, batch: Batch) -> Batch:
+        """The batch with the coarse classes that answers are compared with: those of the noisy labels where these are tested."""
+        return replace(batch, coarse=self.target.assign(batch)) if self.config.test.noisy_labels else batch
 
     def parents(self, model: Model) -> HeadGroups:
         """The coarse class of each head."""

@@ -26,7 +26,7 @@ def try_out(training: Training) -> None:
         InputError: one gives something else than its contract says.
     """
     if isinstance(training.law, SampledLaw):  # each batch of a new size or kind is checked when it is drawn
-        training.draw_batch(training.streams("check"), training.config.training.batch)
+        training.draw_batch(training.streams("check"), training.config.batch)
         for kind in training.kinds:
             next(iter(training.test_batches(kind)))
     for model in training.models.values():

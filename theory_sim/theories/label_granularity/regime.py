@@ -123,7 +123,7 @@ def regime(config: Config) -> list[Assumption]:
         line("initial weights σ_0", network.init_std, None, 1 / math.sqrt(config.data.dim), "small: σ_0 ≤ 1/√d", "ours"),
         line(
             "batch B",
-            config.training.batch,
+            config.batch,
             batch,
             None,
             f"≥ {batch}, about L ln(L/δ), δ = {DELTA:g}: each leaf is in a batch",

@@ -19,6 +19,7 @@ from theory_sim.data.sampler import Batch
 from theory_sim.runtime.contracts import ENGINES
 from theory_sim.runtime.errors import InputError, expect
 from theory_sim.runtime.returned import place
+from theory_sim.runtime.settings import Section
 from theory_sim.runtime.streams import Streams
 from theory_sim.training.engines.lucky.certificate import Certificate
 from theory_sim.training.network import Parameters
@@ -62,6 +63,11 @@ class HeadGroups:
 @runtime_checkable
 class Engine(Protocol):
     """R networks in training, side by side.
+
+    An engine with settings of its own names their section in a class attribute, ``settings: ClassVar[type[Section]]``. They are
+    keys of ``engine`` in a configuration, `Config.engine`, checked and with their defaults filled in. An engine whose networks
+    are not ReLU networks that sum over patches has an attribute ``nonlinearity``, a
+    `theory_sim.training.nonlinearity.Nonlinearity`.
 
     Attributes:
         noise_patches: whether it needs the patches that hold the law's noise alone.
@@ -161,6 +167,9 @@ def register_engine(name: str) -> Callable[[EngineClass], EngineClass]:
         needed = [*(name for name in methods if not name.startswith("_")), "noise_patches"]
         if missing := [name for name in needed if not hasattr(class_, name)]:
             raise InputError(f"engine '{name}': {place(class_)} has no {', '.join(missing)}; see theory_sim.Engine")
+        settings = getattr(class_, "settings", None)
+        if settings is not None and not (isinstance(settings, type) and issubclass(settings, Section)):
+            raise InputError(f"engine '{name}': settings: expected a class that derives from Section, got {settings!r}")
         ENGINES.add(name, class_)
         return class_
 

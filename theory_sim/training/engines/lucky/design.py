@@ -199,8 +199,8 @@ def _samples(config: Config, kinds: int) -> int:
     training, transfer = config.training, config.transfer
     curves = kinds * config.test.curve_samples * (config.record.points + 2)
     fitted = transfer.samples * ("linear_probe" in transfer.readouts)
-    fitted += transfer.steps * training.batch * ("finetuning" in transfer.readouts)
-    return (training.steps + 1) * training.batch + kinds * config.test.samples + curves + fitted
+    fitted += transfer.steps * config.batch * ("finetuning" in transfer.readouts)
+    return (training.steps + 1) * config.batch + kinds * config.test.samples + curves + fitted
 
 
 def _patches(law: PatchLaw) -> dict[tuple[float, float], int]:

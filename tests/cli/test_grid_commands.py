@@ -1,0 +1,29 @@
+"""``theory-sim bench grid`` and ``theory-sim study benign_overfitting``: what they print, write and exit with."""
+
+import json
+from pathlib import Path
+
+import pytest
+from outcome import Call
+
+from theory_sim.bench import grid
+
+
+def test_the_exit_code_says_whether_the_bound_is_met(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    for plain, code in ((25.0, 0), (15.0, 1)):
+        monkeypatch.setattr(grid, "measure", lambda rounds, plain=plain: [grid.Measured(100, 2.0, 1.0, plain, 8.0)])
+        done = call("bench", "grid")
+        assert done.code == code
+        assert f"{plain:g}" in done.out
+
+
+def test_the_study_of_a_grid(call: Call, tmp_path: Path) -> None:
+    done = call("study", "benign_overfitting", "--smoke", "--jobs=1", "--out=out")
+    assert done.code == 0
+    (folder,) = (tmp_path / "out" / "benign_overfitting-grid").iterdir()
+    verdict = json.loads((folder / "verdict.json").read_text())
+    assert {each["reading"] for each in verdict["agreements"]} == {"mean, step 0.1", "sum, step 0.1", "mean, step 0.03"}
+    assert [each["of"] for each in verdict["transitions"]][-1] == "published"
+    first = verdict["agreements"][0]
+    assert f"{first['difference']:+.4f} ± {first['error']:.4f}" in done.out
+    assert "benign_overfitting" in call("study", "--list").out

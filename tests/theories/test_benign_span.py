@@ -1,0 +1,181 @@
+"""Networks of benign overfitting trained and tested by inner products, against the engine `gradient` and full test samples."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+
+import theory_sim as ts
+from theory_sim.runtime.errors import InputError
+from theory_sim.studies import grids
+from theory_sim.theories.benign_overfitting import comparison
+from theory_sim.theories.benign_overfitting.span import Cell
+from theory_sim.training.evaluation import evaluate
+from theory_sim.training.trainer import Training
+
+THEORY = ts.THEORIES["benign-overfitting"]
+SMALL = {"replicas": 3, "data.dim": 40, "training.dtype": "float64"}
+
+
+def trained(config):
+    training = Training(config)
+    with torch.no_grad():
+        for _ in range(config.training.steps):
+            training.step()
+    return training
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"engine.pooling": "sum"},
+        {"training.step_size.network": 0.03, "law.signal": 0.0},
+        {"law.orthogonal": True, "law.noise_std": 0.7},
+        {"law.flip": 0.4, "data.training_samples": 7, "network.neurons": 3},
+        {"law.reversed_test": True, "training.steps": 0},
+    ],
+    ids=str,
+)
+def test_training_gives_the_numbers_of_the_engine(changes):
+    config = THEORY.config(SMALL | changes)
+    found = Cell(config).train(config.engine["pooling"], config.training.step_size["network"])
+    training = trained(config)
+    engine = training.models["network"].engine
+    weight = engine.parameters.weight.flatten(1, 2)
+    np.testing.assert_allclose(found.weight_products, weight @ weight.mT, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(found.signal, weight[..., 0], rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(found.bias, engine.bias.flatten(1), rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(found.loss, training.next_losses()["network"].mean(1), rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"law.orthogonal": True}, {"law.reversed_test": True, "law.noise_std": 2.0}, {"law.signal": 0.5}], ids=str
+)
+def test_the_test_has_the_law_of_full_samples(changes):
+    """The same networks, tested on 20,000 samples either way: equal shares of errors (chi-squared, corrected)."""
+    config = THEORY.config(SMALL | {"replicas": 4, "test.samples": 20_000, "law.signal": 2.0} | changes)
+    cell = Cell(config)
+    few = cell.test([cell.train("mean", 0.1)])[0]
+    with torch.no_grad():
+        full = 1 - evaluate(trained(config))["network"].correct[:, 0, :, 0].mean(1).numpy()
+    assert len(set(np.round(full, 3))) > 1
+    for one, other in zip(few, full, strict=True):
+        counts = np.round(20_000 * np.array([[one, 1 - one], [other, 1 - other]]))
+        assert stats.chi2_contingency(counts).pvalue > 1e-3 / 16
+
+
+def test_readings_have_numbers_of_their_own():
+    cell = Cell(THEORY.config(SMALL))
+    networks = [cell.train("mean", 0.1), cell.train("sum", 0.1), cell.train("mean", 0.03)]
+    errors = cell.test(networks)
+    assert errors.shape == (3, 3)
+    np.testing.assert_array_equal(errors[:1], cell.test(networks[:1]))
+    assert networks[1].loss.mean() < networks[0].loss.mean() < networks[2].loss.mean()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"engine.activation": "z^2"}, "activation: relu"),
+        ({"engine.biases": "frozen"}, "biases: trained"),
+        ({"engine.phases": [{"momentum": 0.5}]}, "no phases"),
+        ({"training.batch": 20}, "batch: full"),
+    ],
+)
+def test_other_networks_are_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        Cell(THEORY.config(SMALL | changes))
+
+
+TINY = grids.GridStudy.model_validate(
+    grids.BENIGN_OVERFITTING.model_dump()
+    | {"dims": [100, 200, 300], "signals": [0.0, 1.0, 2.0, 6.0], "runs": 3, "test_samples": 50}
+)
+
+
+def test_a_grid_goes_on_row_by_row(tmp_path):
+    """An interrupted grid makes the missing rows alone, and its table is that of one made at once, whatever the processes."""
+    whole = grids.run_grid(TINY, tmp_path / "whole", jobs=2)
+    made = []
+
+    def stop(progress):
+        made.append(progress.done)
+        if progress.done == 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        grids.run_grid(TINY, tmp_path / "parts", jobs=0, on_progress=stop)
+    assert grids.find_grid(TINY, tmp_path / "parts") is None
+    parts = grids.run_grid(TINY, tmp_path / "parts", jobs=0, on_progress=stop)
+    assert made == [4, 8, 12]
+    tables = [grids.find_grid(TINY, tmp_path / name) for name in ("whole", "parts")]
+    pd.testing.assert_frame_equal(*tables)
+    assert len(tables[0]) == 3 * 4 * 3 * 3
+    assert str(whole.agreements) == str(parts.agreements)
+    verdict = json.loads((whole.folder / "verdict.json").read_text())
+    assert verdict["agreements"][0]["cells"] == 12
+    # A cell is that of a configuration of its own.
+    config = TINY.cell(TINY.config, 200, 2.0)
+    cell = Cell(config)
+    own = tables[0].query("dim == 200 and signal == 2 and reading == 'sum, step 0.1'")
+    np.testing.assert_array_equal(own.error, cell.test([cell.train("sum", 0.1)])[0])
+    seeds = {TINY.cell(TINY.config, dim, s).seed for dim in TINY.dims for s in TINY.signals}
+    assert len(seeds) == 12
+
+
+def made_up(rng, shift=0.0, extra=0.0):
+    """Errors of a grid and of a published one, of a known law: a run's standard deviation is 0.05."""
+    dims, signals = np.arange(100, 300, 10), np.arange(0, 10, 0.5)
+    truth = 0.1 + 0.4 / (1 + (20 * signals**4 / (3 * dims[:, None])))
+    runs = truth[..., None] + shift + 0.05 * rng.standard_normal((*truth.shape, 10))
+    index = pd.MultiIndex.from_product([dims, signals, range(10)], names=["dim", "signal", "run"])
+    table = pd.DataFrame({"error": runs.ravel()}, index).reset_index().assign(reading="mean, step 0.1")
+    other = truth + 0.05 / 10**0.5 * rng.standard_normal(truth.shape) + extra * rng.standard_normal(truth.shape)
+    return table, pd.DataFrame(other, pd.Index(dims, name="d"), signals)
+
+
+def test_agreement_finds_what_is_there():
+    """Equal laws: no difference, z of standard deviation 1; a planted shift, or scatter beyond the runs', is found."""
+    same = comparison.agreements(*made_up(np.random.default_rng(0)))
+    assert [each.part for each in same] == list(comparison.QUARTERS)
+    assert abs(same[0].difference) < 4 * same[0].error
+    assert same[0].error == pytest.approx(0.05 * (2 / 10 / 400) ** 0.5, rel=0.05)
+    assert all(0.75 < each.spread < 1.25 for each in same)
+    assert 0.9 < same[0].spread < 1.1
+    shifted = comparison.agreements(*made_up(np.random.default_rng(0), shift=0.01))
+    assert shifted[0].difference == pytest.approx(0.01, abs=4 * same[0].error)
+    assert comparison.agreements(*made_up(np.random.default_rng(0), extra=0.03))[0].spread > 1.4
+
+
+def test_the_transition_is_found():
+    """Errors that are a function of n s⁴/d cross their middle where n s⁴ = 3 d."""
+    _, errors = made_up(np.random.default_rng(1))
+    dims, signals = errors.index.to_numpy(float), np.arange(0, 10, 0.1)
+    exact = pd.DataFrame(0.1 + 0.4 / (1 + (20 * signals**4 / (3 * dims[:, None]))), errors.index, signals)
+    border, exponent, constant = comparison.transition(exact, 20, 0.1)
+    assert len(border) == len(dims)
+    assert exponent.value == pytest.approx(1, abs=0.03)
+    assert constant * 200**exponent.value == pytest.approx(3 * 200, rel=0.1)
+
+
+def test_the_published_table():
+    table = comparison.published_errors()
+    assert table.shape == (10, 20)
+    assert float(table.loc[100, 0.0]) == 0.4978
+
+
+def test_a_wrong_table_is_refused(tmp_path):
+    (tmp_path / "wrong.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match="no table of errors with a column d"):
+        comparison.published_errors(tmp_path / "wrong.csv")
+
+
+def test_a_table_without_common_cells_is_refused_before_the_work(tmp_path):
+    other = grids.GridStudy.model_validate(TINY.model_dump() | {"dims": [101]})
+    with pytest.raises(InputError, match="no cell in common"):
+        grids.run_grid(other, tmp_path, jobs=0)
+    assert not list(tmp_path.rglob("*.parquet"))

@@ -1,0 +1,1 @@
+"""Benign overfitting in two-layer convolutional networks (Kou, Chen, Chen, Gu, arXiv:2303.04145)."""

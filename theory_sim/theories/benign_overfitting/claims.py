@@ -1,0 +1,136 @@
+"""The claims of benign overfitting, and the measures that studies read.
+
+The theorem [recalled: its text could not be read again]: with n‖μ‖⁴ ≥ C₁ σ_p⁴ d the test error is at most
+
+    p + exp(−n‖μ‖⁴ / (C₂ σ_p⁴ d)),
+
+with n‖μ‖⁴ ≤ C₃ σ_p⁴ d it is at least p + 0.1, and the training loss goes to 0 either way. Its constants C₁, C₂, C₃ are not given
+as numbers. Ours, chosen from the published error table and not from our own runs, are `BENIGN`, `DECAY` and `HARMFUL` below; the
+bound of the training loss and the margin of the test error are ours too. Between the two regimes the theorem says nothing, and
+the claims about the test error have no result there. Nor has the upper bound where it is no better than guessing, at least 1/2.
+"""
+
+import numpy as np
+
+from theory_sim import stats
+from theory_sim.config import Config
+from theory_sim.runs.results import Results
+from theory_sim.stats import Estimate
+from theory_sim.theories.benign_overfitting.law import NETWORK, LawSettings
+from theory_sim.theories.claims import Claim
+from theory_sim.theories.measures import Measure
+
+THEOREM = "Theorem: benign and harmful overfitting"
+BENIGN = 20.0
+"""C₁: the regime is benign from n‖μ‖⁴/(σ_p⁴ d) = C₁ on [ours]."""
+HARMFUL = 2.0
+"""C₃: it is harmful up to this value [ours]."""
+DECAY = 10.0
+"""C₂, the scale of the exponential bound [ours]."""
+CHANCE = 0.5
+"""The error of guessing."""
+MARGIN = 0.05
+"""Added to the bound of the test error. At n = 20 a few flipped labels cost more than p at any strength of the signal: at large
+n‖μ‖⁴/(σ_p⁴ d) the published errors are 0.115 on average, and not p = 0.1 [ours]."""
+GAP = 0.1
+"""Of the lower bound p + 0.1 [recalled]."""
+
+
+def ratio(config: Config) -> float:
+    """n‖μ‖⁴/(σ_p⁴ d), the quantity that separates the regimes."""
+    law = LawSettings.model_validate(config.law)
+    return config.data.training_samples * (law.signal / law.noise_std) ** 4 / config.data.dim
+
+
+def flip(config: Config) -> float:
+    """p, the probability that a label is flipped."""
+    return LawSettings.model_validate(config.law).flip
+
+
+def benign_bound(config: Config) -> float:
+    """P + exp(−n‖μ‖⁴/(C₂ σ_p⁴ d)) + margin."""
+    return flip(config) + float(np.exp(-ratio(config) / DECAY)) + MARGIN
+
+
+def harmful_bound(config: Config) -> float:
+    """P + 0.1."""
+    return flip(config) + GAP
+
+
+def _loss(results: Results) -> Estimate:
+    final = results.records[NETWORK].final_loss.values
+    return stats.positive_mean(final.mean(1), results.config.claims.confidence)
+
+
+def _error(results: Results) -> Estimate:
+    correct = results.records[NETWORK].test_correct.isel(kind=0, test_readout=0).values
+    return stats.error_rate(correct, results.config.claims.confidence)
+
+
+def _benign_error(results: Results) -> Estimate:
+    if ratio(results.config) < BENIGN:
+        return stats.undefined("n‖μ‖⁴ < C₁ σ_p⁴ d: the theorem bounds the error in the benign regime alone")
+    if benign_bound(results.config) >= CHANCE:
+        return stats.undefined("the bound is no better than guessing")
+    return _error(results)
+
+
+def _harmful_error(results: Results) -> Estimate:
+    if ratio(results.config) > HARMFUL:
+        return stats.undefined("n‖μ‖⁴ > C₃ σ_p⁴ d: the theorem bounds the error from below in the harmful regime alone")
+    return _error(results)
+
+
+def _signal_gap(results: Results) -> np.ndarray:
+    largest = results.records[NETWORK].correlation.isel(step=-1, feature=0).max("neuron")
+    return np.asarray(largest.sel(head=0) - largest.sel(head=1))
+
+
+CLAIMS = [
+    Claim(
+        "training-loss",
+        "The training loss is small: the network fits the flipped labels too.",
+        THEOREM,
+        _loss,
+        "≤",
+        lambda config: config.claims.training_loss,
+        source="recalled",
+    ),
+    Claim(
+        "benign-error",
+        "In the benign regime the test error is at most p + exp(−n‖μ‖⁴/(C₂ σ_p⁴ d)).",
+        THEOREM,
+        _benign_error,
+        "≤",
+        benign_bound,
+        source="recalled",
+    ),
+    Claim(
+        "harmful-error",
+        "In the harmful regime the test error is at least p + 0.1.",
+        THEOREM,
+        _harmful_error,
+        "≥",
+        harmful_bound,
+        source="recalled",
+    ),
+]
+
+MEASURES = [
+    Measure(
+        "test-error",
+        "test error against flipped labels",
+        lambda results: results.records[NETWORK].test_error.isel(kind=0, test_readout=0).values,
+    ),
+    Measure(
+        "training-loss",
+        "training cross-entropy at the end",
+        lambda results: results.records[NETWORK].final_loss.mean("sample").values,
+        "nat",
+    ),
+    Measure(
+        "signal-correlation",
+        "largest ⟨w, μ/‖μ‖⟩ of a neuron of class 1 minus the largest of one of class 2, at the end",
+        _signal_gap,
+    ),
+]
