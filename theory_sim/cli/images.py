@@ -51,7 +51,7 @@ def pretrain(
 
 @app.command()
 def hierarchy(
-    source: Annotated[str, typer.Argument(metavar="imagenet21k|inat2021|tree")],
+    source: Annotated[str, typer.Argument(metavar="imagenet21k|imagenet|inat2021|tree")],
     path: Annotated[Path | None, typer.Argument(metavar="PATH", help="Folder of images; not for imagenet21k.")] = None,
     json: Json = None,
 ) -> int:

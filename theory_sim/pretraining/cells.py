@@ -123,7 +123,7 @@ class Cells:
                 read: dict[str, Readout] = {mode: softmax}
                 if mode == "none":
                     model.to(processes().device)
-                    read = readouts(labelling.parent, self.n_coarse)
+                    read = readouts(labelling.parent, self.n_coarse, labelling.targets.ndim == 2)
                 else:
                     model.head = Classifier(self.study.model, self.n_coarse, seed).head
                     model.train_only(_PART[mode])

@@ -31,7 +31,7 @@ class Answers:
     confidence: Float[Tensor, " n"]
 
 
-def readouts(parent: Int[Tensor, " label"], n_coarse: int) -> dict[str, Readout]:
+def readouts(parent: Int[Tensor, " label"], n_coarse: int, several: bool = False) -> dict[str, Readout]:
     """Readouts of a network that was trained on other labels.
 
     ``sum_logits``: the coarse class whose labels' logits sum highest; ``sum_probabilities``: whose labels' probabilities
@@ -40,11 +40,14 @@ def readouts(parent: Int[Tensor, " label"], n_coarse: int) -> dict[str, Readout]
     Args:
         parent: coarse class of each label.
         n_coarse: number of coarse classes.
+        several: whether an image may have several labels: a label's probability is then its logit's sigmoid, by which the
+            network was trained, and the coarse classes' sums are divided by their total.
     """
+    probability = _shares_of_sigmoids if several else softmax
     group = functional.one_hot(parent, n_coarse).float()
     return {
         "sum_logits": lambda logits: (logits @ group.to(logits.device)).softmax(1),
-        "sum_probabilities": lambda logits: logits.softmax(1) @ group.to(logits.device),
+        "sum_probabilities": lambda logits: probability(logits) @ group.to(logits.device),
         "argmax_parent": lambda logits: group.to(logits.device)[logits.argmax(1)],
     }
 
@@ -52,6 +55,11 @@ def readouts(parent: Int[Tensor, " label"], n_coarse: int) -> dict[str, Readout]
 def softmax(logits: Float[Tensor, "n coarse"]) -> Float[Tensor, "n coarse"]:
     """The readout of a network that was trained on the coarse labels."""
     return logits.softmax(1)
+
+
+def _shares_of_sigmoids(logits: Float[Tensor, "n label"]) -> Float[Tensor, "n label"]:
+    # By logarithms: where every sigmoid is 0 in single precision the shares are still numbers.
+    return functional.logsigmoid(logits).softmax(1)
 
 
 @torch.no_grad()

@@ -15,7 +15,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from theory_sim.labels.alignment import Alignment, alignment
-from theory_sim.labels.functions import LabelContext, LabelFunction, label_function, parsed, register_label_function
+from theory_sim.labels.functions import (
+    LabelContext,
+    LabelFunction,
+    label_function,
+    most_frequent,
+    parsed,
+    register_label_function,
+)
 from theory_sim.labels.tree import LabelTree
 from theory_sim.pretraining.config import Labels
 from theory_sim.pretraining.datasets.base import ImageData
@@ -31,10 +38,12 @@ def _hypernym(tree: LabelTree, context: LabelContext, level: int) -> LabelFuncti
         raise InputError(f"hypernym({level}) is for the synset folders of ImageNet")
     several, n = imagenet21k().targets(level, [name.rsplit("/", 1)[-1] for name in context.leaf_names])
     own = several[:, 0].clone()
+    leaf, column = torch.nonzero(several >= 0, as_tuple=True)
+    weight = torch.tensor(tree.leaf_probability, dtype=torch.float64)[leaf]
     return LabelFunction(
         f"hypernym({level})",
         n,
-        torch.zeros(n, dtype=torch.long),
+        most_frequent(several[leaf, column], tree.coarse_of_leaf[leaf], weight),
         own,
         lambda samples: own[samples.labelled_leaf],
         multi_labels=several,
@@ -103,10 +112,10 @@ def labelling(
     samples = TrainingSamples(leaf, torch.from_numpy(draw.random(n)), torch.arange(n))
     single = function.assign(samples)
     used = choose(function.name, single, labels, np.random.default_rng([labels.seed, 1]))
-    counts = torch.bincount(single[used])
-    counts = counts[counts > 0]
     aligned = alignment(single[used], tree.coarse_of_leaf[leaf[used]]) if to_itself else None
     targets = single if function.multi_labels is None else function.multi_labels[leaf]
+    counts = torch.bincount(targets[used][targets[used] >= 0])
+    counts = counts[counts > 0]
     kind, _ = parsed(text)
     least, most = int(counts.min()), int(counts.max())
     return Labelling(function.name, function.n_classes, function.parent, kind, targets, used, aligned, least, most)

@@ -1,8 +1,9 @@
 """A study: label functions × transfer modes × seeds, against baselines of the same total number of steps.
 
-``<out>/<name>/`` holds ``data/`` (indexes of folders, lists of damaged files), ``labels/`` and ``cells/``, shared by all
-studies of the name, and ``<hash>/`` for each configuration: ``config.yaml``, ``environment.json``, ``labels.csv``,
-``results.csv`` (see `theory_sim.pretraining.tables`) and ``failures.json``. Cells that are finished are read, not computed again.
+``<out>/_images/`` holds what is known of images (indexes of folders, lists of damaged files, streamed data sets), shared by all
+studies. ``<out>/<name>/`` holds ``labels/`` and ``cells/``, shared by all studies of the name, and ``<hash>/`` for each
+configuration: ``config.yaml``, ``environment.json``, ``labels.csv``, ``results.csv`` (see `theory_sim.pretraining.tables`) and
+``failures.json``. Cells that are finished are read, not computed again.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from torch import Tensor
 from theory_sim.labels.tree import ROOT, LabelTree
 from theory_sim.pretraining.cells import Cells
 from theory_sim.pretraining.config import ImageStudy, Mode
-from theory_sim.pretraining.datasets.base import ImageData, OnProgress, load_data, warn_of_absent_classes
+from theory_sim.pretraining.datasets.base import IMAGE_SOURCES, ImageData, OnProgress, load_data, warn_of_absent_classes
 from theory_sim.pretraining.datasets.hierarchies import Hierarchy
 from theory_sim.pretraining.datasets.splitting import keep_apart
 from theory_sim.pretraining.distributed import processes, same_everywhere
@@ -41,6 +42,8 @@ from theory_sim.runtime.settings import repeated
 from theory_sim.runtime.storage import as_json, load_checkpoint, save_checkpoint
 from theory_sim.runtime.threads import torch_threads
 
+DATA = "_images"
+"""Folder of what is known of images; no study can have this name."""
 FILES = ("config.yaml", "environment.json", "failures.json", "labels.csv", "results.csv")
 """Files of a study's folder."""
 
@@ -107,7 +110,7 @@ def run_study(study: ImageStudy, out: str | Path = "results", on_progress: OnPro
             configuration.
         OSError: no room is left, or a folder cannot be written.
     """
-    place = Path(out) / study.name
+    place, kept_data = Path(out) / study.name, Path(out) / DATA
     if Path(out).exists() and not Path(out).is_dir():
         raise InputError(f"{out} is a file, not a folder for results")
     sources = sources_of(study)
@@ -117,11 +120,14 @@ def run_study(study: ImageStudy, out: str | Path = "results", on_progress: OnPro
             recipe.check_parts(n_processes)
     alone = same_everywhere(uuid.uuid4().hex) if sources.unreadable else ""
     main = processes().is_main_process
+    for images in (study.data, study.target):
+        if images is not None:
+            IMAGE_SOURCES[images.source].check(images)
     if main:
-        with locked(place / "data"):
-            loaded = _load(study, place, on_progress)
+        with locked(kept_data):
+            loaded = _load(study, kept_data, on_progress)
     processes().wait_for_everyone()  # the other processes then find indexes and streamed images
-    data, target = loaded if main else _load(study, place, lambda progress: None)
+    data, target = loaded if main else _load(study, kept_data, lambda progress: None)
     _check_views(study, data, target)
     key = _study_key(study, sources, data, target, alone)
     check_ours(place / key / name for name in FILES)
@@ -177,11 +183,11 @@ def _cache(place: Path, alone: str) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _load(study: ImageStudy, place: Path, on_progress: OnProgress) -> tuple[ImageData, ImageData]:
-    data = load_data(study.data, place / "data", on_progress)
+def _load(study: ImageStudy, keep: Path, on_progress: OnProgress) -> tuple[ImageData, ImageData]:
+    data = load_data(study.data, keep, on_progress)
     if study.target is None:
         return data, data
-    target = _leaves_as_target(load_data(study.target, place / "data", on_progress))
+    target = _leaves_as_target(load_data(study.target, keep, on_progress))
     warn_of_absent_classes(target)
     keep_apart(data, target, study.target.damaged_share)
     return data, target

@@ -182,7 +182,9 @@ def test_absent_classes_are_warned_of(folder, tmp_path):
 def test_splits_that_are_taken_for_classes_are_warned_of(tmp_path):
     for seed, split in enumerate(("train", "Val", "test")):
         make_folder(tmp_path / "images" / split, 4, seed=seed)
-    with pytest.warns(DataWarning, match=r"the coarse classes of .*images are Val, test, train, which look like splits"):
+    with pytest.warns(
+        DataWarning, match=r"the coarse classes of .*images are Val, test, train, of which train, Val, test look like splits"
+    ):
         load_tree(tmp_path / "images", tmp_path / "keep", test_share=0.3, validation_share=0.4)
 
 

@@ -27,7 +27,8 @@ class Data(Section):
     source: str = "digits"
     """Name of the image source; see `theory_sim.pretraining.datasets`."""
     path: str | None = None
-    """Folder of the training images; for `huggingface` the name of the data set."""
+    """Folder of the training images; for `huggingface` the name of the data set, or with ``./`` or ``/`` before it the folder
+    of its Parquet files."""
     test_path: str | None = None
     """Folder of the test images; without it the test split is taken from `path`."""
     test_share: OpenShare = 0.2
@@ -116,6 +117,17 @@ Raises `InputError` where the configuration names something absent or wrong, or 
 """
 
 
+Check = Callable[[Data], None]
+"""Checks the settings as far as no image needs to be read for it, so that mistakes are known before long work.
+
+Raises `InputError` as `Load` does.
+"""
+
+
+def _nothing(data: Data) -> None:
+    """The check of a source that has none."""
+
+
 @dataclass(frozen=True)
 class ImageSource:
     """Where images come from.
@@ -125,12 +137,14 @@ class ImageSource:
         summary: what it is, in a few words.
         load: reads the images.
         needs_path: whether `Data.path` must be given; otherwise it must not be.
+        check: called before any data set of a study is loaded.
     """
 
     name: str
     summary: str
     load: Load
     needs_path: bool = True
+    check: Check = _nothing
 
 
 IMAGE_SOURCES: Registry[ImageSource] = Registry(
@@ -139,7 +153,7 @@ IMAGE_SOURCES: Registry[ImageSource] = Registry(
 )
 
 
-def image_source(name: str, summary: str, needs_path: bool = True) -> Callable[[Load], Load]:
+def image_source(name: str, summary: str, needs_path: bool = True, check: Check = _nothing) -> Callable[[Load], Load]:
     """Register the decorated function as the `load` of an image source; arguments are those of `ImageSource`.
 
     Raises:
@@ -147,7 +161,7 @@ def image_source(name: str, summary: str, needs_path: bool = True) -> Callable[[
     """
 
     def register(load: Load) -> Load:
-        IMAGE_SOURCES.add(name, ImageSource(name, summary, load, needs_path), source=load)
+        IMAGE_SOURCES.add(name, ImageSource(name, summary, load, needs_path, check), source=load)
         return load
 
     return register

@@ -70,7 +70,7 @@ def split_files(
         InputError: the expression for groups does not fit, or a split would be empty.
     """
     content = _numbers(digest.encode() for digest in digests)
-    splits = _split(data, leaf, n_train, _together(content, _groups(data, names)))
+    splits = _split(data, leaf, n_train, _together(content, groups_of(data, names)))
     rows = (b"%s\0%s\n" % (os.fsencode(name), digest.encode()) for name, digest in zip(names, digests, strict=True))
     images: Images = FileImages(paths, data.value_range)
     return ImageData(hierarchy, images, leaf, *splits, _fingerprint(data, hierarchy, rows), content, damaged or {})
@@ -149,7 +149,16 @@ def _fingerprint(data: Data, hierarchy: Hierarchy, content: Iterable[bytes]) -> 
     return state.hexdigest()[:16]
 
 
-def _groups(data: Data, names: list[str]) -> list[str] | None:
+def groups_of(data: Data, names: list[str]) -> list[str] | None:
+    """The group of each file, which stays in one split; None where there are none.
+
+    Args:
+        data: the expression for groups.
+        names: the files' paths below their data set's folder.
+
+    Raises:
+        InputError: the expression is no regular expression, or finds no group in a name.
+    """
     if data.groups is None:
         return None
     try:
