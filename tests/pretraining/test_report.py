@@ -35,7 +35,7 @@ def test_the_verdict_says_what_is_significant(functions, said):
         for name in functions:
             low, high, p = RESULTS[name]
             table.append({"label_function": name, "kind": "made up", "transfer": transfer, "transfer_steps": steps})
-            table[-1] |= {"samples": samples, "gain_low": low, "gain_high": high, "p_holm": p}
+            table[-1] |= {"samples": samples, "samples_per_seed": 9, "gain_low": low, "gain_high": high, "p_holm": p}
     outcome = study.Outcome(ImageStudy(), Path(), [], [], {}, {}, {})
     vars(outcome)["results"] = pd.DataFrame(table)
     assert report.verdict(outcome) == [f"all test images, finetune (20 steps): {said}", f"hard images, sum_logits: {said}"]
@@ -76,3 +76,21 @@ def test_the_printed_report_shows_the_results(settings, tmp_path):
         value, low, high = (100 * whole[name] for name in names)
         assert cell == f"{value:.1f} [{low:.1f}, {high:.1f}]"
     assert rows(results)["baseline"][:4] == ["baseline", "2", "baseline", "8"]
+
+
+def test_no_hard_images_are_said(settings, tmp_path):
+    """The rows were "undefined", and the verdict that no label function differs."""
+    easy = [*settings, "labels.functions=[level(1)]", "transfer.modes=[finetune]"]
+    outcome = study.run_study(load_study(None, easy), tmp_path / "out")
+    for answers in outcome.baselines[8].values():
+        answers["test"].correct[:] = True
+    for answers in outcome.transferred[0].answers.values():
+        answers["test"].correct[:] = True
+    assert report.verdict(outcome)[1:] == [
+        "hard images: there are none: no test image is misclassified by networks of the other seeds"
+    ]
+    console = Console(width=200, file=io.StringIO())
+    console.print(report.results_for_people(outcome))
+    assert "no such images" in rows(console.file.getvalue())["level(1)"]
+    one = study.run_study(load_study(None, [*easy, "seeds=1"]), tmp_path / "out")
+    assert report.verdict(one)[1:] == ["hard images: not decided: that takes networks of other seeds, and there is one seed"]

@@ -138,6 +138,109 @@ def test_an_interrupted_study_goes_on_to_the_same_results(settings, tmp_path):
     pd.testing.assert_frame_equal(run(settings, tmp_path / "out").results, whole)
 
 
+def test_a_study_that_is_interrupted_within_cells_goes_on_to_the_same_numbers(settings, tmp_path):
+    """On images from disk: random crops and mirrored images are the same after a checkpoint, with reading processes too."""
+    own = [
+        *settings,
+        "seeds=1",
+        "labels.functions=[leaf]",
+        "pretraining.checkpoint_every=2",
+        "transfer.training.checkpoint_every=1",
+    ]
+    own += ["pretraining.crop=resized", "pretraining.flip=true", "pretraining.mixup=0.2", "pretraining.average=0.9"]
+    whole = run(own, tmp_path / "whole")
+    resumed = []
+
+    def interrupt(stop):
+        def on_progress(progress):
+            resumed.append(progress.done)
+            if progress.done == stop:
+                raise KeyboardInterrupt
+
+        return on_progress
+
+    for stop in (3, 11, 19):
+        with pytest.raises(KeyboardInterrupt):
+            study.run_study(load_study(None, own), tmp_path / "out", interrupt(stop))
+    on = [*own, "workers=1"]
+    again = study.run_study(load_study(None, on), tmp_path / "out", interrupt(None))
+    steps = [done for stage_done in [resumed] for done in stage_done]
+    assert steps.count(3) == 2, "a cell went on from its checkpoint at step 2"
+    assert steps.count(1) == steps.count(2) == 1
+    pd.testing.assert_frame_equal(again.results, whole.results)
+    for split in ("test", "validation"):
+        for one, other in zip(whole.transferred, again.transferred, strict=True):
+            assert torch.equal(one.answers[0][split].confidence, other.answers[0][split].confidence)
+
+
+def test_an_interrupted_study_prints_what_is_done(settings, command, monkeypatch):
+    honest = cells_module.train
+
+    def train(*arguments):
+        if arguments[6] == "leaf, seed 1":
+            raise KeyboardInterrupt
+        return honest(*arguments)
+
+    monkeypatch.setattr(cells_module, "train", train)
+    code, out, err = command([*settings, "transfer.modes=[finetune]"])
+    assert code == 130
+    assert err.splitlines()[-1].startswith("interrupted; run the same command again")
+    assert out.startswith("interrupted; what is finished:")
+    assert rows(out)["level(1)"][:4] == ["level(1)", "2", "finetune", "6 + 2"]
+    assert "leaf" in rows(out)
+    assert "all test images, finetune (2 steps): " in out
+
+
+def test_a_total_of_images_holds_for_everything_that_is_trained(settings, tmp_path, monkeypatch):
+    """Baselines and transfers used all images, so that a label function was compared with a network of more images."""
+    honest, used = cells_module.train, {}
+
+    def train(*arguments):
+        used[arguments[6]] = arguments[1].indices.tolist()
+        return honest(*arguments)
+
+    monkeypatch.setattr(cells_module, "train", train)
+    run([*settings, "seeds=1", "transfer.modes=[finetune]", "labels.total_images=12"], tmp_path / "out")
+    assert {what: len(set(indices)) for what, indices in used.items()} == dict.fromkeys(used, 12)
+    assert len(used) == 5
+    assert len({tuple(indices) for what, indices in used.items() if what != "leaf, seed 0"}) == 1
+    used.clear()
+    run([*settings, "seeds=1", "transfer.modes=[finetune]"], tmp_path / "out")
+    assert {len(indices) for indices in used.values()} == {24}, "the networks of fewer images are not taken for those of all"
+    assert len(used) == 5
+
+
+@pytest.mark.parametrize(
+    ("more", "side"),
+    [
+        ([], 20),
+        (["model.image_size=12"], 12),
+        (["model.name=vit_ti16"], 32),
+        (["data={source: digits}"], 8),
+    ],
+)
+def test_the_size_of_the_images_is_derived(more, side, settings, tmp_path):
+    """It was 8 by default, so that photographs were shrunk to 8 pixels."""
+    quick = ["seeds=1", "labels.functions=[leaf]", "pretraining.steps=1", "transfer.modes=[none]"]
+    unsaid = [text for text in settings if not text.startswith("model")]
+    outcome = run([*unsaid, "model.width=4", *quick, *more], tmp_path / "out")
+    assert outcome.study.model.image_size == side
+    assert load_study(outcome.folder / "config.yaml").model.image_size == side
+
+
+def test_photographs_are_fed_at_the_usual_size_of_the_network(tmp_path):
+    from theory_sim.pretraining.datasets import load_data
+    from theory_sim.pretraining.sizes import with_image_size
+
+    for place in range(4):
+        for number in range(5):
+            save_image(tmp_path / "images" / f"{place}" / f"{number}.png", 50 * place, number + 10 * place, size=(300, 400))
+    for name, side in (("convnet", 32), ("resnet18", 224), ("vit_ti16", 224)):
+        checked = load_study(None, [f"model.name={name}", f"data={{source: tree, path: {tmp_path / 'images'}}}"])
+        data = load_data(checked.data, tmp_path / "keep")
+        assert with_image_size(checked, data, data).model.image_size == side
+
+
 def test_a_failed_cell_is_reported_and_the_others_go_on(settings, command, monkeypatch, tmp_path):
     honest = cells_module.train
 

@@ -2,13 +2,16 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from theory_sim.cli.program import ConfigFile, Json, Out, Plugin, Set, app, whole
 from theory_sim.runtime.display import new_console
+
+if TYPE_CHECKING:
+    from theory_sim.pretraining.study import Outcome
 
 
 @app.command()
@@ -23,22 +26,23 @@ def pretrain(
     from theory_sim.pretraining import need_extra
 
     need_extra()
-    from theory_sim.pretraining import report, study
+    from theory_sim.pretraining import study
     from theory_sim.pretraining.config import load_study
     from theory_sim.pretraining.distributed import processes
     from theory_sim.runtime.progress import progress_bar
 
     checked = load_study(config, set_ or (), plugin or (), seeds=seeds)
-    with progress_bar() as on_progress:
-        outcome = study.run_study(checked, out, on_progress)
+    try:
+        with progress_bar() as on_progress:
+            outcome = study.run_study(checked, out, on_progress)
+    except study.StudyInterrupt as interrupt:
+        if processes().is_main_process:
+            print("interrupted; what is finished:")
+            _print_report(interrupt.outcome)
+        raise
     if not processes().is_main_process:
         return 1 if outcome.failures else 0
-    console = new_console()
-    console.print(report.labels_for_people(outcome))
-    if len(outcome.results):
-        console.print(report.results_for_people(outcome))
-        for line in report.verdict(outcome):
-            print(line)
+    _print_report(outcome)
     for what, why in outcome.failures.items():
         print(f"failed: {what}: {why}")
     for fault_list, count in outcome.damaged.items():
@@ -47,6 +51,17 @@ def pretrain(
         print(f"not cached, because its source cannot be read: {', '.join(outcome.unreadable)}")
     print(f"results: {outcome.folder}")
     return 1 if outcome.failures else 0
+
+
+def _print_report(outcome: "Outcome") -> None:
+    from theory_sim.pretraining import report
+
+    console = new_console()
+    console.print(report.labels_for_people(outcome))
+    if len(outcome.results):
+        console.print(report.results_for_people(outcome))
+        for line in report.verdict(outcome):
+            print(line)
 
 
 @app.command()

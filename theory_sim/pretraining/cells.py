@@ -14,6 +14,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -22,7 +23,7 @@ from theory_sim.pretraining.config import ImageStudy, Mode, TrainingRecipe
 from theory_sim.pretraining.datasets.base import ImageData, OnProgress
 from theory_sim.pretraining.distributed import locked_everywhere, processes, same_everywhere
 from theory_sim.pretraining.evaluation import Answers, Readout, answer, readouts, softmax
-from theory_sim.pretraining.labelling import Labelling
+from theory_sim.pretraining.labelling import Labelling, choose
 from theory_sim.pretraining.models import Classifier
 from theory_sim.pretraining.origin import Sources, pipeline_version
 from theory_sim.pretraining.training import Task, train
@@ -71,6 +72,12 @@ class Cells:
     ) -> None:
         self.study, self.data, self.target, self.folder, self.on_progress = study, data, target, folder, on_progress
         self.n_coarse = target.hierarchy.tree.n_coarse
+        self.target_train = target.train
+        self._target_images: dict[str, Any] = {}
+        if study.target is None and study.labels.total_images is not None:
+            draw = np.random.default_rng([study.labels.seed, 1])  # as for label functions: level(1) has the same images
+            self.target_train = target.train[choose("the target", target.coarse[target.train], study.labels, draw)]
+            self._target_images = {"images": [study.labels.total_images, study.labels.seed]}
         self._common = {
             "model": study.model.model_dump(),
             "target": target.fingerprint,
@@ -93,7 +100,7 @@ class Cells:
     def baseline(self, steps: int, seed: int) -> ImageCell:
         """Train on the target alone for as many steps in all."""
         settings = self.study.pretraining.model_copy(update={"steps": steps}).model_dump()
-        identity = self._common | {"baseline": settings, "seed": seed}
+        identity = self._common | {"baseline": settings, "seed": seed} | self._target_images
         return ImageCell(f"baseline of {steps} steps, seed {seed}", identity, steps)
 
     def finished(self, cell: ImageCell) -> bool:
@@ -146,10 +153,10 @@ class Cells:
         return self.study.transfer.training.model_copy(update={"steps": steps})
 
     def _task(self, data: ImageData, indices: Int[Tensor, " n"], targets: Tensor) -> Task:
-        return Task(data.images, indices, targets, self.study.model.image_size, self.study.workers)
+        return Task(data.images, indices, targets, self.study.model.side, self.study.workers)
 
     def _target_task(self) -> Task:
-        return self._task(self.target, self.target.train, self.target.coarse[self.target.train])
+        return self._task(self.target, self.target_train, self.target.coarse[self.target_train])
 
     @contextmanager
     def _unless_finished(self, cell: ImageCell) -> Iterator[Path | None]:
@@ -175,7 +182,7 @@ class Cells:
         tensors = {}
         for split in SPLITS:
             indices = getattr(self.target, split)
-            found = answer(model, self.target.images, indices, self.target.coarse[indices], self.study.model.image_size, read)
+            found = answer(model, self.target.images, indices, self.target.coarse[indices], self.study.model.side, read)
             for field in ("correct", "confidence"):
                 tensors[_FIELD[split, field]] = torch.stack([getattr(answers, field) for answers in found.values()])
         self._keep(folder, "answers.safetensors", tensors, readouts=list(read))

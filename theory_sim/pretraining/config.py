@@ -19,9 +19,10 @@ class Labels(Section):
     embedding: str = "pixels"
     """What k-means clusters: `pixels`, or a `transformers` vision model, by name or folder (the paper: CLIP ViT-L/14 [paper])."""
     images_per_class: Count | None = None
-    """Train every label function on this many images of each of its classes."""
+    """Pretrain every label function on this many images of each of its classes; baselines and transfers use all images."""
     total_images: Count | None = None
-    """Train every label function on this many images in all, as equally from each of its classes as they allow."""
+    """Train on this many images in all: every label function, as equally from each of its classes as they allow, and where the
+    target is level 1 of the same data, baselines and transfers too, on the images of ``level(1)``."""
     seed: Seed = 0
     """Of random labels, of k-means, and of the images chosen."""
 
@@ -36,10 +37,17 @@ class Architecture(Section):
     """The network; see `theory_sim.pretraining.models`."""
 
     name: Literal["convnet", "resnet18", "resnet34", "resnet50", "vit_ti16", "vit_s16", "vit_b16"] = "convnet"
-    image_size: Annotated[int, Field(ge=4, le=4096)] = 8
-    """Side of the images that it is fed."""
+    image_size: Annotated[int, Field(ge=4, le=4096)] | None = None
+    """Side of the images that it is fed; without it see `theory_sim.pretraining.sizes`."""
     width: Count = 16
     """Channels of the small convolutional net's first block; the others have fixed widths."""
+
+    @property
+    def side(self) -> int:
+        """The side of the images, once it is known."""
+        if self.image_size is None:
+            raise ValueError("model.image_size is not known yet")
+        return self.image_size
 
 
 Crop = Literal["none", "shift", "resized"]
@@ -156,7 +164,7 @@ class ImageStudy(Section):
     def _fits_together(self) -> "ImageStudy":
         if self.target is not None and "none" in self.transfer.modes:
             raise ValueError("transfer.modes: 'none' reads the pretraining labels for the target, which is another data set's")
-        if self.model.name.startswith("vit") and self.model.image_size % 16:
+        if self.model.name.startswith("vit") and (self.model.image_size or 0) % 16:
             raise ValueError(f"model.image_size: patches of 16 need a multiple of 16, got {self.model.image_size}")
         for key, recipe in self.recipes.items():
             # A linear probe's normalisations are frozen.

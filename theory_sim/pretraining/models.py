@@ -115,7 +115,7 @@ class _ViT(nn.Module):
             "intermediate_size": 4 * width,
             "num_hidden_layers": 12,
         }
-        self.network = ViTModel(ViTConfig(**shape, image_size=model.image_size, patch_size=16), add_pooling_layer=False)
+        self.network = ViTModel(ViTConfig(**shape, image_size=model.side, patch_size=16), add_pooling_layer=False)
         self.last_block = (self.network.layers[-1], self.network.layernorm)
 
     def forward(self, images: Tensor) -> Tensor:

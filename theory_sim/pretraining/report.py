@@ -48,10 +48,23 @@ def results_for_people(outcome: Outcome) -> Table:
         classes = "" if pd.isna(whole.classes) else str(int(whole.classes))
         gains = [
             _interval(rows[kind], "gain", "gain_low", "gain_high") if kind in rows and whole.kind != "baseline" else ""
-            for kind in ("all", "hard-misclassified", "easy-misclassified")
+            for kind in ("all", _HARD, _EASY)
         ]
         table.add_row(whole.label_function, classes, whole.transfer, steps, _interval(whole, "error", "low", "high"), *gains)
     return table
+
+
+_HARD, _EASY = "hard-misclassified", "easy-misclassified"
+
+
+def _why_none_is_hard(table: pd.DataFrame, seeds: int) -> str:
+    """Why no row has a hard image; empty where one has."""
+    hard = table[table.samples == _HARD]
+    if hard.samples_per_seed.sum() > 0:
+        return ""
+    if len(hard):
+        return "there are none: no test image is misclassified by networks of the other seeds"
+    return f"not decided: that takes networks of other seeds, and there {'is one seed' if seeds == 1 else 'are too few'}"
 
 
 def _rows_of(table: pd.DataFrame) -> list[Any]:
@@ -61,19 +74,24 @@ def _rows_of(table: pd.DataFrame) -> list[Any]:
 def _interval(row: Any, value: str, low: str, high: str) -> str:
     numbers = [100 * float(getattr(row, name)) for name in (value, low, high)]
     if np.isnan(numbers[0]):
-        return "undefined"
+        return "no such images" if row.samples_per_seed == 0 else "undefined"
     return f"{numbers[0]:.1f} [{numbers[1]:.1f}, {numbers[2]:.1f}]"
 
 
 def verdict(outcome: Outcome) -> list[str]:
     """One line for each transfer, on all test images and on the hard ones: which label functions lower or raise the error.
 
+    Where there are no hard images one line says why.
+
     A gain counts where its interval lies above 0 and its p-value is significant after Holm's correction; a loss counts
     where its whole interval lies below 0.
     """
     lines = []
     table = outcome.results[outcome.results.kind != "baseline"]
-    for samples in ("all", "hard-misclassified"):
+    for samples in ("all", _HARD):
+        if samples == _HARD and (why := _why_none_is_hard(table, outcome.study.seeds)):
+            lines.append(f"hard images: {why}")
+            continue
         for (transfer, steps), part in table[table.samples == samples].groupby(["transfer", "transfer_steps"], sort=False):
             helps = [
                 row.label_function for row in _rows_of(part) if row.gain_low > 0 and row.p_holm < 1 - outcome.study.confidence

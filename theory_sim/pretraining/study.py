@@ -32,6 +32,7 @@ from theory_sim.pretraining.evaluation import Answers
 from theory_sim.pretraining.labelling import Labelling, labelling, load_labelling, save_labelling
 from theory_sim.pretraining.loading.images import View
 from theory_sim.pretraining.origin import Sources, pipeline_version, sources_of
+from theory_sim.pretraining.sizes import with_image_size
 from theory_sim.runtime.errors import BusyError, DivergedError, InputError, is_out_of_memory
 from theory_sim.runtime.locks import locked
 from theory_sim.runtime.outputs import check_ours, write_text
@@ -97,6 +98,18 @@ class Outcome:
         return results_table(self)
 
 
+class StudyInterrupt(KeyboardInterrupt):  # noqa: N818 - an interrupt is no error
+    """A study was interrupted.
+
+    Attributes:
+        outcome: what was finished before.
+    """
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__()
+        self.outcome = outcome
+
+
 def run_study(study: ImageStudy, out: str | Path = "results", on_progress: OnProgress = lambda progress: None) -> Outcome:
     """Run a study; cells that are finished are read, an interrupted one is resumed.
 
@@ -108,6 +121,7 @@ def run_study(study: ImageStudy, out: str | Path = "results", on_progress: OnPro
     Raises:
         InputError: what the configuration names is absent or does not fit together; a checkpoint is damaged or of another
             configuration.
+        StudyInterrupt: it was interrupted while its cells were computed.
         OSError: no room is left, or a folder cannot be written.
     """
     place, kept_data = Path(out) / study.name, Path(out) / DATA
@@ -128,6 +142,7 @@ def run_study(study: ImageStudy, out: str | Path = "results", on_progress: OnPro
             loaded = _load(study, kept_data, on_progress)
     processes().wait_for_everyone()  # the other processes then find indexes and streamed images
     data, target = loaded if main else _load(study, kept_data, lambda progress: None)
+    study = with_image_size(study, data, target)
     _check_views(study, data, target)
     key = _study_key(study, sources, data, target, alone)
     check_ours(place / key / name for name in FILES)
@@ -157,7 +172,7 @@ def _check_views(study: ImageStudy, data: ImageData, target: ImageData) -> None:
         # Baselines train on the target by the recipe of pretraining.
         for images in (data, target) if key == "pretraining" else (target,):
             try:
-                images.images.batch([int(images.train[0])], View(study.model.image_size, recipe.crop), [(study.seed, 0)])
+                images.images.batch([int(images.train[0])], View(study.model.side, recipe.crop), [(study.seed, 0)])
             except InputError as error:
                 raise InputError(f"{key}.{error}" if str(error).startswith("crop") else str(error)) from None
 
@@ -208,7 +223,7 @@ def _labellings(
     keys, version = {}, model_version(study.labels.embedding)
     for text in study.labels.functions:
         own = study.labels.model_dump(exclude={"functions"}) | {"embedding": version}
-        identity = [text, sources.labels[text], own, study.model.image_size, data.fingerprint, study.target is None]
+        identity = [text, sources.labels[text], own, study.model.side, data.fingerprint, study.target is None]
         identity.append(pipeline_version())
         keys[text] = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
     paths = {text: place / "labels" / f"{key}.safetensors" for text, key in keys.items()}
@@ -234,13 +249,13 @@ class _Embedding:
 
     def __init__(self, study: ImageStudy, data: ImageData, folder: Path, on_progress: OnProgress) -> None:
         self.study, self.data, self.on_progress = study, data, on_progress
-        identity = [model_version(study.labels.embedding), study.model.image_size, data.fingerprint, pipeline_version()]
+        identity = [model_version(study.labels.embedding), study.model.side, data.fingerprint, pipeline_version()]
         self.path = folder / f"embedding-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]}.safetensors"
 
     def __call__(self) -> Float[Tensor, "train dim"]:
         if not self.path.exists():
             indices = self.data.train.tolist()
-            size, device = self.study.model.image_size, processes().device
+            size, device = self.study.model.side, processes().device
             rows = embed(self.study.labels.embedding, self.data.images, indices, size, device, self.on_progress)
             save_checkpoint(self.path, {"rows": rows})
         return load_checkpoint(self.path)[0]["rows"]
@@ -263,25 +278,32 @@ def _cells(
     baselines: dict[int, dict[int, dict[str, Answers]]] = {}
     lengths = transfers(study)
     totals = sorted({study.pretraining.steps + steps for _, steps in lengths})
-    for seed in range(study.seed, study.seed + study.seeds):
-        for total in totals:
-            cell = cells.baseline(total, seed)
-            with overall.cell(cell.what, cell.steps, failures):
-                baselines.setdefault(total, {})[seed] = cells.run_baseline(cell, seed)["baseline"]
-        for text, (key, labels) in labellings.items():
-            pretraining = cells.pretraining(text, key, seed)
-            with overall.cell(pretraining.what, pretraining.steps, failures):
-                cells.run_pretraining(pretraining, labels, seed)
-            for mode, steps in lengths:
-                cell = cells.transfer(pretraining, mode, steps)
-                with overall.cell(cell.what, steps, failures):
-                    if pretraining.what in failures:
-                        raise _MissingError(failures[pretraining.what])
-                    for name, answers in cells.run_transfer(cell, pretraining, labels, mode, seed).items():
-                        found.setdefault((text, name, steps), {})[seed] = answers
-    transferred = [Transferred(labellings[text][1], name, steps, answers) for (text, name, steps), answers in found.items()]
-    damaged = {**data.damaged, **target.damaged}
-    return Outcome(study, place, [labels for _, labels in labellings.values()], transferred, baselines, failures, damaged)
+
+    def outcome() -> Outcome:
+        transferred = [Transferred(labellings[text][1], name, steps, answers) for (text, name, steps), answers in found.items()]
+        damaged = {**data.damaged, **target.damaged}
+        return Outcome(study, place, [labels for _, labels in labellings.values()], transferred, baselines, failures, damaged)
+
+    try:
+        for seed in range(study.seed, study.seed + study.seeds):
+            for total in totals:
+                cell = cells.baseline(total, seed)
+                with overall.cell(cell.what, cell.steps, failures):
+                    baselines.setdefault(total, {})[seed] = cells.run_baseline(cell, seed)["baseline"]
+            for text, (key, labels) in labellings.items():
+                pretraining = cells.pretraining(text, key, seed)
+                with overall.cell(pretraining.what, pretraining.steps, failures):
+                    cells.run_pretraining(pretraining, labels, seed)
+                for mode, steps in lengths:
+                    cell = cells.transfer(pretraining, mode, steps)
+                    with overall.cell(cell.what, steps, failures):
+                        if pretraining.what in failures:
+                            raise _MissingError(failures[pretraining.what])
+                        for name, answers in cells.run_transfer(cell, pretraining, labels, mode, seed).items():
+                            found.setdefault((text, name, steps), {})[seed] = answers
+    except KeyboardInterrupt:
+        raise StudyInterrupt(outcome()) from None
+    return outcome()
 
 
 def transfers(study: ImageStudy) -> list[tuple[Mode, int]]:

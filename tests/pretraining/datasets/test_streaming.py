@@ -204,7 +204,7 @@ def test_the_splits_of_a_folder_are_its_files_and_not_guessed_from_words(tmp_pat
     make_hub(hub, ["x", "y"], file_name="extra/validation/0000.parquet")
     assert classes(hub, tmp_path / "keep") == {"a": 15, "b": 10, "c": 5}
     assert classes(hub, tmp_path / "keep", test_split="test") == {"a": 16, "b": 11, "c": 6}
-    with pytest.raises(InputError, match="no Parquet files of the split 'dev', such as dev-….parquet; it has test-00000"):
+    with pytest.raises(InputError, match=r"no Parquet files of the split 'dev', such as dev-….parquet; it has test-00000"):
         load_data(settings(hub, split="dev"), tmp_path / "keep")
     assert {path.name for path in huggingface._parquet_files(settings(hub), "validation")} == {"0000.parquet"}
     (tmp_path / "photographs").mkdir()

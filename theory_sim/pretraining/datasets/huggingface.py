@@ -56,7 +56,7 @@ def stream_to_folder(data: Data, split: str, keep: Path, on_progress: OnProgress
 
     # The number names the rules by which labels become folders: a folder of other rules is not used.
     files = _parquet_files(data, split)
-    source = hub_name(data.path or "") if files is None else f"folder {local_folder(data.path or '', _KEY).resolve()}"  # type: ignore[union-attr]
+    source = hub_name(data.path or "") if files is None else f"folder {Path(data.path or '').expanduser().resolve()}"
     key = hashlib.sha256(repr((3, source, split, data.columns, data.image_column)).encode()).hexdigest()[:12]
     state = repr([(f"{path}", path.stat().st_size, path.stat().st_mtime_ns) for path in files or ()])
     folder = keep / f"streamed-{split.replace('/', '_')}-{key}"

@@ -92,6 +92,21 @@ class FileImages:
         """The full path of an image, as Python names files: bytes that are not UTF-8 are surrogates."""
         return os.fsdecode(self.paths[index].as_py())
 
+    def shorter_side(self, index: int) -> int:
+        """The shorter side of an image, from the head of its file.
+
+        Raises:
+            InputError: the file is gone or can no longer be read.
+        """
+        from PIL import Image
+
+        path = self.path(index)
+        try:
+            with Image.open(path) as image:
+                return min(image.size)
+        except (OSError, SyntaxError, ValueError) as error:
+            raise InputError(f"cannot read {printable(path)}: {printable(reason_of(error))}") from None
+
     def batch(
         self, indices: list[int], view: View, keys: list[Key] | None = None, out: UInt8[Tensor, "n 3 side side"] | None = None
     ) -> UInt8[Tensor, "n 3 side side"]:
