@@ -212,7 +212,9 @@ def test_clip_embeddings_are_the_models_own(vision_models, folder, tmp_path):
 def test_pickled_weights_and_absent_models_are_refused(vision_models, folder, tmp_path):
     root, _ = vision_models
     data = load_data(Data(source="tree", path=str(folder)), tmp_path / "keep")
-    for name in ("pickled", "absent"):
+    for name in (str(root / "pickled"), "nobody/absent"):
         with pytest.raises(InputError, match=r"labels.embedding: cannot load the vision model .* from safetensors"):
-            embed(str(root / name), data.images, [0], 8)
+            embed(name, data.images, [0], 8)
+    with pytest.raises(InputError, match=r"labels\.embedding: no such folder"):
+        embed(str(root / "absent"), data.images, [0], 8)
     assert not logging.getLogger("huggingface_hub").isEnabledFor(logging.WARNING)  # nothing is said twice

@@ -1,8 +1,9 @@
 """The cells of a study: each is computed once and kept in a folder named by the hash of everything its numbers depend on.
 
 ``cells/<hash>/`` holds ``cell.json`` (what it is), while it is computed ``checkpoint.safetensors`` and ``log.jsonl``, and once
-done ``answers.safetensors`` (a pretraining: ``weights.safetensors``), which is written last: with it the cell is finished. Of
-several programs that need a cell one computes it, and the others wait.
+done ``answers.safetensors``, which is written last, and ``weights.safetensors`` (a pretraining: that alone; of baselines and
+transferred networks see `theory_sim.pretraining.config.ImageStudy.keep`). Of several programs that need a cell one computes it,
+and the others wait.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ from torch import Tensor
 from theory_sim.pretraining.config import ImageStudy, Mode, TrainingRecipe
 from theory_sim.pretraining.datasets.base import ImageData, OnProgress
 from theory_sim.pretraining.distributed import locked_everywhere, processes, same_everywhere
+from theory_sim.pretraining.embedding import model_version
 from theory_sim.pretraining.evaluation import Answers, Readout, answer, readouts, softmax
 from theory_sim.pretraining.labelling import Labelling, choose
 from theory_sim.pretraining.models import Classifier
@@ -30,7 +32,9 @@ from theory_sim.pretraining.training import Task, train
 from theory_sim.runtime.storage import load_checkpoint, save_checkpoint, write_json
 
 SPLITS = ("test", "validation")
-_FIELD = {(split, field): f"{split} {field}" for split in SPLITS for field in ("correct", "confidence")}
+ANSWERS, WEIGHTS = "answers.safetensors", "weights.safetensors"
+_FIELDS = ("correct", "confidence", "predicted", "highest")
+_FIELD = {(split, field): f"{split} {field}" for split in SPLITS for field in _FIELDS}
 """Tensors of ``answers.safetensors``: a row for each readout, which the file lists."""
 _PART: dict[Mode, str] = {"finetune": "all", "last_block": "last_block", "linear_probe": "head"}
 
@@ -43,16 +47,22 @@ class ImageCell:
         what: its name in messages.
         identity: everything its numbers depend on.
         steps: training steps it takes.
+        results: files of its folder that are there once it is finished.
     """
 
     what: str
     identity: dict[str, Any]
     steps: int
+    results: tuple[str, ...]
 
     @cached_property
     def key(self) -> str:
         """Hash of the identity."""
         return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _version(study: ImageStudy) -> dict[str, str]:
+    return {"pretrained": model_version(study.model.pretrained, "model.pretrained")} if study.model.pretrained else {}
 
 
 class Cells:
@@ -78,8 +88,9 @@ class Cells:
             draw = np.random.default_rng([study.labels.seed, 1])  # as for label functions: level(1) has the same images
             self.target_train = target.train[choose("the target", target.coarse[target.train], study.labels, draw)]
             self._target_images = {"images": [study.labels.total_images, study.labels.seed]}
+        self._results = (ANSWERS, WEIGHTS) if study.keeps_weights else (ANSWERS,)
         self._common = {
-            "model": study.model.model_dump(),
+            "model": study.model.model_dump() | _version(study),
             "target": target.fingerprint,
             "device": processes().device.type,
             "code": pipeline_version(),
@@ -90,23 +101,25 @@ class Cells:
         """Pretrain on a label function."""
         settings = self.study.pretraining
         identity = {"labels": labelling_key, "training": settings.model_dump(), "seed": seed}
-        return ImageCell(f"{text}, seed {seed}", self._common | {"data": self.data.fingerprint} | identity, settings.steps)
+        return ImageCell(
+            f"{text}, seed {seed}", self._common | {"data": self.data.fingerprint} | identity, settings.steps, (WEIGHTS,)
+        )
 
     def transfer(self, pretraining: ImageCell, mode: Mode, steps: int) -> ImageCell:
         """Adapt a pretrained network to the target."""
         settings = self._transfer_training(steps).model_dump() if mode != "none" else {}
-        return ImageCell(f"{pretraining.what}, {mode}", {"of": pretraining.key, "mode": mode, "training": settings}, steps)
+        identity = {"of": pretraining.key, "mode": mode, "training": settings}
+        return ImageCell(f"{pretraining.what}, {mode}", identity, steps, (ANSWERS,) if mode == "none" else self._results)
 
     def baseline(self, steps: int, seed: int) -> ImageCell:
         """Train on the target alone for as many steps in all."""
         settings = self.study.pretraining.model_copy(update={"steps": steps}).model_dump()
         identity = self._common | {"baseline": settings, "seed": seed} | self._target_images
-        return ImageCell(f"baseline of {steps} steps, seed {seed}", identity, steps)
+        return ImageCell(f"baseline of {steps} steps, seed {seed}", identity, steps, self._results)
 
     def finished(self, cell: ImageCell) -> bool:
         """Whether its outcome is in its folder."""
-        folder = self.folder / cell.key
-        return (folder / "answers.safetensors").exists() or (folder / "weights.safetensors").exists()
+        return all((self.folder / cell.key / name).exists() for name in cell.results)
 
     def run_pretraining(self, cell: ImageCell, labelling: Labelling, seed: int) -> None:
         """Compute a pretraining cell and keep its weights."""
@@ -116,7 +129,7 @@ class Cells:
             model = Classifier(self.study.model, labelling.n_classes, seed)
             task = self._task(self.data, self.data.train[labelling.used], labelling.targets[labelling.used])
             model = train(model, task, self.study.pretraining, seed, folder, cell.key, cell.what, self.on_progress)
-            self._keep(folder, "weights.safetensors", model.state_dict(), key=cell.key)
+            self._keep(folder, WEIGHTS, model.state_dict(), key=cell.key)
 
     def run_transfer(
         self, cell: ImageCell, pretraining: ImageCell, labelling: Labelling, mode: Mode, seed: int
@@ -124,7 +137,7 @@ class Cells:
         """Answers of a transferred network by readout, in alphabetical order, and split."""
         with self._unless_finished(cell) as folder:
             if folder is not None:
-                weights, _ = load_checkpoint(self.folder / pretraining.key / "weights.safetensors")
+                weights, _ = load_checkpoint(self.folder / pretraining.key / WEIGHTS)
                 model = Classifier(self.study.model, labelling.n_classes, seed)
                 model.load_state_dict(weights)
                 read: dict[str, Readout] = {mode: softmax}
@@ -136,7 +149,7 @@ class Cells:
                     model.train_only(_PART[mode])
                     settings = self._transfer_training(cell.steps)
                     model = train(model, self._target_task(), settings, seed, folder, cell.key, cell.what, self.on_progress)
-                self._keep_answers(folder, model, read)
+                self._keep_answers(folder, cell, model, read)
         return self._answers(cell)
 
     def run_baseline(self, cell: ImageCell, seed: int) -> dict[str, dict[str, Answers]]:
@@ -146,7 +159,7 @@ class Cells:
                 model = Classifier(self.study.model, self.n_coarse, seed)
                 settings = self.study.pretraining.model_copy(update={"steps": cell.steps})
                 model = train(model, self._target_task(), settings, seed, folder, cell.key, cell.what, self.on_progress)
-                self._keep_answers(folder, model, {"baseline": softmax})
+                self._keep_answers(folder, cell, model, {"baseline": softmax})
         return self._answers(cell)
 
     def _transfer_training(self, steps: int) -> TrainingRecipe:
@@ -178,14 +191,16 @@ class Cells:
             processes().wait_for_everyone()
             yield folder
 
-    def _keep_answers(self, folder: Path, model: Classifier, read: dict[str, Readout]) -> None:
+    def _keep_answers(self, folder: Path, cell: ImageCell, model: Classifier, read: dict[str, Readout]) -> None:
+        if WEIGHTS in cell.results and processes().is_main_process:
+            save_checkpoint(folder / WEIGHTS, model.state_dict(), key=cell.key)
         tensors = {}
         for split in SPLITS:
             indices = getattr(self.target, split)
             found = answer(model, self.target.images, indices, self.target.coarse[indices], self.study.model.side, read)
-            for field in ("correct", "confidence"):
+            for field in _FIELDS:
                 tensors[_FIELD[split, field]] = torch.stack([getattr(answers, field) for answers in found.values()])
-        self._keep(folder, "answers.safetensors", tensors, readouts=list(read))
+        self._keep(folder, ANSWERS, tensors, readouts=list(read))
 
     def _keep(self, folder: Path, name: str, tensors: dict[str, Tensor], **values: Any) -> None:
         if processes().is_main_process:
@@ -194,11 +209,8 @@ class Cells:
         processes().wait_for_everyone()
 
     def _answers(self, cell: ImageCell) -> dict[str, dict[str, Answers]]:
-        tensors, values = load_checkpoint(self.folder / cell.key / "answers.safetensors")
+        tensors, values = load_checkpoint(self.folder / cell.key / ANSWERS)
         return {
-            readout: {
-                split: Answers(tensors[_FIELD[split, "correct"]][row], tensors[_FIELD[split, "confidence"]][row])
-                for split in SPLITS
-            }
+            readout: {split: Answers(**{field: tensors[_FIELD[split, field]][row] for field in _FIELDS}) for split in SPLITS}
             for readout, row in sorted((readout, row) for row, readout in enumerate(values["readouts"]))
         }

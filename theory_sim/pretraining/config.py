@@ -36,11 +36,27 @@ class Labels(Section):
 class Architecture(Section):
     """The network; see `theory_sim.pretraining.models`."""
 
-    name: Literal["convnet", "resnet18", "resnet34", "resnet50", "vit_ti16", "vit_s16", "vit_b16"] = "convnet"
+    name: Literal["convnet", "resnet18", "resnet34", "resnet50", "vit_ti16", "vit_s16", "vit_b16", "pretrained"] = "convnet"
+    pretrained: str | None = None
+    """An image model of `transformers` that all networks of the study start from, by its name on the hub or, with ``./`` or ``/``
+    before it, as a folder; `name` is then ``pretrained``. Only safetensors are read, and no code of the model is run."""
     image_size: Annotated[int, Field(ge=4, le=4096)] | None = None
     """Side of the images that it is fed; without it see `theory_sim.pretraining.sizes`."""
     width: Count = 16
     """Channels of the small convolutional net's first block; the others have fixed widths."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_by_its_weights(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and given.get("pretrained") is not None:
+            return {"name": "pretrained"} | dict(given)
+        return given
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "Architecture":
+        if (self.name == "pretrained") != (self.pretrained is not None):
+            raise ValueError(f"name: {self.name} and pretrained: {self.pretrained} do not fit together; give one of the two")
+        return self
 
     @property
     def side(self) -> int:
@@ -150,6 +166,9 @@ class ImageStudy(Section):
     workers: CountOrZero = 0
     """Processes that read images, for each training process; 0: it reads itself."""
     confidence: OpenShare = 0.95
+    keep: Literal["weights", "none"] | None = None
+    """Whether the weights of baselines and transferred networks are kept, for `theory_sim.load_classifier`; without it those of
+    the small convolutional net are (of the others each takes 20 to 350 MB). Those of pretraining are always kept."""
 
     @model_validator(mode="before")
     @classmethod
@@ -166,17 +185,32 @@ class ImageStudy(Section):
             raise ValueError("transfer.modes: 'none' reads the pretraining labels for the target, which is another data set's")
         if self.model.name.startswith("vit") and (self.model.image_size or 0) % 16:
             raise ValueError(f"model.image_size: patches of 16 need a multiple of 16, got {self.model.image_size}")
+        if self.model.name.startswith("resnet"):
+            self.check_normalised(self.model.name)
+        return self
+
+    def check_normalised(self, network: str) -> None:
+        """Check that a network with batch normalisations can be trained.
+
+        Args:
+            network: its name, for messages.
+
+        Raises:
+            InputError: a part of a batch has one image only.
+        """
         for key, recipe in self.recipes.items():
             # A linear probe's normalisations are frozen.
-            normalised = (
-                self.model.name.startswith("resnet") and recipe.steps and (key == "pretraining" or self.transfer.normalises)
-            )
+            normalised = recipe.steps and (key == "pretraining" or self.transfer.normalises)
             if normalised and recipe.batch == recipe.accumulate:
-                raise ValueError(
-                    f"{key}: {self.model.name} normalises over the images of a part of a batch, and needs 2 or more;"
+                raise InputError(
+                    f"{key}: {network} normalises over the images of a part of a batch, and needs 2 or more;"
                     f" got batch {recipe.batch} in {recipe.accumulate} parts"
                 )
-        return self
+
+    @property
+    def keeps_weights(self) -> bool:
+        """Whether the weights of baselines and transferred networks are kept."""
+        return self.keep == "weights" or (self.keep is None and self.model.name == "convnet")
 
     @property
     def recipes(self) -> dict[str, TrainingRecipe]:

@@ -25,10 +25,14 @@ class Answers:
     Attributes:
         correct: whether the most probable class is the true one.
         confidence: probability of the true class.
+        predicted: the most probable class.
+        highest: its probability.
     """
 
     correct: Bool[Tensor, " n"]
     confidence: Float[Tensor, " n"]
+    predicted: Int[Tensor, " n"]
+    highest: Float[Tensor, " n"]
 
 
 def readouts(parent: Int[Tensor, " label"], n_coarse: int, several: bool = False) -> dict[str, Readout]:
@@ -94,9 +98,11 @@ def answer(
         for name, readout in read.items():
             probability = readout(logits)
             confidence = probability.gather(1, own[:, None])[:, 0]
-            rows[name].append(torch.stack([(probability.argmax(1) == own).float(), confidence], 1))
+            highest, predicted = probability.max(1)
+            rows[name].append(torch.stack([confidence.double(), predicted.double(), highest.double()], 1))
     answers = {}
     for name, parts in rows.items():
         together = accelerator.gather(torch.cat(parts))[: len(indices)].cpu()
-        answers[name] = Answers(together[:, 0] > 0.5, together[:, 1])
+        confidence, predicted, highest = together[:, 0].float(), together[:, 1].long(), together[:, 2].float()
+        answers[name] = Answers(predicted == truth, confidence, predicted, highest)
     return answers

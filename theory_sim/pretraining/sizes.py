@@ -1,7 +1,7 @@
 """The side of the images that a network is fed, where the configuration does not say it.
 
 Images in memory keep their side. Files are resized: to the network's usual side, 224 pixels, or 32 for the small convolutional
-net; or, where that is less, to the median of the images' own shorter sides.
+net; or, where that is less, to the median of the images' own shorter sides. Weights from elsewhere have a side of their own.
 """
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from theory_sim.pretraining.backbones import load_backbone
 from theory_sim.pretraining.config import Architecture, ImageStudy
 from theory_sim.pretraining.datasets.base import ImageData
 from theory_sim.pretraining.loading.images import ArrayImages, FileImages, Images
@@ -36,7 +37,12 @@ def with_image_size(study: ImageStudy, data: ImageData, target: ImageData) -> Im
     arrays = {images.images.pixels.shape[-1] for images in (data, target) if isinstance(images.images, ArrayImages)}
     if len(arrays) > 1:
         raise InputError(f"target: its images are not as large as those of data: {' and '.join(map(str, sorted(arrays)))} pixels")
-    side = arrays.pop() if arrays else _for_files(study.model, data.images, data.train)
+    if arrays:
+        side = arrays.pop()
+    elif study.model.pretrained is not None:
+        side = load_backbone(study.model.pretrained, "model.pretrained").side
+    else:
+        side = _for_files(study.model, data.images, data.train)
     return study.model_copy(update={"model": study.model.model_copy(update={"image_size": side})})
 
 

@@ -2,8 +2,9 @@
 
 ``<out>/_images/`` holds what is known of images (indexes of folders, lists of damaged files, streamed data sets), shared by all
 studies. ``<out>/<name>/`` holds ``labels/`` and ``cells/``, shared by all studies of the name, and ``<hash>/`` for each
-configuration: ``config.yaml``, ``environment.json``, ``labels.csv``, ``results.csv`` (see `theory_sim.pretraining.tables`) and
-``failures.json``. Cells that are finished are read, not computed again.
+configuration: ``config.yaml``, ``environment.json``, ``labels.csv``, ``results.csv`` (see `theory_sim.pretraining.tables`),
+``failures.json``, ``predictions.parquet`` and ``networks.json`` (see `theory_sim.pretraining.artefacts`). Cells that are
+finished are read, not computed again.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from theory_sim.labels.tree import ROOT, LabelTree
+from theory_sim.pretraining.artefacts import NETWORKS, PREDICTIONS, Network, Predictions, write_predictions
 from theory_sim.pretraining.cells import Cells
 from theory_sim.pretraining.config import ImageStudy, Mode
 from theory_sim.pretraining.datasets.base import IMAGE_SOURCES, ImageData, OnProgress, load_data, warn_of_absent_classes
@@ -31,6 +33,7 @@ from theory_sim.pretraining.embedding import embed, model_version
 from theory_sim.pretraining.evaluation import Answers
 from theory_sim.pretraining.labelling import Labelling, labelling, load_labelling, save_labelling
 from theory_sim.pretraining.loading.images import View
+from theory_sim.pretraining.models import Classifier, normalises_over_batches
 from theory_sim.pretraining.origin import Sources, pipeline_version, sources_of
 from theory_sim.pretraining.sizes import with_image_size
 from theory_sim.runtime.errors import BusyError, DivergedError, InputError, is_out_of_memory
@@ -45,7 +48,7 @@ from theory_sim.runtime.threads import torch_threads
 
 DATA = "_images"
 """Folder of what is known of images; no study can have this name."""
-FILES = ("config.yaml", "environment.json", "failures.json", "labels.csv", "results.csv")
+FILES = ("config.yaml", "environment.json", "failures.json", "labels.csv", NETWORKS, PREDICTIONS, "results.csv")
 """Files of a study's folder."""
 
 
@@ -79,6 +82,7 @@ class Outcome:
         failures: cells whose training failed, and why.
         damaged: files that list the images that were passed over and why, with the number of images in each.
         unreadable: objects of the user's whose source cannot be read; with any, nothing of the study is cached.
+        networks: every network that was trained, for `theory_sim.load_classifier`.
     """
 
     study: ImageStudy
@@ -89,6 +93,7 @@ class Outcome:
     failures: dict[str, str]
     damaged: Mapping[Path, int]
     unreadable: tuple[str, ...] = ()
+    networks: tuple[Network, ...] = ()
 
     @cached_property
     def results(self) -> pd.DataFrame:
@@ -98,7 +103,7 @@ class Outcome:
         return results_table(self)
 
 
-class StudyInterrupt(KeyboardInterrupt):  # noqa: N818 - an interrupt is no error
+class StudyInterrupt(KeyboardInterrupt):
     """A study was interrupted.
 
     Attributes:
@@ -132,6 +137,7 @@ def run_study(study: ImageStudy, out: str | Path = "results", on_progress: OnPro
     for key, recipe in study.recipes.items():
         with _named(key):
             recipe.check_parts(n_processes)
+    _check_network(study)
     alone = same_everywhere(uuid.uuid4().hex) if sources.unreadable else ""
     main = processes().is_main_process
     for images in (study.data, study.target):
@@ -153,7 +159,7 @@ def run_study(study: ImageStudy, out: str | Path = "results", on_progress: OnPro
         outcome = _cells(study, sources, data, target, labellings, cache, on_progress)
     outcome = replace(outcome, folder=place / key, unreadable=sources.unreadable)
     if main:
-        _write_folder(outcome)
+        _write_folder(outcome, target)
     return outcome
 
 
@@ -164,6 +170,15 @@ def _named(key: str) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(f"{key}.{error}") from None
+
+
+def _check_network(study: ImageStudy) -> None:
+    """Load weights from elsewhere before any image is read: they may not be there, or take no images of this size."""
+    if study.model.pretrained is None:
+        return
+    Classifier(study.model, 2, 0)
+    if normalises_over_batches(study.model):
+        study.check_normalised(study.model.pretrained)
 
 
 def _check_views(study: ImageStudy, data: ImageData, target: ImageData) -> None:
@@ -276,13 +291,16 @@ def _cells(
     failures: dict[str, str] = {}
     found: dict[tuple[str, str, int], dict[int, dict[str, Answers]]] = {}
     baselines: dict[int, dict[int, dict[str, Answers]]] = {}
+    networks: list[Network] = []
+    coarse = target.hierarchy.names[: target.hierarchy.tree.n_coarse]
     lengths = transfers(study)
     totals = sorted({study.pretraining.steps + steps for _, steps in lengths})
 
     def outcome() -> Outcome:
         transferred = [Transferred(labellings[text][1], name, steps, answers) for (text, name, steps), answers in found.items()]
         damaged = {**data.damaged, **target.damaged}
-        return Outcome(study, place, [labels for _, labels in labellings.values()], transferred, baselines, failures, damaged)
+        every = [labels for _, labels in labellings.values()]
+        return Outcome(study, place, every, transferred, baselines, failures, damaged, networks=tuple(networks))
 
     try:
         for seed in range(study.seed, study.seed + study.seeds):
@@ -290,10 +308,12 @@ def _cells(
                 cell = cells.baseline(total, seed)
                 with overall.cell(cell.what, cell.steps, failures):
                     baselines.setdefault(total, {})[seed] = cells.run_baseline(cell, seed)["baseline"]
+                    networks.append(Network("baseline", seed, "baseline", total, cell.key, coarse))
             for text, (key, labels) in labellings.items():
                 pretraining = cells.pretraining(text, key, seed)
                 with overall.cell(pretraining.what, pretraining.steps, failures):
                     cells.run_pretraining(pretraining, labels, seed)
+                    networks.append(Network(text, seed, "none", 0, pretraining.key, None, labels.n_classes))
                 for mode, steps in lengths:
                     cell = cells.transfer(pretraining, mode, steps)
                     with overall.cell(cell.what, steps, failures):
@@ -301,6 +321,8 @@ def _cells(
                             raise _MissingError(failures[pretraining.what])
                         for name, answers in cells.run_transfer(cell, pretraining, labels, mode, seed).items():
                             found.setdefault((text, name, steps), {})[seed] = answers
+                        if mode != "none":
+                            networks.append(Network(text, seed, mode, steps, cell.key, coarse))
     except KeyboardInterrupt:
         raise StudyInterrupt(outcome()) from None
     return outcome()
@@ -351,14 +373,26 @@ class _Overall:
             self.before += steps
 
 
+def predictions_of(outcome: Outcome) -> Iterator[Predictions]:
+    """What every network said of the validation and test images."""
+    for total, of_seeds in outcome.baselines.items():
+        for seed, answers in of_seeds.items():
+            yield Predictions("baseline", "baseline", total, 0, seed, answers)
+    for found in outcome.transferred:
+        for seed, answers in found.answers.items():
+            steps = outcome.study.pretraining.steps
+            yield Predictions(found.labels.name, found.transfer, steps, found.steps, seed, answers)
+
+
 def _study_key(study: ImageStudy, sources: Sources, data: ImageData, target: ImageData, alone: str) -> str:
-    settings = study.model_dump(mode="json", exclude={"workers", "plugins"})
-    identity = [settings, sources.images, sources.labels, data.fingerprint, target.fingerprint, processes().device.type]
+    settings = study.model_dump(mode="json", exclude={"workers", "plugins", "keep"})
+    weights = model_version(study.model.pretrained, "model.pretrained") if study.model.pretrained else ""
+    identity = [settings, weights, sources.images, sources.labels, data.fingerprint, target.fingerprint, processes().device.type]
     identity += [pipeline_version(), alone]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _write_folder(outcome: Outcome) -> None:
+def _write_folder(outcome: Outcome, target: ImageData) -> None:
     from theory_sim.pretraining.tables import labels_table
 
     folder, study = outcome.folder, outcome.study
@@ -366,8 +400,10 @@ def _write_folder(outcome: Outcome) -> None:
         "config.yaml": yaml_text(study.model_dump(mode="json")),
         "environment.json": as_json(environment(processes().device) | {"pipeline": pipeline_version()}),
         "failures.json": as_json(outcome.failures),
+        NETWORKS: as_json([asdict(network) for network in outcome.networks]),
         "labels.csv": labels_table(outcome).to_csv(index=False),
         "results.csv": outcome.results.to_csv(index=False),
     }
-    for name in FILES:
-        write_text(folder / name, texts[name])
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    write_predictions(folder / PREDICTIONS, target, predictions_of(outcome))

@@ -47,6 +47,10 @@ class ArrayImages:
         """How many there are."""
         return len(self.pixels)
 
+    def name(self, index: int) -> str:
+        """Its number."""
+        return str(index)
+
     def batch(
         self, indices: list[int], view: View, keys: list[Key] | None = None, out: UInt8[Tensor, "n 3 side side"] | None = None
     ) -> UInt8[Tensor, "n 3 side side"]:
@@ -91,6 +95,10 @@ class FileImages:
     def path(self, index: int) -> str:
         """The full path of an image, as Python names files: bytes that are not UTF-8 are surrogates."""
         return os.fsdecode(self.paths[index].as_py())
+
+    def name(self, index: int) -> str:
+        """The path for people: what is not UTF-8, or a control character, is escaped."""
+        return printable(self.path(index))
 
     def shorter_side(self, index: int) -> int:
         """The shorter side of an image, from the head of its file.
