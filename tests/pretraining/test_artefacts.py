@@ -94,3 +94,41 @@ def test_weights_are_kept_where_they_are_wanted(settings, tmp_path, monkeypatch)
     pd.testing.assert_frame_equal(again.results, outcome.results)
     assert again.folder == outcome.folder
     assert ts.load_classifier(outcome.folder).classes == ("birds", "fish")
+
+
+@pytest.mark.parametrize("average", [0, 0.9])
+def test_a_longer_training_continues_a_shorter_one(average, settings, tmp_path, monkeypatch):
+    """With a constant step size, to the numbers of a run of that length from the beginning."""
+    own = [*settings, "seeds=1", "labels.functions=[leaf]", "transfer.modes=[finetune]", "pretraining.log_every=4"]
+    own += ["pretraining.schedule=constant", "pretraining.warmup=0", f"pretraining.average={average}", "pretraining.crop=shift"]
+    whole = run(own, tmp_path / "whole", "pretraining.steps=11")
+    run(own, tmp_path / "out")
+    steps = []
+
+    def on_progress(progress):
+        steps.append(progress.done)
+
+    again = study.run_study(load_study(None, [*own, "pretraining.steps=11"]), tmp_path / "out", on_progress)
+    pd.testing.assert_frame_equal(again.results, whole.results)
+    assert steps == [*range(9, 14), *range(13 + 7, 13 + 14)], "baseline from step 8, pretraining from step 6, and the transfer"
+    logs = []
+    for place in ("whole", "out"):
+        cells = {
+            json.loads(path.read_text())["what"]: path.parent for path in (tmp_path / place / "tiny/cells").glob("*/cell.json")
+        }
+        lines = [json.loads(line) for line in (cells["baseline of 13 steps, seed 0"] / "log.jsonl").read_text().splitlines()]
+        logs.append([(line["step"], line["loss"]) for line in lines])
+    assert logs[0] == logs[1]
+    assert again.notes == ()
+
+
+def test_a_longer_training_that_cannot_continue_says_why(settings, tmp_path):
+    own = [*settings, "seeds=1", "labels.functions=[leaf]", "transfer.modes=[finetune]"]
+    assert run(own, tmp_path / "out").notes == ()
+    (note,) = run(own, tmp_path / "out", "pretraining.steps=9").notes
+    assert note.startswith("leaf, seed 0: 9 steps begin anew after the 6 of an earlier run")
+    assert "with pretraining.schedule=constant and pretraining.warmup=0" in note
+    warm = [*own, "pretraining.schedule=constant", "pretraining.warmup=0.5"]
+    run(warm, tmp_path / "out")
+    assert len(run(warm, tmp_path / "out", "pretraining.steps=9").notes) == 1
+    assert run(warm, tmp_path / "out", "pretraining.steps=9").notes == (), "it is not trained again"

@@ -43,6 +43,8 @@ def pretrain(
     if not processes().is_main_process:
         return 1 if outcome.failures else 0
     _print_report(outcome)
+    for note in outcome.notes:
+        print(f"note: {note}")
     for what, why in outcome.failures.items():
         print(f"failed: {what}: {why}")
     for fault_list, count in outcome.damaged.items():

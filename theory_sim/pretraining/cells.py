@@ -1,6 +1,7 @@
 """The cells of a study: each is computed once and kept in a folder named by the hash of everything its numbers depend on.
 
-``cells/<hash>/`` holds ``cell.json`` (what it is), while it is computed ``checkpoint.safetensors`` and ``log.jsonl``, and once
+``cells/<hash>/`` holds ``cell.json`` (what it is), while it is computed ``checkpoint.safetensors`` and ``log.jsonl`` (with a
+constant step size afterwards ``last_checkpoint.safetensors``, where a cell of more steps goes on), and once
 done ``answers.safetensors``, which is written last, and ``weights.safetensors`` (a pretraining: that alone; of baselines and
 transferred networks see `theory_sim.pretraining.config.ImageStudy.keep`). Of several programs that need a cell one computes it,
 and the others wait.
@@ -29,10 +30,12 @@ from theory_sim.pretraining.labelling import Labelling, choose
 from theory_sim.pretraining.models import Classifier
 from theory_sim.pretraining.origin import Sources, pipeline_version
 from theory_sim.pretraining.training import Task, train
-from theory_sim.runtime.storage import load_checkpoint, save_checkpoint, write_json
+from theory_sim.pretraining.training.objective import continues
+from theory_sim.runtime.storage import load_checkpoint, save_checkpoint, write_json, write_text
 
 SPLITS = ("test", "validation")
 ANSWERS, WEIGHTS = "answers.safetensors", "weights.safetensors"
+CHECKPOINT, LAST = "checkpoint.safetensors", "last_checkpoint.safetensors"
 _FIELDS = ("correct", "confidence", "predicted", "highest")
 _FIELD = {(split, field): f"{split} {field}" for split in SPLITS for field in _FIELDS}
 """Tensors of ``answers.safetensors``: a row for each readout, which the file lists."""
@@ -61,6 +64,12 @@ class ImageCell:
         return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def _without_steps(identity: dict[str, Any]) -> Any:
+    """An identity but for the number of steps, as JSON has it."""
+    recipes = {key: {**identity[key], "steps": None} for key in ("training", "baseline") if key in identity}
+    return json.loads(json.dumps(identity | recipes))
+
+
 def _version(study: ImageStudy) -> dict[str, str]:
     return {"pretrained": model_version(study.model.pretrained, "model.pretrained")} if study.model.pretrained else {}
 
@@ -81,6 +90,7 @@ class Cells:
         self, study: ImageStudy, sources: Sources, data: ImageData, target: ImageData, folder: Path, on_progress: OnProgress
     ) -> None:
         self.study, self.data, self.target, self.folder, self.on_progress = study, data, target, folder, on_progress
+        self.notes: list[str] = []
         self.n_coarse = target.hierarchy.tree.n_coarse
         self.target_train = target.train
         self._target_images: dict[str, Any] = {}
@@ -129,7 +139,7 @@ class Cells:
             model = Classifier(self.study.model, labelling.n_classes, seed)
             task = self._task(self.data, self.data.train[labelling.used], labelling.targets[labelling.used])
             model = train(model, task, self.study.pretraining, seed, folder, cell.key, cell.what, self.on_progress)
-            self._keep(folder, WEIGHTS, model.state_dict(), key=cell.key)
+            self._keep(folder, cell, WEIGHTS, model.state_dict(), key=cell.key)
 
     def run_transfer(
         self, cell: ImageCell, pretraining: ImageCell, labelling: Labelling, mode: Mode, seed: int
@@ -188,8 +198,43 @@ class Cells:
                 return
             if processes().is_main_process:
                 write_json(folder / "cell.json", {"what": cell.what} | cell.identity)
+                self._begin_where_a_shorter_one_ended(folder, cell)
             processes().wait_for_everyone()
             yield folder
+
+    @staticmethod
+    def _recipe(cell: ImageCell) -> TrainingRecipe:
+        return TrainingRecipe.model_validate(cell.identity.get("training") or cell.identity.get("baseline") or {"steps": 0})
+
+    def _begin_where_a_shorter_one_ended(self, folder: Path, cell: ImageCell) -> None:
+        """Take the last checkpoint of the longest finished cell that differs in a smaller number of steps alone."""
+        if (folder / CHECKPOINT).exists() or not cell.steps:
+            return
+        wanted, recipe = _without_steps(cell.identity), self._recipe(cell)
+        shorter: dict[int, Path] = {}
+        for path in self.folder.glob("*/cell.json"):
+            found = json.loads(path.read_text(encoding="utf-8"))
+            what = found.pop("what")
+            of = ImageCell(what, found, 0, ())
+            steps = self._recipe(of).steps
+            if 0 < steps < cell.steps and _without_steps(found) == wanted and (path.parent / WEIGHTS).exists():
+                shorter[steps] = path.parent
+        able = [steps for steps in shorter if continues(recipe.model_copy(update={"steps": steps}), recipe)]
+        able = [steps for steps in able if (shorter[steps] / LAST).exists()]
+        if able:
+            source = shorter[max(able)]
+            tensors, values = load_checkpoint(source / LAST)
+            lines = (source / "log.jsonl").read_text(encoding="utf-8").splitlines()
+            logged = [
+                line for line in lines if json.loads(line)["step"] % recipe.log_every == 0
+            ]  # not the shorter one's last step
+            write_text(folder / "log.jsonl", "".join(f"{line}\n" for line in logged))
+            save_checkpoint(folder / CHECKPOINT, tensors, **values | {"key": cell.key})
+        elif shorter and "labels" in cell.identity:
+            self.notes.append(
+                f"{cell.what}: {cell.steps} steps begin anew after the {max(shorter)} of an earlier run, whose step sizes differ"
+                "; with pretraining.schedule=constant and pretraining.warmup=0 a longer run continues a shorter one"
+            )
 
     def _keep_answers(self, folder: Path, cell: ImageCell, model: Classifier, read: dict[str, Readout]) -> None:
         if WEIGHTS in cell.results and processes().is_main_process:
@@ -200,12 +245,14 @@ class Cells:
             found = answer(model, self.target.images, indices, self.target.coarse[indices], self.study.model.side, read)
             for field in _FIELDS:
                 tensors[_FIELD[split, field]] = torch.stack([getattr(answers, field) for answers in found.values()])
-        self._keep(folder, ANSWERS, tensors, readouts=list(read))
+        self._keep(folder, cell, ANSWERS, tensors, readouts=list(read))
 
-    def _keep(self, folder: Path, name: str, tensors: dict[str, Tensor], **values: Any) -> None:
+    def _keep(self, folder: Path, cell: ImageCell, name: str, tensors: dict[str, Tensor], **values: Any) -> None:
         if processes().is_main_process:
             save_checkpoint(folder / name, tensors, **values)
-            (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+            if WEIGHTS in cell.results and (folder / CHECKPOINT).exists() and self._recipe(cell).schedule == "constant":
+                (folder / CHECKPOINT).replace(folder / LAST)
+            (folder / CHECKPOINT).unlink(missing_ok=True)
         processes().wait_for_everyone()
 
     def _answers(self, cell: ImageCell) -> dict[str, dict[str, Answers]]:

@@ -70,7 +70,7 @@ Crop = Literal["none", "shift", "resized"]
 
 
 class TrainingRecipe(Section):
-    """One training run. Warm-up, then cosine decay to 0."""
+    """One training run. Warm-up, then by `schedule`."""
 
     steps: CountOrZero = 300
     batch: Count = 64
@@ -79,6 +79,9 @@ class TrainingRecipe(Section):
     """Parts that each process computes its share of a batch in."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     step_size: Positive = 0.05
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """Of the step size after the warm-up: cosine decay to 0, or constant. A longer run continues a finished shorter one where
+    their step sizes are equal up to there: with `constant` and no warm-up."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Of SGD (Nesterov's); AdamW has its usual β = (0.9, 0.999)."""
     weight_decay: NonNegative = 5e-4

@@ -16,6 +16,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from jaxtyping import Float
@@ -83,6 +84,7 @@ class Outcome:
         damaged: files that list the images that were passed over and why, with the number of images in each.
         unreadable: objects of the user's whose source cannot be read; with any, nothing of the study is cached.
         networks: every network that was trained, for `theory_sim.load_classifier`.
+        notes: why longer trainings did not continue shorter ones.
     """
 
     study: ImageStudy
@@ -94,6 +96,7 @@ class Outcome:
     damaged: Mapping[Path, int]
     unreadable: tuple[str, ...] = ()
     networks: tuple[Network, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def results(self) -> pd.DataFrame:
@@ -300,7 +303,8 @@ def _cells(
         transferred = [Transferred(labellings[text][1], name, steps, answers) for (text, name, steps), answers in found.items()]
         damaged = {**data.damaged, **target.damaged}
         every = [labels for _, labels in labellings.values()]
-        return Outcome(study, place, every, transferred, baselines, failures, damaged, networks=tuple(networks))
+        told: dict[str, Any] = {"networks": tuple(networks), "notes": tuple(cells.notes)}
+        return Outcome(study, place, every, transferred, baselines, failures, damaged, **told)
 
     try:
         for seed in range(study.seed, study.seed + study.seeds):
