@@ -113,12 +113,17 @@ def test_a_longer_training_continues_a_shorter_one(average, settings, tmp_path, 
     assert steps == [*range(9, 14), *range(13 + 7, 13 + 14)], "baseline from step 8, pretraining from step 6, and the transfer"
     logs = []
     for place in ("whole", "out"):
-        cells = {
-            json.loads(path.read_text())["what"]: path.parent for path in (tmp_path / place / "tiny/cells").glob("*/cell.json")
-        }
-        lines = [json.loads(line) for line in (cells["baseline of 13 steps, seed 0"] / "log.jsonl").read_text().splitlines()]
-        logs.append([(line["step"], line["loss"]) for line in lines])
+        cells = {}
+        for path in (tmp_path / place / "tiny/cells").glob("*/cell.json"):
+            identity = json.loads(path.read_text())
+            if identity.get("baseline", identity.get("training"))["steps"] in (13, 11):
+                cells[identity["what"]] = path.parent
+        logs.append([])
+        for what in ("baseline of 13 steps, seed 0", "leaf, seed 0"):
+            lines = [json.loads(line) for line in (cells[what] / "log.jsonl").read_text().splitlines()]
+            logs[-1] += [(line["step"], line["loss"]) for line in lines]
     assert logs[0] == logs[1]
+    assert [step for step, _ in logs[0]] == [4, 8, 12, 13, 4, 8, 11]
     assert again.notes == ()
 
 

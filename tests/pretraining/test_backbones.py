@@ -105,7 +105,7 @@ def test_wrong_weights_are_refused_before_any_image_is_read(model, message, sett
 def test_batch_normalisation_of_other_weights_needs_two_images_in_a_part(settings, backbones, tmp_path):
     unsaid = [text for text in settings if not text.startswith("model")]
     own = load_study(None, [*unsaid, f"model={{pretrained: {backbones / 'resnet'}, image_size: 16}}", "pretraining.batch=1"])
-    with pytest.raises(InputError, match="pretraining: .*resnet normalises over the images of a part of a batch"):
+    with pytest.raises(InputError, match=r"pretraining: .*resnet normalises over the images of a part of a batch"):
         study.run_study(own, tmp_path / "out")
 
 
@@ -124,5 +124,5 @@ def test_a_model_that_lacks_weights_is_refused(backbones, tmp_path):
     model = transformers.ViTModel(shape)
     weights = {key: value for key, value in model.state_dict().items() if "layers.1" not in key}
     model.save_pretrained(tmp_path / "cut", state_dict=weights)
-    with pytest.raises(InputError, match="lacks weights of a vit model, such as .*layers.1"):
+    with pytest.raises(InputError, match=r"lacks weights of a vit model, such as .*layers\.1"):
         load_backbone(str(tmp_path / "cut"), "model.pretrained")
