@@ -70,12 +70,13 @@ def load_backbone(text: str, key: str) -> Backbone:
     quiet_retries()
     folder = local_folder(text, key)
     name = hub_name(text) if folder is None else str(folder)
-    model: Any  # transformers' own annotations are partial
+    model: Any  # transformers' own annotations are partial, and know nothing of the loading info
+    clip: Any = transformers.CLIPVisionModelWithProjection
     safe: dict[str, Any] = {"use_safetensors": True, "output_loading_info": True, "dtype": torch.float32}
     try:
         config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
         if config.model_type == "clip":
-            model, loaded = transformers.CLIPVisionModelWithProjection.from_pretrained(name, **safe)
+            model, loaded = clip.from_pretrained(name, **safe)
         else:
             model, loaded = transformers.AutoModel.from_pretrained(name, trust_remote_code=False, **safe)
     except (OSError, ValueError, KeyError, ImportError, AttributeError) as error:

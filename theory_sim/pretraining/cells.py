@@ -21,7 +21,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from theory_sim.pretraining.config import ImageStudy, Mode, TrainingRecipe
+from theory_sim.pretraining.config import Control, ImageStudy, Mode, TrainingRecipe
+from theory_sim.pretraining.controls import changed
 from theory_sim.pretraining.datasets.base import ImageData, OnProgress
 from theory_sim.pretraining.distributed import locked_everywhere, processes, same_everywhere
 from theory_sim.pretraining.embedding import model_version
@@ -121,11 +122,15 @@ class Cells:
         identity = {"of": pretraining.key, "mode": mode, "training": settings}
         return ImageCell(f"{pretraining.what}, {mode}", identity, steps, (ANSWERS,) if mode == "none" else self._results)
 
-    def baseline(self, steps: int, seed: int) -> ImageCell:
-        """Train on the target alone for as many steps in all."""
-        settings = self.study.pretraining.model_copy(update={"steps": steps}).model_dump()
+    def baseline(self, steps: int, seed: int, control: Control | None = None) -> ImageCell:
+        """Train on the target alone for as many steps in all, as the baseline or as a control."""
+        model, recipe = changed(self.study, control)
+        settings = recipe.model_copy(update={"steps": steps}).model_dump()
         identity = self._common | {"baseline": settings, "seed": seed} | self._target_images
-        return ImageCell(f"baseline of {steps} steps, seed {seed}", identity, steps, self._results)
+        if control is not None:
+            identity |= {"model": self._common["model"] | model.model_dump(), "control": control}
+        what = "baseline" if control is None else f"control: {control}"
+        return ImageCell(f"{what} of {steps} steps, seed {seed}", identity, steps, self._results)
 
     def finished(self, cell: ImageCell) -> bool:
         """Whether its outcome is in its folder."""
@@ -162,12 +167,13 @@ class Cells:
                 self._keep_answers(folder, cell, model, read)
         return self._answers(cell)
 
-    def run_baseline(self, cell: ImageCell, seed: int) -> dict[str, dict[str, Answers]]:
-        """Answers of a baseline, by readout and split."""
+    def run_baseline(self, cell: ImageCell, seed: int, control: Control | None = None) -> dict[str, dict[str, Answers]]:
+        """Answers of a baseline or a control, by readout and split."""
         with self._unless_finished(cell) as folder:
             if folder is not None:
-                model = Classifier(self.study.model, self.n_coarse, seed)
-                settings = self.study.pretraining.model_copy(update={"steps": cell.steps})
+                architecture, recipe = changed(self.study, control)
+                model = Classifier(architecture, self.n_coarse, seed)
+                settings = recipe.model_copy(update={"steps": cell.steps})
                 model = train(model, self._target_task(), settings, seed, folder, cell.key, cell.what, self.on_progress)
                 self._keep_answers(folder, cell, model, {"baseline": softmax})
         return self._answers(cell)

@@ -149,6 +149,10 @@ class Transfer(Section):
         return bool({"finetune", "last_block"} & set(self.modes))
 
 
+Split = Literal["both", "misclassified", "unconfident"]
+Control = Literal["width", "augmentation", "split"]
+
+
 class ImageStudy(Section):
     """One study: label functions × transfer modes × seeds, against baselines of the same total number of steps."""
 
@@ -169,6 +173,10 @@ class ImageStudy(Section):
     workers: CountOrZero = 0
     """Processes that read images, for each training process; 0: it reads itself."""
     confidence: OpenShare = 0.95
+    splits: Annotated[list[Split], Field(min_length=1), Distinct] = ["both"]
+    """How hard and easy images are told apart; see `theory_sim.pretraining.difficulty`. The first is printed."""
+    controls: Annotated[list[Control], Distinct] = ["width", "augmentation", "split"]
+    """Networks without fine labels, whose gains stand beside the others': see `theory_sim.pretraining.controls`."""
     keep: Literal["weights", "none"] | None = None
     """Whether the weights of baselines and transferred networks are kept, for `theory_sim.load_classifier`; without it those of
     the small convolutional net are (of the others each takes 20 to 350 MB). Those of pretraining are always kept."""

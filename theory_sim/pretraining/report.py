@@ -35,7 +35,9 @@ def results_for_people(outcome: Outcome) -> Table:
         f"gain % [{level}]",
         "gain on hard",
         "gain on easy",
+        "controls on hard",
     )
+    hard, easy = (f"{kind}-{outcome.study.splits[0]}" for kind in ("hard", "easy"))
     n = int(results[results.samples == "all"].samples_per_seed.iloc[0]) if len(results) else 0
     table = Table(*columns, title=f"coarse target, {n} test images, {outcome.study.seeds} seeds")
     index = ["label_function", "transfer", "pretraining_steps", "transfer_steps"]
@@ -43,23 +45,32 @@ def results_for_people(outcome: Outcome) -> Table:
         rows = {row.samples: row for row in _rows_of(part)}
         whole = rows["all"]
         steps = (
-            f"{whole.pretraining_steps} + {whole.transfer_steps}" if whole.kind != "baseline" else str(whole.pretraining_steps)
+            f"{whole.pretraining_steps} + {whole.transfer_steps}"
+            if whole.transfer_steps or whole.kind not in ("baseline", "control")
+            else str(whole.pretraining_steps)
         )
         classes = "" if pd.isna(whole.classes) else str(int(whole.classes))
         gains = [
             _interval(rows[kind], "gain", "gain_low", "gain_high") if kind in rows and whole.kind != "baseline" else ""
-            for kind in ("all", _HARD, _EASY)
+            for kind in ("all", hard, easy)
         ]
+        control = _largest_control(rows[hard]) if hard in rows else float("nan")
+        gains.append("" if np.isnan(control) else f"≤ {100 * control:.1f}")
         table.add_row(whole.label_function, classes, whole.transfer, steps, _interval(whole, "error", "low", "high"), *gains)
     return table
 
 
-_HARD, _EASY = "hard-misclassified", "easy-misclassified"
+_CONTROLS = ("control_width", "control_augmentation", "control_split")
 
 
-def _why_none_is_hard(table: pd.DataFrame, seeds: int) -> str:
+def _largest_control(row: Any) -> float:
+    """The largest gain of a control beside a row; NaN where there is none."""
+    gains = [float(value) for name in _CONTROLS if not pd.isna(value := getattr(row, name, None))]
+    return max(gains, default=float("nan"))
+
+
+def _why_none_is_hard(hard: pd.DataFrame, seeds: int) -> str:
     """Why no row has a hard image; empty where one has."""
-    hard = table[table.samples == _HARD]
     if hard.samples_per_seed.sum() > 0:
         return ""
     if len(hard):
@@ -84,17 +95,22 @@ def verdict(outcome: Outcome) -> list[str]:
     Where there are no hard images one line says why.
 
     A gain counts where its interval lies above 0 and its p-value is significant after Holm's correction; a loss counts
-    where its whole interval lies below 0.
+    where its whole interval lies below 0. On hard images the whole interval of a gain must also exceed the controls' gains.
     """
     lines = []
-    table = outcome.results[outcome.results.kind != "baseline"]
-    for samples in ("all", _HARD):
-        if samples == _HARD and (why := _why_none_is_hard(table, outcome.study.seeds)):
+    table = outcome.results[~outcome.results.kind.isin(["baseline", "control"])]
+    hard = f"hard-{outcome.study.splits[0]}"
+    for samples in ("all", hard):
+        if samples == hard and (why := _why_none_is_hard(table[table.samples == hard], outcome.study.seeds)):
             lines.append(f"hard images: {why}")
             continue
         for (transfer, steps), part in table[table.samples == samples].groupby(["transfer", "transfer_steps"], sort=False):
             helps = [
-                row.label_function for row in _rows_of(part) if row.gain_low > 0 and row.p_holm < 1 - outcome.study.confidence
+                row.label_function
+                for row in _rows_of(part)
+                if row.gain_low > 0
+                and row.p_holm < 1 - outcome.study.confidence
+                and not (samples == hard and row.gain_low <= _largest_control(row))
             ]
             harms = [row.label_function for row in _rows_of(part) if row.gain_high < 0]
             said = [f"{', '.join(names)}: {what}" for names, what in ((helps, "lower error"), (harms, "higher error")) if names]

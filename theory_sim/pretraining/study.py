@@ -13,7 +13,7 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from theory_sim.labels.tree import ROOT, LabelTree
 from theory_sim.pretraining.artefacts import NETWORKS, PREDICTIONS, Network, Predictions, write_predictions
 from theory_sim.pretraining.cells import Cells
 from theory_sim.pretraining.config import ImageStudy, Mode
+from theory_sim.pretraining.controls import coarse_controls, with_split_labels
 from theory_sim.pretraining.datasets.base import IMAGE_SOURCES, ImageData, OnProgress, load_data, warn_of_absent_classes
 from theory_sim.pretraining.datasets.hierarchies import Hierarchy
 from theory_sim.pretraining.datasets.splitting import keep_apart
@@ -84,6 +85,7 @@ class Outcome:
         damaged: files that list the images that were passed over and why, with the number of images in each.
         unreadable: objects of the user's whose source cannot be read; with any, nothing of the study is cached.
         networks: every network that was trained, for `theory_sim.load_classifier`.
+        controls: answers of the controls that are trained on the coarse labels: name and total steps → seed → split.
         notes: why longer trainings did not continue shorter ones.
     """
 
@@ -97,6 +99,7 @@ class Outcome:
     unreadable: tuple[str, ...] = ()
     networks: tuple[Network, ...] = ()
     notes: tuple[str, ...] = ()
+    controls: Mapping[tuple[str, int], dict[int, dict[str, Answers]]] = field(default_factory=dict)
 
     @cached_property
     def results(self) -> pd.DataFrame:
@@ -151,7 +154,8 @@ def run_study(study: ImageStudy, out: str | Path = "results", on_progress: OnPro
             loaded = _load(study, kept_data, on_progress)
     processes().wait_for_everyone()  # the other processes then find indexes and streamed images
     data, target = loaded if main else _load(study, kept_data, lambda progress: None)
-    study = with_image_size(study, data, target)
+    study = with_split_labels(with_image_size(study, data, target), data)
+    sources = sources_of(study)
     _check_views(study, data, target)
     key = _study_key(study, sources, data, target, alone)
     check_ours(place / key / name for name in FILES)
@@ -295,6 +299,7 @@ def _cells(
     found: dict[tuple[str, str, int], dict[int, dict[str, Answers]]] = {}
     baselines: dict[int, dict[int, dict[str, Answers]]] = {}
     networks: list[Network] = []
+    controls: dict[tuple[str, int], dict[int, dict[str, Answers]]] = {}
     coarse = target.hierarchy.names[: target.hierarchy.tree.n_coarse]
     lengths = transfers(study)
     totals = sorted({study.pretraining.steps + steps for _, steps in lengths})
@@ -303,7 +308,7 @@ def _cells(
         transferred = [Transferred(labellings[text][1], name, steps, answers) for (text, name, steps), answers in found.items()]
         damaged = {**data.damaged, **target.damaged}
         every = [labels for _, labels in labellings.values()]
-        told: dict[str, Any] = {"networks": tuple(networks), "notes": tuple(cells.notes)}
+        told: dict[str, Any] = {"networks": tuple(networks), "notes": tuple(cells.notes), "controls": controls}
         return Outcome(study, place, every, transferred, baselines, failures, damaged, **told)
 
     try:
@@ -313,6 +318,11 @@ def _cells(
                 with overall.cell(cell.what, cell.steps, failures):
                     baselines.setdefault(total, {})[seed] = cells.run_baseline(cell, seed)["baseline"]
                     networks.append(Network("baseline", seed, "baseline", total, cell.key, coarse))
+                for control in coarse_controls(study):
+                    cell = cells.baseline(total, seed, control)
+                    with overall.cell(cell.what, cell.steps, failures):
+                        answers = cells.run_baseline(cell, seed, control)["baseline"]
+                        controls.setdefault((control, total), {})[seed] = answers
             for text, (key, labels) in labellings.items():
                 pretraining = cells.pretraining(text, key, seed)
                 with overall.cell(pretraining.what, pretraining.steps, failures):
@@ -354,7 +364,7 @@ class _Overall:
 
     def __init__(self, study: ImageStudy, on_progress: OnProgress) -> None:
         lengths = transfers(study)
-        baselines = sum({study.pretraining.steps + steps for _, steps in lengths})
+        baselines = sum({study.pretraining.steps + steps for _, steps in lengths}) * (1 + len(coarse_controls(study)))
         each = study.pretraining.steps + sum(steps for _, steps in lengths)
         self.total = study.seeds * (baselines + each * len(study.labels.functions))
         self.before, self.on_progress = 0, on_progress
@@ -382,6 +392,9 @@ def predictions_of(outcome: Outcome) -> Iterator[Predictions]:
     for total, of_seeds in outcome.baselines.items():
         for seed, answers in of_seeds.items():
             yield Predictions("baseline", "baseline", total, 0, seed, answers)
+    for (control, total), of_seeds in outcome.controls.items():
+        for seed, answers in of_seeds.items():
+            yield Predictions(f"control: {control}", "control", total, 0, seed, answers)
     for found in outcome.transferred:
         for seed, answers in found.answers.items():
             steps = outcome.study.pretraining.steps
