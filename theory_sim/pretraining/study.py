@@ -25,7 +25,7 @@ from torch import Tensor
 from theory_sim.labels.tree import ROOT, LabelTree
 from theory_sim.pretraining.artefacts import NETWORKS, PREDICTIONS, Network, Predictions, write_predictions
 from theory_sim.pretraining.cells import Cells
-from theory_sim.pretraining.config import ImageStudy, Mode
+from theory_sim.pretraining.config import ImageStudy
 from theory_sim.pretraining.controls import coarse_controls, with_split_labels
 from theory_sim.pretraining.datasets.base import IMAGE_SOURCES, ImageData, OnProgress, load_data, warn_of_absent_classes
 from theory_sim.pretraining.datasets.hierarchies import Hierarchy
@@ -37,12 +37,12 @@ from theory_sim.pretraining.labelling import Labelling, labelling, load_labellin
 from theory_sim.pretraining.loading.images import View
 from theory_sim.pretraining.models import Classifier, normalises_over_batches
 from theory_sim.pretraining.origin import Sources, pipeline_version, sources_of
+from theory_sim.pretraining.overall import MissingError, Overall, transfers
 from theory_sim.pretraining.sizes import with_image_size
-from theory_sim.runtime.errors import BusyError, DivergedError, InputError, is_out_of_memory
+from theory_sim.runtime.errors import BusyError, InputError
 from theory_sim.runtime.locks import locked
 from theory_sim.runtime.outputs import check_ours, write_text
 from theory_sim.runtime.plain_yaml import yaml_text
-from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.provenance import environment
 from theory_sim.runtime.settings import repeated
 from theory_sim.runtime.storage import as_json, load_checkpoint, save_checkpoint
@@ -293,7 +293,7 @@ def _cells(
     on_progress: OnProgress,
 ) -> Outcome:
     """All cells, seed by seed, so that an interrupted study has whole comparisons; one that fails does not stop the others."""
-    overall = _Overall(study, on_progress)
+    overall = Overall(study, on_progress)
     cells = Cells(study, sources, data, target, place / "cells", overall.within)
     failures: dict[str, str] = {}
     found: dict[tuple[str, str, int], dict[int, dict[str, Answers]]] = {}
@@ -332,7 +332,7 @@ def _cells(
                     cell = cells.transfer(pretraining, mode, steps)
                     with overall.cell(cell.what, steps, failures):
                         if pretraining.what in failures:
-                            raise _MissingError(failures[pretraining.what])
+                            raise MissingError(failures[pretraining.what])
                         for name, answers in cells.run_transfer(cell, pretraining, labels, mode, seed).items():
                             found.setdefault((text, name, steps), {})[seed] = answers
                         if mode != "none":
@@ -340,51 +340,6 @@ def _cells(
     except KeyboardInterrupt:
         raise StudyInterrupt(outcome()) from None
     return outcome()
-
-
-def transfers(study: ImageStudy) -> list[tuple[Mode, int]]:
-    """Every mode and length; networks as they are have length 0."""
-    modes = study.transfer.modes
-    return [(mode, steps) for mode in modes if mode != "none" for steps in study.transfer.steps] + [
-        (mode, 0) for mode in modes if mode == "none"
-    ]
-
-
-class _MissingError(Exception):
-    """The pretraining that a transfer starts from has failed."""
-
-
-_FAILURES = (DivergedError, _MissingError)
-"""What ends one cell and not the study, as a lack of memory does. Wrong input, a full disk and an interrupt end the study: the
-other cells would meet them too; and so does a mistake in the program."""
-
-
-class _Overall:
-    """One progress for all steps of a study, and the record of the cells that fail."""
-
-    def __init__(self, study: ImageStudy, on_progress: OnProgress) -> None:
-        lengths = transfers(study)
-        baselines = sum({study.pretraining.steps + steps for _, steps in lengths}) * (1 + len(coarse_controls(study)))
-        each = study.pretraining.steps + sum(steps for _, steps in lengths)
-        self.total = study.seeds * (baselines + each * len(study.labels.functions))
-        self.before, self.on_progress = 0, on_progress
-
-    def within(self, progress: Progress) -> None:
-        """Report the progress of the present cell."""
-        note = f"{progress.note}  ({progress.stage})"
-        self.on_progress(Progress("study", self.before + progress.done, self.total, note))
-
-    @contextmanager
-    def cell(self, what: str, steps: int, failures: dict[str, str]) -> Iterator[None]:
-        """Compute a cell; its failure is noted in `failures`."""
-        try:
-            yield
-        except Exception as error:
-            if not (isinstance(error, _FAILURES) or is_out_of_memory(error)):
-                raise
-            failures[what] = (str(error).splitlines() or [""])[0] or type(error).__name__
-        finally:
-            self.before += steps
 
 
 def predictions_of(outcome: Outcome) -> Iterator[Predictions]:
