@@ -17,6 +17,7 @@ STUDY = """
 name: stripes
 plugins: [{plugin}]
 seeds: 1
+controls: []
 data: {{source: stripes}}
 labels: {{functions: [level(1), leaf]}}
 model: {{width: 4}}
