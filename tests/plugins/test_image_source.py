@@ -18,6 +18,7 @@ name: stripes
 plugins: [{plugin}]
 seeds: 1
 controls: []
+keep: none
 data: {{source: stripes}}
 labels: {{functions: [level(1), leaf]}}
 model: {{width: 4}}
