@@ -9,9 +9,10 @@ import torch
 import theory_sim as ts
 from theory_sim.pretraining import cells as cells_module
 from theory_sim.pretraining import study
-from theory_sim.pretraining.config import load_study
+from theory_sim.pretraining.config import Architecture, load_study
 from theory_sim.pretraining.datasets import load_data
 from theory_sim.pretraining.loading.images import View
+from theory_sim.pretraining.models import bytes_of
 from theory_sim.runtime.errors import InputError
 
 
@@ -75,13 +76,13 @@ def test_networks_that_are_not_there_or_several(keys, message, settings, tmp_pat
 
 def test_weights_are_kept_where_they_are_wanted(settings, tmp_path, monkeypatch):
     """By default those of the small network; wanted afterwards, they are computed again to the same answers."""
-    assert load_study(None, ["model.name=convnet"]).keeps_weights
-    assert not load_study(None, ["model.name=resnet18"]).keeps_weights
+    megabytes = {name: bytes_of(Architecture(name=name, image_size=32, width=16)) / 1e6 for name in ("convnet", "resnet18")}
+    assert megabytes == pytest.approx({"convnet": 0.25, "resnet18": 44.7}, rel=0.05)
     quick = [*settings, "seeds=1", "transfer.modes=[finetune]", "labels.functions=[leaf]"]
     outcome = run(quick, tmp_path / "out", "keep=none")
     kept = sorted(
         json.loads((path.parent / "cell.json").read_text())["what"]
-        for path in (tmp_path / "out/tiny/cells").glob("*/weights.safetensors")
+        for path in (tmp_path / "out/_images/cells").glob("*/weights.safetensors")
     )
     assert kept == ["leaf, seed 0"], "a transfer starts from it"
     with pytest.raises(InputError, match="the weights were not kept"):
@@ -114,7 +115,7 @@ def test_a_longer_training_continues_a_shorter_one(average, settings, tmp_path, 
     logs = []
     for place in ("whole", "out"):
         cells = {}
-        for path in (tmp_path / place / "tiny/cells").glob("*/cell.json"):
+        for path in (tmp_path / place / "_images/cells").glob("*/cell.json"):
             identity = json.loads(path.read_text())
             if identity.get("baseline", identity.get("training"))["steps"] in (13, 11):
                 cells[identity["what"]] = path.parent
@@ -137,3 +138,26 @@ def test_a_longer_training_that_cannot_continue_says_why(settings, tmp_path):
     run(warm, tmp_path / "out")
     assert len(run(warm, tmp_path / "out", "pretraining.steps=9").notes) == 1
     assert run(warm, tmp_path / "out", "pretraining.steps=9").notes == (), "it is not trained again"
+
+
+def test_controls_are_loaded_too(settings, tmp_path):
+    """Their weights were kept, and could not be loaded; the wider one is another network."""
+    own = ["seeds=1", "controls=[width, augmentation]", "transfer.modes=[finetune]", "labels.functions=[leaf]"]
+    outcome = run(settings, tmp_path / "out", *own)
+    wide = ts.load_classifier(outcome.folder, labels="control: width")
+    assert (wide.head.in_features, wide.classes) == (24, ("birds", "fish"))
+    assert ts.load_classifier(outcome.folder, labels="control: augmentation").head.in_features == 16
+    data = load_data(outcome.study.data, tmp_path / "keep")
+    with torch.no_grad():
+        predicted = wide(data.images.batch(data.test.tolist(), View(wide.side))).argmax(1)
+    assert torch.equal(predicted, outcome.controls["width", 8][0]["test"].predicted)
+
+
+def test_a_study_of_another_name_has_the_same_cells(settings, tmp_path, monkeypatch):
+    """Label functions and cells belonged to the study's name: under a new one everything was trained again."""
+    first = run(settings, tmp_path / "out", "seeds=1")
+    monkeypatch.setattr(cells_module, "train", lambda *a: pytest.fail("trained again"))
+    other = run(settings, tmp_path / "out", "seeds=1", "name=other")
+    assert other.folder.parent.name == "other"
+    pd.testing.assert_frame_equal(other.results, first.results)
+    assert ts.load_classifier(other.folder, labels="leaf").classes == ("birds", "fish")

@@ -277,7 +277,7 @@ def test_no_room_on_disk_is_one_line_and_loses_no_finished_cell(settings, comman
     code, _, err = command(settings)
     assert code == 2
     assert "No space left on device" in err.splitlines()[-1]
-    finished = sorted((tmp_path / "out/tiny/cells").glob("*/*s.safetensors"))
+    finished = sorted((tmp_path / "out/_images/cells").glob("*/*s.safetensors"))
     assert len(finished) == 4
     states = [path.stat().st_mtime_ns for path in finished]
     assert command(settings)[0] == 0
@@ -292,10 +292,10 @@ def test_the_test_split_plays_no_part(settings, tmp_path, folder):
 
         run(own, out)
         found = {}
-        for path in sorted((out / "tiny/cells").glob("*/weights.safetensors")):
+        for path in sorted((out / "_images/cells").glob("*/weights.safetensors")):
             what = json.loads((path.parent / "cell.json").read_text())["what"]
             found |= {f"{what} {name}": value for name, value in load_checkpoint(path)[0].items()}
-        for path in sorted((out / "tiny/cells").glob("*/answers.safetensors")):
+        for path in sorted((out / "_images/cells").glob("*/answers.safetensors")):
             what = json.loads((path.parent / "cell.json").read_text())
             key = f"{what['what']} {what.get('training', {}).get('steps')}"
             found |= {f"{key} {n}": v for n, v in load_checkpoint(path)[0].items() if n.startswith("validation")}
@@ -316,11 +316,11 @@ def test_the_test_split_plays_no_part(settings, tmp_path, folder):
     ("changes", "message"),
     [
         (["data.path=/nowhere"], "no such folder: /nowhere"),
-        (["labels.functions=[leaf, cluster(500)]"], "cluster(500): 500 clusters of 24 samples"),
+        (["labels.functions=[leaf, cluster(500)]"], "cluster(500): 500 clusters of 40 samples"),
         (["labels.functions=[hypernym(2)]"], "unknown synset 'gulls'"),
         (["labels.functions=[group(kingdom)]"], "group(kingdom): this data set has none"),
         (["labels.functions=[level(3)]"], "level(3): the label tree has levels 1 to 2"),
-        (["labels.images_per_class=100"], "labels.images_per_class: 100, but level(1) has a class of 12 images"),
+        (["labels.images_per_class=100"], "labels.images_per_class: 100, but level(1) has a class of 20 images"),
         (["model.name=resnet19"], "model.name: should be 'convnet'"),
         (["model.name=vit_ti16"], "model.image_size: patches of 16 need a multiple of 16, got 8"),
         (["pretraining.bach=3"], "unknown key pretraining.bach; did you mean pretraining.batch?"),
@@ -387,7 +387,7 @@ def test_one_process_and_two_have_the_same_losses(settings, tmp_path):
         out = tmp_path / f"{processes}"
         done = launched(processes, "-m", "theory_sim", "pretrain", tmp_path / "empty.yaml", *sets, "--out", out)
         assert done.stdout.count("results: ") == 1  # the main process alone prints
-        logs = sorted((out / "tiny/cells").glob("*/log.jsonl"))
+        logs = sorted((out / "_images/cells").glob("*/log.jsonl"))
         losses.append({log.parent.name: [json.loads(line)["loss"] for line in log.read_text().splitlines()] for log in logs})
     one, two = losses
     assert one.keys() == two.keys()

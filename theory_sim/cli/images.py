@@ -1,5 +1,6 @@
 """Real images: pretrain, hierarchy."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ from theory_sim.cli.program import ConfigFile, Json, Out, Plugin, Set, app, whol
 from theory_sim.runtime.display import new_console
 
 if TYPE_CHECKING:
+    from theory_sim.pretraining.config import ImageStudy
     from theory_sim.pretraining.study import Outcome
 
 
@@ -19,6 +21,11 @@ def pretrain(
     config: ConfigFile,
     set_: Set = None,
     seeds: Annotated[int | None, typer.Option(help="Number of independent repetitions.", **whole("--seeds"))] = None,
+    grid: Annotated[
+        str | None,
+        typer.Option("--grid", metavar="KEY=A,B,...", help="A key and its values: a study for each, one after the other."),
+    ] = None,
+    smoke: Annotated[bool, typer.Option("--smoke", help="At a small size, which only tests that it runs.")] = False,
     plugin: Plugin = None,
     out: Out = Path("results"),
 ) -> int:
@@ -26,12 +33,26 @@ def pretrain(
     from theory_sim.pretraining import need_extra
 
     need_extra()
-    from theory_sim.pretraining import study
     from theory_sim.pretraining.config import load_study
+    from theory_sim.studies.sweep import parse_axis
+
+    key, values = ("", [""]) if grid is None else parse_axis(grid)
+    settings = [[*(set_ or ()), *([f"{key}={json.dumps(value)}"] if key else [])] for value in values]
+    checked = [load_study(config, own, plugin or (), seeds=seeds) for own in settings]  # all before any work
+    codes = []
+    for value, of in zip(values, checked, strict=True):
+        if key:
+            print(f"{key} = {value}")
+        codes.append(_run(of.small() if smoke else of, out))
+    return max(codes)
+
+
+def _run(checked: "ImageStudy", out: Path) -> int:
+    """Run a study and print it; the exit code."""
+    from theory_sim.pretraining import study
     from theory_sim.pretraining.distributed import processes
     from theory_sim.runtime.progress import progress_bar
 
-    checked = load_study(config, set_ or (), plugin or (), seeds=seeds)
     try:
         with progress_bar() as on_progress:
             outcome = study.run_study(checked, out, on_progress)
@@ -62,7 +83,7 @@ def _print_report(outcome: "Outcome") -> None:
     console.print(report.labels_for_people(outcome))
     if len(outcome.results):
         console.print(report.results_for_people(outcome))
-        for line in report.verdict(outcome):
+        for line in [*report.verdict(outcome), *report.power(outcome)]:
             print(line)
 
 

@@ -29,6 +29,8 @@ from theory_sim.pretraining.evaluation import Answers
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.outputs import write_output
 
+SHARED = "_images"
+"""Folder, beside those of studies, of what all of them share; no study can have this name."""
 PREDICTIONS, NETWORKS = "predictions.parquet", "networks.json"
 
 
@@ -37,10 +39,10 @@ class Network:
     """One network of a study.
 
     Attributes:
-        labels: the label function, as the configuration writes it; ``baseline``.
+        labels: the label function, as the configuration writes it; ``baseline``, or a control such as ``control: width``.
         seed: its seed.
-        mode: how it was transferred; ``none``: as it was pretrained; ``baseline``.
-        steps: of the transfer; of a baseline in all.
+        mode: how it was transferred; ``none``: as it was pretrained; ``baseline``; ``control``.
+        steps: of the transfer; of a baseline or control in all.
         cell: its cell.
         classes: names of its outputs; None where they are labels of the label function.
         n_labels: number of outputs, where they are labels.
@@ -122,7 +124,7 @@ def load_classifier(folder: str | Path, labels: str = "baseline", seed: int = 0,
 
     Args:
         folder: the study's results folder, ``<out>/<name>/<hash>``.
-        labels: the label function, as the configuration writes it, or ``baseline``.
+        labels: the label function, as the configuration writes it, ``baseline``, or a control such as ``control: width``.
         seed: the network's seed.
         mode: how it was transferred, such as ``finetune``; ``none``: as it was pretrained. It may be left out where the study
             has one only.
@@ -138,6 +140,7 @@ def load_classifier(folder: str | Path, labels: str = "baseline", seed: int = 0,
     """
     from theory_sim.pretraining.cells import WEIGHTS
     from theory_sim.pretraining.config import load_study
+    from theory_sim.pretraining.controls import changed, coarse_controls, control_name
     from theory_sim.pretraining.models import Classifier
     from theory_sim.runtime.storage import load_checkpoint
 
@@ -161,12 +164,13 @@ def load_classifier(folder: str | Path, labels: str = "baseline", seed: int = 0,
         )
         raise InputError(f"{folder} has {len(found) or 'no'} networks of {wanted}; there are {choice}")
     (network,) = found
-    path = folder.parent / "cells" / network.cell / WEIGHTS
+    path = folder.resolve().parents[1] / SHARED / "cells" / network.cell / WEIGHTS
     if not path.exists():
         raise InputError(f"{path} is not there: the weights were not kept (keep: weights keeps them), or were deleted since")
     study = load_study(folder / "config.yaml")
+    control = next((control for control in coarse_controls(study) if labels == control_name(control)), None)
     classes = network.classes or tuple(map(str, range(network.n_labels)))
-    model = Classifier(study.model, len(classes), seed)
+    model = Classifier(changed(study, control)[0], len(classes), seed)
     model.load_state_dict(load_checkpoint(path)[0])
     model.classes, model.side = tuple(classes), study.model.side
     return model.eval()

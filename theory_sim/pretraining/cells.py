@@ -22,24 +22,28 @@ from jaxtyping import Int
 from torch import Tensor
 
 from theory_sim.pretraining.config import Control, ImageStudy, Mode, TrainingRecipe
-from theory_sim.pretraining.controls import changed
+from theory_sim.pretraining.controls import changed, control_name
 from theory_sim.pretraining.datasets.base import ImageData, OnProgress
 from theory_sim.pretraining.distributed import locked_everywhere, processes, same_everywhere
 from theory_sim.pretraining.embedding import model_version
 from theory_sim.pretraining.evaluation import Answers, Readout, answer, readouts, softmax
 from theory_sim.pretraining.labelling import Labelling, choose
-from theory_sim.pretraining.models import Classifier
+from theory_sim.pretraining.loading.kept import ImageMemory
+from theory_sim.pretraining.models import Classifier, bytes_of
 from theory_sim.pretraining.origin import Sources, pipeline_version
 from theory_sim.pretraining.training import Task, train
 from theory_sim.pretraining.training.objective import continues
+from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.storage import load_checkpoint, save_checkpoint, write_json, write_text
 
 SPLITS = ("test", "validation")
 ANSWERS, WEIGHTS = "answers.safetensors", "weights.safetensors"
 CHECKPOINT, LAST = "checkpoint.safetensors", "last_checkpoint.safetensors"
-_FIELDS = ("correct", "confidence", "predicted", "highest")
+_FIELDS = ("correct", "confidence", "predicted", "highest", "label")
 _FIELD = {(split, field): f"{split} {field}" for split in SPLITS for field in _FIELDS}
 """Tensors of ``answers.safetensors``: a row for each readout, which the file lists."""
+_SMALL = 10 * 2**20
+"""Bytes of a network whose weights are kept unless the configuration says otherwise."""
 _PART: dict[Mode, str] = {"finetune": "all", "last_block": "last_block", "linear_probe": "head"}
 
 
@@ -84,22 +88,33 @@ class Cells:
         data: the images to pretrain on.
         target: the images to transfer to; the same where the study has no other.
         folder: where cells are kept.
-        on_progress: called after every step with the cell's own progress.
+        on_progress: called after every step, and as images are evaluated, with the cell's own progress.
+        memory: where images are kept that fit there.
     """
 
     def __init__(
-        self, study: ImageStudy, sources: Sources, data: ImageData, target: ImageData, folder: Path, on_progress: OnProgress
+        self,
+        study: ImageStudy,
+        sources: Sources,
+        data: ImageData,
+        target: ImageData,
+        folder: Path,
+        on_progress: OnProgress,
+        memory: ImageMemory,
     ) -> None:
         self.study, self.data, self.target, self.folder, self.on_progress = study, data, target, folder, on_progress
+        self.memory = memory
         self.notes: list[str] = []
         self.n_coarse = target.hierarchy.tree.n_coarse
+        self.coarse_names = target.hierarchy.names[: self.n_coarse]
         self.target_train = target.train
         self._target_images: dict[str, Any] = {}
         if study.target is None and study.labels.total_images is not None:
             draw = np.random.default_rng([study.labels.seed, 1])  # as for label functions: level(1) has the same images
             self.target_train = target.train[choose("the target", target.coarse[target.train], study.labels, draw)]
             self._target_images = {"images": [study.labels.total_images, study.labels.seed]}
-        self._results = (ANSWERS, WEIGHTS) if study.keeps_weights else (ANSWERS,)
+        keeps = study.keep == "weights" or (study.keep is None and bytes_of(study.model) <= _SMALL)
+        self._results = (ANSWERS, WEIGHTS) if keeps else (ANSWERS,)
         self._common = {
             "model": study.model.model_dump() | _version(study),
             "target": target.fingerprint,
@@ -129,7 +144,7 @@ class Cells:
         identity = self._common | {"baseline": settings, "seed": seed} | self._target_images
         if control is not None:
             identity |= {"model": self._common["model"] | model.model_dump(), "control": control}
-        what = "baseline" if control is None else f"control: {control}"
+        what = "baseline" if control is None else control_name(control)
         return ImageCell(f"{what} of {steps} steps, seed {seed}", identity, steps, self._results)
 
     def finished(self, cell: ImageCell) -> bool:
@@ -182,7 +197,7 @@ class Cells:
         return self.study.transfer.training.model_copy(update={"steps": steps})
 
     def _task(self, data: ImageData, indices: Int[Tensor, " n"], targets: Tensor) -> Task:
-        return Task(data.images, indices, targets, self.study.model.side, self.study.workers)
+        return Task(self.memory(data), indices, targets, self.study.model.side, self.study.workers)
 
     def _target_task(self) -> Task:
         return self._task(self.target, self.target_train, self.target.coarse[self.target_train])
@@ -248,10 +263,15 @@ class Cells:
         tensors = {}
         for split in SPLITS:
             indices = getattr(self.target, split)
-            found = answer(model, self.target.images, indices, self.target.coarse[indices], self.study.model.side, read)
+            truth, on_progress = self.target.coarse[indices], partial(self._evaluated, cell, split, len(indices))
+            found = answer(model, self.memory(self.target), indices, truth, self.study.model.side, read, on_progress)
             for field in _FIELDS:
                 tensors[_FIELD[split, field]] = torch.stack([getattr(answers, field) for answers in found.values()])
         self._keep(folder, cell, ANSWERS, tensors, readouts=list(read))
+
+    def _evaluated(self, cell: ImageCell, split: str, n: int, done: int) -> None:
+        if processes().is_main_process:
+            self.on_progress(Progress(cell.what, cell.steps, cell.steps, f"evaluating: {done} of {n} {split} images"))
 
     def _keep(self, folder: Path, cell: ImageCell, name: str, tensors: dict[str, Tensor], **values: Any) -> None:
         if processes().is_main_process:

@@ -149,6 +149,8 @@ class Transfer(Section):
         return bool({"finetune", "last_block"} & set(self.modes))
 
 
+_FEW_STEPS, _FEW_IMAGES, _FEW_EVALUATED = 10, 10, 200
+"""Of `ImageStudy.small`."""
 Split = Literal["both", "misclassified", "unconfident"]
 Control = Literal["width", "augmentation", "split"]
 
@@ -178,8 +180,8 @@ class ImageStudy(Section):
     controls: Annotated[list[Control], Distinct] = ["width", "augmentation", "split"]
     """Networks without fine labels, whose gains stand beside the others': see `theory_sim.pretraining.controls`."""
     keep: Literal["weights", "none"] | None = None
-    """Whether the weights of baselines and transferred networks are kept, for `theory_sim.load_classifier`; without it those of
-    the small convolutional net are (of the others each takes 20 to 350 MB). Those of pretraining are always kept."""
+    """Whether the weights of baselines, controls and transferred networks are kept, for `theory_sim.load_classifier`; without it
+    those of networks up to 10 MB are (a ResNet-18 has 45 MB). Those of pretraining are always kept."""
 
     @model_validator(mode="before")
     @classmethod
@@ -200,6 +202,21 @@ class ImageStudy(Section):
             self.check_normalised(self.model.name)
         return self
 
+    def small(self) -> "ImageStudy":
+        """The study at a size that only shows that it runs: two seeds, a few steps, a few images of each leaf."""
+        steps = {"steps": min(_FEW_STEPS, self.pretraining.steps)}
+        data = {"images_per_class": min(_FEW_IMAGES, self.data.images_per_class or _FEW_IMAGES), "evaluated": _FEW_EVALUATED}
+        changes: dict[str, Any] = {
+            "name": f"{self.name}-smoke",
+            "seeds": min(2, self.seeds),
+            "data": self.data.model_copy(update=data),
+            "pretraining": self.pretraining.model_copy(update=steps),
+            "transfer": self.transfer.model_copy(update={"steps": [min(_FEW_STEPS, *self.transfer.steps)]}),
+        }
+        if self.target is not None:
+            changes["target"] = self.target.model_copy(update=data)
+        return self.model_copy(update=changes)
+
     def check_normalised(self, network: str) -> None:
         """Check that a network with batch normalisations can be trained.
 
@@ -217,11 +234,6 @@ class ImageStudy(Section):
                     f"{key}: {network} normalises over the images of a part of a batch, and needs 2 or more;"
                     f" got batch {recipe.batch} in {recipe.accumulate} parts"
                 )
-
-    @property
-    def keeps_weights(self) -> bool:
-        """Whether the weights of baselines and transferred networks are kept."""
-        return self.keep == "weights" or (self.keep is None and self.model.name == "convnet")
 
     @property
     def recipes(self) -> dict[str, TrainingRecipe]:

@@ -41,6 +41,11 @@ def coarse_controls(study: ImageStudy) -> list[Control]:
     return [of for of in study.controls if of != "split" and not (of == "width" and study.model.pretrained)]
 
 
+def control_name(control: str) -> str:
+    """What tables and networks call a control."""
+    return f"control: {control}"
+
+
 def changed(study: ImageStudy, control: Control | None) -> tuple[Architecture, TrainingRecipe]:
     """The network and the recipe of a control; those of the baseline without one.
 

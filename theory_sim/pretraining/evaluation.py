@@ -27,12 +27,14 @@ class Answers:
         confidence: probability of the true class.
         predicted: the most probable class.
         highest: its probability.
+        label: the network's own label of the largest logit; where it was trained on coarse classes, `predicted`.
     """
 
     correct: Bool[Tensor, " n"]
     confidence: Float[Tensor, " n"]
     predicted: Int[Tensor, " n"]
     highest: Float[Tensor, " n"]
+    label: Int[Tensor, " n"]
 
 
 def readouts(parent: Int[Tensor, " label"], n_coarse: int, several: bool = False) -> dict[str, Readout]:
@@ -74,6 +76,7 @@ def answer(
     truth: Int[Tensor, " n"],
     image_size: int,
     read: dict[str, Readout],
+    on_progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Answers]:
     """Answers on a set of images, which all processes share out among themselves.
 
@@ -84,6 +87,7 @@ def answer(
         truth: their coarse classes.
         image_size: side of the images.
         read: the readouts; answers are named as these are.
+        on_progress: called with the number of images that are done, of all processes together.
     """
     model.eval()
     accelerator = processes()
@@ -99,10 +103,12 @@ def answer(
             probability = readout(logits)
             confidence = probability.gather(1, own[:, None])[:, 0]
             highest, predicted = probability.max(1)
-            rows[name].append(torch.stack([confidence.double(), predicted.double(), highest.double()], 1))
+            said = (confidence, predicted, highest, logits.argmax(1))
+            rows[name].append(torch.stack([column.double() for column in said], 1))
+        on_progress(min(len(indices), (int(chunk[-1]) + 1 - int(places[0])) * accelerator.num_processes))
     answers = {}
     for name, parts in rows.items():
         together = accelerator.gather(torch.cat(parts))[: len(indices)].cpu()
         confidence, predicted, highest = together[:, 0].float(), together[:, 1].long(), together[:, 2].float()
-        answers[name] = Answers(predicted == truth, confidence, predicted, highest)
+        answers[name] = Answers(predicted == truth, confidence, predicted, highest, together[:, 3].long())
     return answers

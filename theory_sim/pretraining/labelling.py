@@ -5,6 +5,7 @@ The functions are those of `theory_sim.labels.functions`, in the simulator's reg
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,10 @@ from theory_sim.labels.functions import (
     register_label_function,
 )
 from theory_sim.labels.tree import LabelTree
-from theory_sim.pretraining.config import Labels
-from theory_sim.pretraining.datasets.base import ImageData
+from theory_sim.pretraining.config import ImageStudy, Labels
+from theory_sim.pretraining.datasets.base import ImageData, Listed
 from theory_sim.pretraining.datasets.wordnet import imagenet21k
+from theory_sim.pretraining.loading.images import ArrayImages
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.storage import load_checkpoint, save_checkpoint
 
@@ -119,6 +121,46 @@ def labelling(
     kind, _ = parsed(text)
     least, most = int(counts.min()), int(counts.max())
     return Labelling(function.name, function.n_classes, function.parent, kind, targets, used, aligned, least, most)
+
+
+class _NeedsEmbedding(BaseException):
+    """A label function asks for an embedding; no `Exception`, so that no plugin's code takes it for its own."""
+
+
+def check_labelling(text: str, data: ImageData, labels: Labels) -> None:
+    """Check a label function as far as it needs no embedding, before any is computed.
+
+    Args:
+        text: as for `labelling`.
+        data: as for `labelling`.
+        labels: as for `labelling`.
+
+    Raises:
+        InputError: as `labelling`.
+    """
+
+    def embedding() -> Float[Tensor, "train dim"]:
+        raise _NeedsEmbedding
+
+    with suppress(_NeedsEmbedding):
+        labelling(text, data, labels, embedding, to_itself=False)  # the alignment of millions takes long
+
+
+def check_before_reading(listed: Listed, study: ImageStudy) -> None:
+    """Check the label functions by what the images' names tell: none of them can have more images than are listed.
+
+    Args:
+        listed: the images to pretrain on.
+        study: with the label functions.
+
+    Raises:
+        InputError: as `labelling`.
+    """
+    nothing = torch.empty(0, dtype=torch.long)
+    images = ArrayImages(torch.empty(0, 3, 1, 1, dtype=torch.uint8))
+    data = ImageData(listed.hierarchy, images, listed.leaf, torch.arange(len(listed.leaf)), nothing, nothing, "")
+    for text in study.labels.functions:
+        check_labelling(text, data, study.labels)
 
 
 def save_labelling(path: Path, labelling: Labelling) -> None:

@@ -11,6 +11,7 @@
 The paper trains ResNet-34 and ResNet-50 on iNaturalist 2021 and ViT-B/16 on ImageNet-21k [paper].
 """
 
+import threading
 from itertools import pairwise
 from typing import Any
 
@@ -49,7 +50,7 @@ class Classifier(nn.Module):
         self.side = model.image_size or 0
         self.mean: Tensor
         self.std: Tensor
-        with torch.random.fork_rng(devices=[]):
+        with _GENERATOR, torch.random.fork_rng(devices=[]):
             torch.manual_seed(_seed(seed, 0))
             self.body, features, mean, std = _body(model)
             torch.manual_seed(_seed(seed, 1))
@@ -83,8 +84,17 @@ class Classifier(nn.Module):
         return self
 
 
+_GENERATOR = threading.Lock()
+"""Of PyTorch's generator, which is one for all threads."""
+
+
 def _seed(seed: int, stream: int) -> int:
     return int(np.random.SeedSequence([seed, stream]).generate_state(1)[0])
+
+
+def bytes_of(model: Architecture) -> int:
+    """Size of a network's weights, without its head."""
+    return sum(weights.nbytes for weights in Classifier(model, 1, 0).body.state_dict().values())
 
 
 def normalises_over_batches(model: Architecture) -> bool:

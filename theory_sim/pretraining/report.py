@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from rich.table import Table
 
-from theory_sim.pretraining.study import Outcome
+from theory_sim.pretraining.study import Outcome, Transferred
 from theory_sim.pretraining.tables import labels_table
+from theory_sim.stats import replicas_needed
 
 
 def labels_for_people(outcome: Outcome) -> Table:
@@ -118,3 +119,51 @@ def verdict(outcome: Outcome) -> list[str]:
             after = f"{transfer} ({steps} steps)" if steps else str(transfer)
             lines.append(f"{where}, {after}: " + ("; ".join(said) or "no label function differs significantly from the baseline"))
     return lines
+
+
+def power(outcome: Outcome, gain: float = 0.01, wanted: float = 0.9) -> list[str]:
+    """How many seeds would decide a gain, by the longest transfer of the first mode; nothing with one seed.
+
+    The spread is that of the gains on the *validation* images, so that a pilot plays no part in the test: the square root of the
+    mean variance over the label functions.
+
+    Args:
+        outcome: of the study.
+        gain: to decide, as a fraction of the test images.
+        wanted: probability of deciding it.
+    """
+    if not outcome.transferred:
+        return []
+    first = outcome.transferred[0].transfer
+    steps = max(found.steps for found in outcome.transferred if found.transfer == first)
+    alike = [found for found in outcome.transferred if (found.transfer, found.steps) == (first, steps)]
+    spreads = [spread for found in alike if (spread := spread_of_gains(outcome, found)) is not None]
+    if not spreads:
+        return []
+    spread = float(np.sqrt(np.mean(np.square(spreads))))
+    seeds = replicas_needed(gain, spread, wanted, outcome.study.confidence, len(spreads))
+    after = f"{first} ({steps} steps)" if steps else first
+    return [
+        f"power, {after}: gains differ among seeds by {100 * spread:.2f} points (standard deviation); {seeds} seeds would show a"
+        f" gain of {100 * gain:g} point in {wanted:.0%} of studies, {len(spreads)} label functions corrected together"
+    ]
+
+
+def spread_of_gains(outcome: Outcome, found: Transferred) -> float | None:
+    """Standard deviation among seeds of the gain on the validation images; None with fewer than two seeds.
+
+    At least that of independent images in as many as the test has: √((ẽ₁(1 − ẽ₁) + ẽ₂(1 − ẽ₂)) / N), see
+    `theory_sim.stats.gain_of_rates`.
+    """
+    baselines = outcome.baselines.get(outcome.study.pretraining.steps + found.steps, {})
+    pairs = [
+        [float(1 - answers[seed]["validation"].correct.double().mean()) for answers in (baselines, found.answers)]
+        for seed in found.answers
+        if seed in baselines
+    ]
+    if len(pairs) < 2:
+        return None
+    before, after = np.array(pairs).T
+    n = len(next(iter(found.answers.values()))["test"].correct)
+    least = sum(e * (1 - e) for e in ((errors.mean() * n + 0.5) / (n + 1) for errors in (before, after))) / n
+    return float(np.sqrt(max(np.var(before - after, ddof=1), least)))

@@ -1,10 +1,10 @@
 """A study: label functions × transfer modes × seeds, against baselines of the same total number of steps.
 
-``<out>/_images/`` holds what is known of images (indexes of folders, lists of damaged files, streamed data sets), shared by all
-studies. ``<out>/<name>/`` holds ``labels/`` and ``cells/``, shared by all studies of the name, and ``<hash>/`` for each
-configuration: ``config.yaml``, ``environment.json``, ``labels.csv``, ``results.csv`` (see `theory_sim.pretraining.tables`),
-``failures.json``, ``predictions.parquet`` and ``networks.json`` (see `theory_sim.pretraining.artefacts`). Cells that are
-finished are read, not computed again.
+``<out>/_images/`` holds what all studies share, whatever their names: what is known of images (indexes of folders, lists of
+damaged files, streamed data sets), ``labels/`` and ``cells/``. ``<out>/<name>/<hash>/`` is the folder of a configuration:
+``config.yaml``, ``environment.json``, ``labels.csv``, ``results.csv`` (see `theory_sim.pretraining.tables`), ``failures.json``,
+``predictions.parquet`` and ``networks.json`` (see `theory_sim.pretraining.artefacts`), ``examples.csv`` and ``confusion.csv``
+(see `theory_sim.pretraining.examples`). Cells that are finished are read, not computed again.
 """
 
 import hashlib
@@ -19,38 +19,48 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from theory_sim.labels.tree import ROOT, LabelTree
-from theory_sim.pretraining.artefacts import NETWORKS, PREDICTIONS, Network, Predictions, write_predictions
+from theory_sim.pretraining.artefacts import NETWORKS, PREDICTIONS, SHARED, Network, Predictions, write_predictions
 from theory_sim.pretraining.cells import Cells
 from theory_sim.pretraining.config import ImageStudy
-from theory_sim.pretraining.controls import coarse_controls, with_split_labels
+from theory_sim.pretraining.controls import control_name, with_split_labels
 from theory_sim.pretraining.datasets.base import IMAGE_SOURCES, ImageData, OnProgress, load_data, warn_of_absent_classes
 from theory_sim.pretraining.datasets.hierarchies import Hierarchy
 from theory_sim.pretraining.datasets.splitting import keep_apart
 from theory_sim.pretraining.distributed import processes, same_everywhere
 from theory_sim.pretraining.embedding import embed, model_version
 from theory_sim.pretraining.evaluation import Answers
-from theory_sim.pretraining.labelling import Labelling, labelling, load_labelling, save_labelling
+from theory_sim.pretraining.labelling import (
+    Labelling,
+    check_before_reading,
+    check_labelling,
+    labelling,
+    load_labelling,
+    save_labelling,
+)
 from theory_sim.pretraining.loading.images import View
+from theory_sim.pretraining.loading.kept import ImageMemory
 from theory_sim.pretraining.models import Classifier, normalises_over_batches
 from theory_sim.pretraining.origin import Sources, pipeline_version, sources_of
-from theory_sim.pretraining.overall import MissingError, Overall, transfers
+from theory_sim.pretraining.overall import Overall
 from theory_sim.pretraining.sizes import with_image_size
+from theory_sim.pretraining.units import Labellings, units_of
 from theory_sim.runtime.errors import BusyError, InputError
 from theory_sim.runtime.locks import locked
+from theory_sim.runtime.memory import keep_freed_memory
 from theory_sim.runtime.outputs import check_ours, write_text
 from theory_sim.runtime.plain_yaml import yaml_text
 from theory_sim.runtime.provenance import environment
 from theory_sim.runtime.settings import repeated
 from theory_sim.runtime.storage import as_json, load_checkpoint, save_checkpoint
-from theory_sim.runtime.threads import torch_threads
+from theory_sim.runtime.threads import side_by_side, torch_threads
 
-DATA = "_images"
-"""Folder of what is known of images; no study can have this name."""
-FILES = ("config.yaml", "environment.json", "failures.json", "labels.csv", NETWORKS, PREDICTIONS, "results.csv")
+_TABLES = ("confusion.csv", "examples.csv", "labels.csv", "results.csv")
+FILES = ("config.yaml", "environment.json", "failures.json", NETWORKS, PREDICTIONS, *_TABLES)
 """Files of a study's folder."""
 
 
@@ -135,7 +145,7 @@ def run_study(study: ImageStudy, out: str | Path = "results", on_progress: OnPro
         StudyInterrupt: it was interrupted while its cells were computed.
         OSError: no room is left, or a folder cannot be written.
     """
-    place, kept_data = Path(out) / study.name, Path(out) / DATA
+    place, kept_data = Path(out) / study.name, Path(out) / SHARED
     if Path(out).exists() and not Path(out).is_dir():
         raise InputError(f"{out} is a file, not a folder for results")
     sources = sources_of(study)
@@ -146,9 +156,9 @@ def run_study(study: ImageStudy, out: str | Path = "results", on_progress: OnPro
     _check_network(study)
     alone = same_everywhere(uuid.uuid4().hex) if sources.unreadable else ""
     main = processes().is_main_process
-    for images in (study.data, study.target):
-        if images is not None:
-            IMAGE_SOURCES[images.source].check(images)
+    listed = [None if images is None else IMAGE_SOURCES[images.source].check(images) for images in (study.data, study.target)]
+    if listed[0] is not None:
+        check_before_reading(listed[0], study)
     if main:
         with locked(kept_data):
             loaded = _load(study, kept_data, on_progress)
@@ -159,11 +169,15 @@ def run_study(study: ImageStudy, out: str | Path = "results", on_progress: OnPro
     _check_views(study, data, target)
     key = _study_key(study, sources, data, target, alone)
     check_ours(place / key / name for name in FILES)
-    # The small network's operations are too small to be shared among cores.
+    # The small network's operations are too small to be shared among cores: each core computes a cell of its own.
     small = study.model.name == "convnet" and processes().device.type == "cpu"
-    with torch_threads(1 if small else None), _cache(place, alone) as cache:
-        labellings = _labellings(study, sources, data, cache, on_progress)
-        outcome = _cells(study, sources, data, target, labellings, cache, on_progress)
+    at_once = torch.get_num_threads() if small and n_processes == 1 else 1
+    memory, overall = ImageMemory(study.model.side, on_progress, n_processes), Overall(study, on_progress)
+    keep_freed_memory()
+    with torch_threads(1 if small else None), _cache(kept_data, alone) as cache:
+        labellings = _labellings(study, sources, data, cache, memory, on_progress)
+        cells = Cells(study, sources, data, target, cache / "cells", overall.within, memory)
+        outcome = _cells(cells, overall, labellings, at_once)
     outcome = replace(outcome, folder=place / key, unreadable=sources.unreadable)
     if main:
         _write_folder(outcome, target)
@@ -239,8 +253,8 @@ def _leaves_as_target(data: ImageData) -> ImageData:
 
 
 def _labellings(
-    study: ImageStudy, sources: Sources, data: ImageData, place: Path, on_progress: OnProgress
-) -> dict[str, tuple[str, Labelling]]:
+    study: ImageStudy, sources: Sources, data: ImageData, place: Path, memory: ImageMemory, on_progress: OnProgress
+) -> Labellings:
     """The label functions with their keys; computed once, by the main process."""
     keys, version = {}, model_version(study.labels.embedding)
     for text in study.labels.functions:
@@ -250,7 +264,10 @@ def _labellings(
         keys[text] = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
     paths = {text: place / "labels" / f"{key}.safetensors" for text, key in keys.items()}
     if processes().is_main_process:
-        embedding = _Embedding(study, data, place / "labels", on_progress)
+        missing = [text for text, path in paths.items() if not path.exists()]
+        for text in missing:  # all before the first is computed
+            check_labelling(text, data, study.labels)
+        embedding = _Embedding(study, data, place / "labels", memory, on_progress)
         for text, path in paths.items():
             if not path.exists():
                 with locked(path.parent):  # also for the embedding
@@ -269,8 +286,8 @@ def _labellings(
 class _Embedding:
     """The training images' embeddings, computed when first asked for, and kept."""
 
-    def __init__(self, study: ImageStudy, data: ImageData, folder: Path, on_progress: OnProgress) -> None:
-        self.study, self.data, self.on_progress = study, data, on_progress
+    def __init__(self, study: ImageStudy, data: ImageData, folder: Path, memory: ImageMemory, on_progress: OnProgress) -> None:
+        self.study, self.data, self.memory, self.on_progress = study, data, memory, on_progress
         identity = [model_version(study.labels.embedding), study.model.side, data.fingerprint, pipeline_version()]
         self.path = folder / f"embedding-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]}.safetensors"
 
@@ -278,65 +295,41 @@ class _Embedding:
         if not self.path.exists():
             indices = self.data.train.tolist()
             size, device = self.study.model.side, processes().device
-            rows = embed(self.study.labels.embedding, self.data.images, indices, size, device, self.on_progress)
+            # Another model's images are larger than those that are kept.
+            images = self.memory(self.data) if self.study.labels.embedding == "pixels" else self.data.images
+            rows = embed(self.study.labels.embedding, images, indices, size, device, self.on_progress)
             save_checkpoint(self.path, {"rows": rows})
         return load_checkpoint(self.path)[0]["rows"]
 
 
-def _cells(
-    study: ImageStudy,
-    sources: Sources,
-    data: ImageData,
-    target: ImageData,
-    labellings: dict[str, tuple[str, Labelling]],
-    place: Path,
-    on_progress: OnProgress,
-) -> Outcome:
+def _cells(cells: Cells, overall: Overall, labellings: Labellings, at_once: int) -> Outcome:
     """All cells, seed by seed, so that an interrupted study has whole comparisons; one that fails does not stop the others."""
-    overall = Overall(study, on_progress)
-    cells = Cells(study, sources, data, target, place / "cells", overall.within)
-    failures: dict[str, str] = {}
-    found: dict[tuple[str, str, int], dict[int, dict[str, Answers]]] = {}
-    baselines: dict[int, dict[int, dict[str, Answers]]] = {}
-    networks: list[Network] = []
-    controls: dict[tuple[str, int], dict[int, dict[str, Answers]]] = {}
-    coarse = target.hierarchy.names[: target.hierarchy.tree.n_coarse]
-    lengths = transfers(study)
-    totals = sorted({study.pretraining.steps + steps for _, steps in lengths})
+    study, data, target = cells.study, cells.data, cells.target
+    units = units_of(cells, overall, labellings)
 
     def outcome() -> Outcome:
+        found: dict[tuple[str, str, int], dict[int, dict[str, Answers]]] = {}
+        baselines: dict[int, dict[int, dict[str, Answers]]] = {}
+        controls: dict[tuple[str, int], dict[int, dict[str, Answers]]] = {}
+        failures: dict[str, str] = {}
+        networks: list[Network] = []
+        for unit in units:
+            for total, answers in unit.baselines.items():
+                baselines.setdefault(total, {})[unit.seed] = answers
+            for control, answers in unit.controls.items():
+                controls.setdefault(control, {})[unit.seed] = answers
+            for transfer, answers in unit.transferred.items():
+                found.setdefault(transfer, {})[unit.seed] = answers
+            failures |= unit.failures
+            networks += unit.networks
         transferred = [Transferred(labellings[text][1], name, steps, answers) for (text, name, steps), answers in found.items()]
         damaged = {**data.damaged, **target.damaged}
         every = [labels for _, labels in labellings.values()]
-        told: dict[str, Any] = {"networks": tuple(networks), "notes": tuple(cells.notes), "controls": controls}
-        return Outcome(study, place, every, transferred, baselines, failures, damaged, **told)
+        told: dict[str, Any] = {"networks": tuple(networks), "notes": tuple(sorted(cells.notes)), "controls": controls}
+        return Outcome(study, cells.folder, every, transferred, baselines, failures, damaged, **told)
 
     try:
-        for seed in range(study.seed, study.seed + study.seeds):
-            for total in totals:
-                cell = cells.baseline(total, seed)
-                with overall.cell(cell.what, cell.steps, failures):
-                    baselines.setdefault(total, {})[seed] = cells.run_baseline(cell, seed)["baseline"]
-                    networks.append(Network("baseline", seed, "baseline", total, cell.key, coarse))
-                for control in coarse_controls(study):
-                    cell = cells.baseline(total, seed, control)
-                    with overall.cell(cell.what, cell.steps, failures):
-                        answers = cells.run_baseline(cell, seed, control)["baseline"]
-                        controls.setdefault((control, total), {})[seed] = answers
-            for text, (key, labels) in labellings.items():
-                pretraining = cells.pretraining(text, key, seed)
-                with overall.cell(pretraining.what, pretraining.steps, failures):
-                    cells.run_pretraining(pretraining, labels, seed)
-                    networks.append(Network(text, seed, "none", 0, pretraining.key, None, labels.n_classes))
-                for mode, steps in lengths:
-                    cell = cells.transfer(pretraining, mode, steps)
-                    with overall.cell(cell.what, steps, failures):
-                        if pretraining.what in failures:
-                            raise MissingError(failures[pretraining.what])
-                        for name, answers in cells.run_transfer(cell, pretraining, labels, mode, seed).items():
-                            found.setdefault((text, name, steps), {})[seed] = answers
-                        if mode != "none":
-                            networks.append(Network(text, seed, mode, steps, cell.key, coarse))
+        side_by_side([unit.compute for unit in units], at_once, overall.stop)
     except KeyboardInterrupt:
         raise StudyInterrupt(outcome()) from None
     return outcome()
@@ -349,7 +342,7 @@ def predictions_of(outcome: Outcome) -> Iterator[Predictions]:
             yield Predictions("baseline", "baseline", total, 0, seed, answers)
     for (control, total), of_seeds in outcome.controls.items():
         for seed, answers in of_seeds.items():
-            yield Predictions(f"control: {control}", "control", total, 0, seed, answers)
+            yield Predictions(control_name(control), "control", total, 0, seed, answers)
     for found in outcome.transferred:
         for seed, answers in found.answers.items():
             steps = outcome.study.pretraining.steps
@@ -365,6 +358,7 @@ def _study_key(study: ImageStudy, sources: Sources, data: ImageData, target: Ima
 
 
 def _write_folder(outcome: Outcome, target: ImageData) -> None:
+    from theory_sim.pretraining.examples import confusion_table, examples_table
     from theory_sim.pretraining.tables import labels_table
 
     folder, study = outcome.folder, outcome.study
@@ -375,6 +369,8 @@ def _write_folder(outcome: Outcome, target: ImageData) -> None:
         NETWORKS: as_json([asdict(network) for network in outcome.networks]),
         "labels.csv": labels_table(outcome).to_csv(index=False),
         "results.csv": outcome.results.to_csv(index=False),
+        "examples.csv": examples_table(outcome, target).to_csv(index=False),
+        "confusion.csv": confusion_table(outcome, target).to_csv(index=False),
     }
     for name, text in texts.items():
         write_text(folder / name, text)

@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from theory_sim.pretraining.controls import control_name
 from theory_sim.pretraining.difficulty import error_within, gain_within, split_images
 from theory_sim.pretraining.evaluation import Answers
 from theory_sim.pretraining.study import Outcome
@@ -67,7 +68,7 @@ def results_table(outcome: Outcome) -> pd.DataFrame:
     study = outcome.study
     rows = [_baseline_row(outcome, total) for total in sorted(outcome.baselines)]
     for (control, total), answers in outcome.controls.items():
-        named: dict[str, Any] = {"label_function": f"control: {control}", "kind": "control", "transfer": "control"}
+        named: dict[str, Any] = {"label_function": control_name(control), "kind": "control", "transfer": "control"}
         named |= {"classes": _coarse_classes(outcome), "pretraining_steps": total, "transfer_steps": 0}
         rows += _rows(outcome, named, answers, total)
     for found in outcome.transferred:
@@ -99,7 +100,7 @@ def _add_controls(rows: list[dict[str, Any]]) -> None:
         if row["kind"] not in ("baseline", "control"):
             total = row["pretraining_steps"] + row["transfer_steps"]
             for control in ("width", "augmentation"):
-                row[f"control_{control}"] = coarse.get((f"control: {control}", total, row["samples"]))
+                row[f"control_{control}"] = coarse.get((control_name(control), total, row["samples"]))
             gains = split.get((row["transfer"], row["transfer_steps"], row["samples"]))
             row["control_split"] = max(gains) if gains and row["kind"] != "split" else None
 

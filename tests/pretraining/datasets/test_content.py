@@ -198,3 +198,17 @@ def test_a_changed_model_of_the_same_folder_gives_other_embeddings(tmp_path):
     assert model_version(str(tmp_path)) == first
     (tmp_path / "model.safetensors").write_bytes(b"Weights")
     assert model_version(str(tmp_path)) != first
+
+
+def test_fewer_training_images_of_each_class(tmp_path):
+    """The other splits stay as they are, and a smaller number's images are among a larger one's."""
+    folder = make_folder(tmp_path / "images")
+    whole, four, two = (load_tree(folder, tmp_path / "keep", images_per_class=n) for n in (None, 4, 2))
+    for data, n in ((four, 4), (two, 2)):
+        assert torch.bincount(data.leaf[data.train]).tolist() == [n] * 4
+        assert torch.equal(data.test, whole.test)
+        assert torch.equal(data.validation, whole.validation)
+        assert data.fingerprint != whole.fingerprint
+    assert set(two.train.tolist()) < set(four.train.tolist()) < set(whole.train.tolist())
+    with pytest.raises(InputError, match=r"data\.images_per_class: 8, but a class has 7 training images"):
+        load_tree(folder, tmp_path / "keep", images_per_class=8)

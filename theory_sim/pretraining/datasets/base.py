@@ -15,7 +15,7 @@ from theory_sim.pretraining.loading.images import Images
 from theory_sim.runtime.errors import DataWarning
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.registry import Registry
-from theory_sim.runtime.settings import Distinct, Section, Seed, Share
+from theory_sim.runtime.settings import Count, Distinct, Section, Seed, Share
 
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
 OnProgress = Callable[[Progress], None]
@@ -35,6 +35,11 @@ class Data(Section):
     """Share of each leaf's images that is held out for the test, where there is no `test_path`."""
     validation_share: OpenShare = 0.1
     """Share of each leaf's training images that is held out for validation."""
+    images_per_class: Count | None = None
+    """Training images of each leaf that are used, drawn by `seed` (those of a smaller number are among those of a larger one);
+    validation and test images stay the same."""
+    evaluated: Count | None = None
+    """Largest number of validation images, and of test images, that are used, drawn by `seed`; without it all are."""
     groups: str | None = None
     """A regular expression on the path: files with the same first group go to the same split, such as one writer's."""
     damaged_share: Share = 0.001
@@ -117,8 +122,22 @@ Raises `InputError` where the configuration names something absent or wrong, or 
 """
 
 
-Check = Callable[[Data], None]
-"""Checks the settings as far as no image needs to be read for it, so that mistakes are known before long work.
+@dataclass(frozen=True)
+class Listed:
+    """The images of a data set as far as their names tell, before any is read; some may turn out to be damaged.
+
+    Attributes:
+        hierarchy: the label tree.
+        leaf: leaf index of each image that is not of a test folder.
+    """
+
+    hierarchy: Hierarchy
+    leaf: Int[Tensor, " n"]
+
+
+Check = Callable[[Data], Listed | None]
+"""Checks the settings as far as no image needs to be read for it, so that mistakes are known before long work; returns what the
+names tell, None where they tell nothing.
 
 Raises `InputError` as `Load` does.
 """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from theory_sim.pretraining.datasets.base import Data, ImageData, OnProgress
+from theory_sim.pretraining.datasets.base import Data, ImageData, Listed, OnProgress
 from theory_sim.pretraining.datasets.hierarchies import Hierarchy
 from theory_sim.pretraining.datasets.splitting import groups_of, split_files
 from theory_sim.pretraining.loading.names import printable
@@ -242,11 +242,14 @@ def _check_apart(train: Listing, test: Listing) -> None:
             )
 
 
-def check_folders(layout: FolderLayout, data: Data) -> None:
+def check_folders(layout: FolderLayout, data: Data) -> Listed:
     """The check of a source of folders: errors and warnings are those of `list_folders`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # said when the folders are loaded
-        list_folders(layout, data)
+        listings, hierarchy = list_folders(layout, data)
+    files = listings[0].files
+    leaf = torch.tensor([hierarchy.leaf[path] for path in files])
+    return Listed(hierarchy, leaf.repeat_interleave(torch.tensor([len(names) for names in files.values()])))
 
 
 def _named(path: str) -> str:
