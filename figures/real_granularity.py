@@ -1,56 +1,45 @@
-"""Label granularity on real images: error against the number of pretraining classes, by kind of labels."""
+"""Label granularity on real images: the gain against the number of pretraining classes, by kind of labels and of test images."""
 
 import pandas as pd
 
 from theory_sim.config import Config
 from theory_sim.figures.common import style
-from theory_sim.figures.common.figure import Figure, Inputs, Needs, Panels, register
+from theory_sim.figures.common.figure import Figure, Inputs, Panels, register
+from theory_sim.figures.common.image_studies import DRAWN, ImageStudyDrawn
 
-STUDY = "digits"
-_TITLES = {"all": "all test images", "hard-misclassified": "hard test images"}
-_ROLE = {"level": "fine", "leaf": "fine", "mixed": "fine", "cluster-within": "fine"}
+_TITLES = {"all": "all test images", "easy-both": "easy test images", "hard-both": "hard test images"}
+_ROLE = {"level": "fine", "leaf": "fine", "mixed": "fine", "aligned": "fine", "cluster-within": "fine"}
 _ROLE |= {"cluster": "coarse", "misaligned": "coarse", "group": "coarse"}
 """Labels inside the coarse classes have one colour, labels that may cut across them another; all others ignore the images."""
-_MARKERS = {"level": "o", "leaf": "o", "mixed": "D", "cluster-within": "^", "cluster": "v", "misaligned": "X", "group": "P"}
-_MARKERS |= {"random": "s", "sample-id": "*"}
-
-
-def needs(config: Config) -> Needs:
-    """The table of ``theory-sim pretrain configs/digits.yaml``."""
-    return Needs(image_studies=[STUDY])
+_MARKERS = {"level": "o", "leaf": "o", "mixed": "D", "aligned": "d", "cluster-within": "^", "cluster": "v", "misaligned": "X"}
+_MARKERS |= {"group": "P", "random": "s", "split": "p", "sample-id": "*"}
+_CONTROLS = {"control: width": "control: width", "control: augmentation": "control: augmentation"}
+_COLUMNS = ["samples", "kind", "label_function", "classes", "seeds", "transfer_steps", "gain", "gain_low", "gain_high"]
 
 
 def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
-    """Errors after the longest full finetuning.
+    """Gains after the longest full finetuning, and the controls' over as many steps.
 
     Returns:
-        Columns ``samples``, ``kind``, ``label_function``, ``classes``, ``seeds``, ``transfer_steps``, ``error``, ``low``,
-        ``high``, ``baseline_error``.
+        Columns ``samples``, ``kind``, ``label_function``, ``classes``, ``seeds``, ``transfer_steps``, ``gain``, ``gain_low``,
+        ``gain_high``.
     """
     (study,) = inputs.image_studies
-    kept = study[(study.transfer == "finetune") & study.samples.isin(list(_TITLES)) & (study.kind != "baseline")]
+    study = study[study.samples.isin(list(_TITLES))]
+    kept = study[(study.transfer == "finetune") & (study.kind != "baseline")]
     kept = kept[kept.transfer_steps == kept.transfer_steps.max()]
-    columns = [
-        "samples",
-        "kind",
-        "label_function",
-        "classes",
-        "seeds",
-        "transfer_steps",
-        "error",
-        "low",
-        "high",
-        "baseline_error",
-    ]
-    table: pd.DataFrame = kept[columns]
+    controls = study[study.kind == "control"]
+    controls = controls[controls.pretraining_steps == (kept.pretraining_steps + kept.transfer_steps).max()]
+    table: pd.DataFrame = pd.concat([kept, controls])[_COLUMNS]
     return table.sort_values(["samples", "kind", "classes"], kind="stable").reset_index(drop=True)
 
 
 def draw(table: pd.DataFrame, axes: Panels) -> None:
     """Draw a panel per kind of images, and one legend."""
     # The leaves are the finest level of the tree.
-    series = table.assign(series=table.kind.replace({"leaf": "level"}), value=table.error)
-    kinds = list(dict.fromkeys(sorted(series.series, key=list(_MARKERS).index)))
+    points = {"value": 100 * table.gain, "low": 100 * table.gain_low, "high": 100 * table.gain_high}
+    series = table.assign(series=table.kind.replace({"leaf": "level"}), **points)
+    kinds = [kind for kind in _MARKERS if kind in set(series.series)]
     for samples, ax in axes.items():
         for place, kind in enumerate(kinds):
             own = series[(series.samples == samples) & (series.series == kind)].sort_values("classes")
@@ -58,32 +47,38 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
             own = own.assign(at=own.classes * 1.035 ** (place - (len(kinds) - 1) / 2))
             color = style.PALETTE[_ROLE.get(kind, "noise")]
             style.estimates(ax, own, "at", color, marker=_MARKERS[kind], linestyle="-", linewidth=0.8, label=kind)
-        baseline = table.baseline_error[table.samples == samples].iloc[0]
-        ax.axhline(baseline, color=style.PALETTE["coarse"], linestyle=style.DASHED, linewidth=1, zorder=1, label="baseline")
+        for (control, label), dashes in zip(_CONTROLS.items(), (style.DASHED, (0, (1, 1))), strict=True):
+            for value in series.value[(series.samples == samples) & (series.label_function == control)]:
+                ax.axhline(value, color=style.PALETTE["common"], linestyle=dashes, linewidth=1, zorder=1, label=label)
+        ax.axhline(0, zorder=1, **style.BOUND)
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter("{x:g}")
-        ax.set_ylim(bottom=0)
         ax.set_xlabel("pretraining classes")
         ax.set_title(_TITLES[samples])
-    axes["all"].set_ylabel("error on the coarse target")
+    axes["all"].set_ylabel("gain over the baseline, points")
     style.legend(axes["all"], style.entries_of(axes["all"]), ncols=4)
 
 
-FIGURE = register(
-    Figure(
-        "real_granularity",
-        "Label granularity on real images: error against the number of pretraining classes, by kind of labels.",
+def figure(study: ImageStudyDrawn) -> Figure:
+    """The figure of a study."""
+    return Figure(
+        "real_granularity" if study.prefix == "image" else f"{study.prefix}_granularity",
+        "Label granularity on real images: gain against the number of pretraining classes, on easy and hard images.",
         caption=(
-            "Error on the coarse target after pretraining on each kind of labels and full finetuning, against the number of"
-            " pretraining classes, for all test images (left) and for hard ones (right), which coarse baselines of other seeds"
-            " misclassify. The images are scikit-learn's digits; the target is whether a digit has a closed loop. Markers are"
-            " means over seeds with their 95 % intervals; kinds are shifted a little to separate them. The dashed line is the"
-            " baseline, trained on the coarse labels for the same total number of steps."
+            "By how much the error on the coarse target falls, in percentage points, when a network is pretrained on each kind of"
+            " labels and then finetuned in full, against the number of pretraining classes: for all test images, for easy and for"
+            " hard ones. Hard images are misclassified by most networks of the other seeds, both of the baseline and of those"
+            f" compared with it; easy images are classified rightly by most of both. {study.about} Markers are means over seeds"
+            " with their 95 % intervals; kinds are shifted a little to separate them. The baseline, at 0, is trained on the"
+            " coarse labels for the same total number of steps. Blue lines are controls, networks on the coarse labels with"
+            " another width or other random crops: only a gain beyond theirs is evidence for the labels."
         ),
-        size=(style.PAGE, 3.0),
+        size=(style.PAGE, 3.2),
         layout={"mosaic": [list(_TITLES)]},
-        needs=needs,
+        needs=study.needs,
         compute=compute,
         draw=draw,
     )
-)
+
+
+FIGURE, *_ = [register(figure(study)) for study in DRAWN]

@@ -34,6 +34,7 @@ from .labels.functions import label_function as label_function
 from .labels.functions import place_of as place_of
 from .labels.functions import register_label_function as register_label_function
 from .labels.tree import LabelTree as LabelTree
+from .pretraining.artefacts import load_classifier as load_classifier
 from .runs.evaluate import evaluate_on as evaluate_on
 from .runs.fit import fit as fit
 from .runs.folder import results_folder as results_folder

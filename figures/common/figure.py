@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Required, TypedDict
 
 import matplotlib.figure
@@ -87,7 +88,8 @@ class Inputs:
     Attributes:
         runs: results of the runs.
         evaluations: the further tests, as `theory_sim.runs.evaluate.evaluate_on` returns them.
-        image_studies: the tables of the image studies.
+        image_studies: the tables ``results.csv`` of the image studies.
+        image_folders: the folders that these tables are in, where other tables lie beside them.
         studies: the tables of the simulator's studies.
         grids: the tables of grids, see `theory_sim.studies.grids`.
     """
@@ -97,6 +99,7 @@ class Inputs:
     image_studies: Sequence[pd.DataFrame] = ()
     studies: Sequence[StudyTables] = ()
     grids: Sequence[pd.DataFrame] = ()
+    image_folders: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,8 @@ FIGURES: Registry[Figure] = Registry(
             "imagenet21k_levels",
             "granularity",
             "real_granularity",
+            "image_examples",
+            "image_confusion",
             "studies",
             "assumptions",
             "theory_scale",

@@ -12,7 +12,8 @@ from theory_sim.runtime.progress import Progress
 from theory_sim.studies.decision import decide_study, measures_table, run_study
 from theory_sim.studies.study import load_study
 
-_IMAGE_COLUMNS = {"kind", "transfer", "samples", "classes", "error", "baseline_error"}
+_IMAGE_COLUMNS = {"kind", "transfer", "samples", "classes", "gain", "gain_low", "gain_high", "error", "baseline_error"}
+_IMAGE_FILES = ("examples.csv", "confusion.csv")
 
 
 class NotMadeError(InputError):
@@ -91,18 +92,29 @@ def image_command(name: str, out: Path) -> str:
     return f"theory-sim pretrain configs/{name}.yaml" + (f" --out {out}" if out != Path("results") else "")
 
 
+def image_folder(name: str, out: Path) -> Path:
+    """The newest results folder of a study on real images.
+
+    Raises:
+        NotMadeError: there is none.
+    """
+    found = sorted((out / name).glob("*/results.csv"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise NotMadeError(f"there is no {out / name}/…/results.csv; {image_command(name, out)} makes it")
+    return found[-1].parent
+
+
 def image_table(name: str, out: Path) -> pd.DataFrame:
     """The newest table of a study on real images.
 
     Raises:
-        NotMadeError: there is none, or it lacks a column that is drawn.
+        NotMadeError: there is none, or it lacks a column or another table that is drawn.
     """
-    command = image_command(name, out)
-    found = sorted((out / name).glob("*/results.csv"), key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise NotMadeError(f"there is no {out / name}/…/results.csv; {command} makes it")
-    table = pd.read_csv(found[-1])
-    if missing := _IMAGE_COLUMNS - set(table):
-        absent = ", ".join(sorted(missing))
-        raise NotMadeError(f"{found[-1]} is of another version, without the column {absent}; {command} makes it anew")
+    folder = image_folder(name, out)
+    table = pd.read_csv(folder / "results.csv")
+    absent = [f"column {column}" for column in sorted(_IMAGE_COLUMNS - set(table))]
+    absent += [f"file {file}" for file in _IMAGE_FILES if not (folder / file).exists()]
+    if absent:
+        said = f"is of another version, without the {', '.join(absent)}"
+        raise NotMadeError(f"{folder / 'results.csv'} {said}; {image_command(name, out)} makes it anew")
     return table

@@ -1,11 +1,14 @@
 """Tables of studies that were never run: every cell at full size, with numbers that a study could have come to."""
 
+import base64
+import io
 import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from theory_sim import stats
 from theory_sim.config import Config
@@ -37,20 +40,53 @@ def image_table() -> pd.DataFrame:
     rows = [
         {"label_function": name, "kind": kind, "classes": classes, "transfer": transfer, "transfer_steps": steps, "seeds": "0 1",
          "samples": samples, "error": (error := 0.01 * (classes + number + steps)), "low": error / 2, "high": 2 * error,
-         "baseline_error": 0.04}
+         "baseline_error": 0.04, "gain": 0.04 - error, "gain_low": 0.04 - 2 * error, "gain_high": 0.04 - error / 2,
+         "pretraining_steps": 5}
         for number, (name, (kind, classes)) in enumerate(IMAGE_KINDS.items())
         for transfer in ("finetune", "linear_probe")
         for steps in (1, 3)
-        for samples in ("all", "hard-misclassified", "easy-misclassified")
+        for samples in ("all", "hard-both", "easy-both", "hard-misclassified")
     ]  # fmt: skip
-    return pd.DataFrame([*rows, rows[0] | {"label_function": "baseline", "kind": "baseline"}])
+    controls = [
+        {"label_function": f"control: {name}", "kind": "control", "transfer": "control", "transfer_steps": 0, "samples": samples,
+         "pretraining_steps": steps, "classes": 2, "seeds": "0 1", "gain": gain, "gain_low": gain - 0.01,
+         "gain_high": gain + 0.01, "error": 0.04 - gain, "baseline_error": 0.04}
+        for name, gain in (("width", 0.005), ("augmentation", -0.015))
+        for steps in (6, 8)
+        for samples in ("all", "hard-both", "easy-both", "hard-misclassified")
+    ]  # fmt: skip
+    return pd.DataFrame([*rows, *controls, rows[0] | {"label_function": "baseline", "kind": "baseline"}])
+
+
+def examples() -> pd.DataFrame:
+    """Two easy images and one hard one, and what three networks say of them."""
+    rows = []
+    for number, samples in enumerate(("easy", "easy", "hard")):
+        file = io.BytesIO()
+        Image.new("RGB", (8, 8), (80 * number, 40, 200)).save(file, "png")
+        about = [samples, f"{number}", base64.b64encode(file.getvalue()).decode(), "loop", f"{number}", 0]
+        for place, name in enumerate(("baseline", "leaf", "random(5)")):
+            rows.append([*about, name, "loop" if samples == "easy" else "no loop", 0.6 + 0.1 * place])
+    return pd.DataFrame(
+        rows, columns=["samples", "file", "png", "true", "leaf", "seed", "label_function", "predicted", "confidence"]
+    )
+
+
+def confusion() -> pd.DataFrame:
+    """Three fine classes in two coarse ones."""
+    coarse = {"0": "loop", "6": "loop", "1": "no loop"}
+    counts = {("0", "0"): 8, ("0", "6"): 2, ("6", "6"): 5, ("6", "1"): 5, ("1", "1"): 9, ("1", "0"): 1}
+    rows = [[*pair, *(coarse[fine] for fine in pair), n] for pair, n in counts.items()]
+    return pd.DataFrame(rows, columns=["true", "predicted", "true_coarse", "predicted_coarse", "images"])
 
 
 def write_images(name: str, out: Path) -> None:
     """The table of a study on images, where the gallery looks for it."""
     folder = out / name / "0123"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     image_table().to_csv(folder / "results.csv", index=False)
+    examples().to_csv(folder / "examples.csv", index=False)
+    confusion().to_csv(folder / "confusion.csv", index=False)
 
 
 def write(name: str, out: Path, *, failed: int = 0) -> Path:

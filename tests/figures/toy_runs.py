@@ -103,7 +103,8 @@ def make(folder: Path) -> Made:
     file.write_text(yaml.safe_dump(TINY.model_dump(mode="json")))
     source = Source(TINY, folder / "results", "cpu")
     figures = [FIGURES[name] for name in DRAWN]
-    made_up.write_images("digits", source.out)
+    for name in {study for figure in figures for study in figure.needs(TINY).image_studies}:
+        made_up.write_images(name, source.out)
     for name in {study for figure in figures for study in figure.needs(TINY).studies}:
         made_up.write(name, source.out)
     for name in {grid for figure in figures for grid in figure.needs(TINY).grids}:

@@ -17,6 +17,8 @@ STUDY = """
 name: stripes
 plugins: [{plugin}]
 seeds: 1
+controls: []
+keep: none
 data: {{source: stripes}}
 labels: {{functions: [level(1), leaf]}}
 model: {{width: 4}}

@@ -22,9 +22,10 @@ def settings(folder: Path) -> list[str]:
     return [
         "name=tiny",
         "seeds=2",
+        "controls=[]",
         f"data={{source: tree, path: {folder}, test_share: 0.3, validation_share: 0.2}}",
         "labels.functions=[level(1), leaf]",
-        "model.width=4",
+        "model={width: 4, image_size: 8}",
         "pretraining={" + training.replace("=", ": ") + "}",
         "transfer={modes: [finetune, none], steps: [2], training: {batch: 8, log_every: 1}}",
     ]

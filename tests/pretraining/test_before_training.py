@@ -189,3 +189,27 @@ def _raised_by_a_worker(error: Exception | None, settings, tmp_path, monkeypatch
     with pytest.raises((InputError, OSError, RuntimeError)) as raised:
         study.run_study(load_study(None, [*settings, "workers=1", "seeds=1", "labels.functions=[leaf]"]), tmp_path)
     return raised.value
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("mixed(1, 3)", "has levels 1 to 2"),
+        ("cluster(30)", "30 clusters of 24 samples"),
+        ("cluster-within(13)", "13 clusters of 12 samples"),
+        ("group(kingdom)", "this data set has none"),
+    ],
+)
+def test_label_functions_that_do_not_fit_are_refused_before_any_is_computed(function, message, settings, tmp_path, monkeypatch):
+    """They were refused one by one, after the embedding and the clusters of those before them."""
+    monkeypatch.setattr(study, "embed", lambda *_: pytest.fail("images were embedded first"))
+    with pytest.raises(InputError, match=message):
+        study.run_study(load_study(None, [*settings, f"labels.functions=[leaf, cluster(2), '{function}']"]), tmp_path)
+    assert not list((tmp_path / "_images").glob("labels/*"))
+
+
+def test_label_functions_that_names_refuse_are_refused_before_any_image_is_read(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "load_data", lambda *_: pytest.fail("images were read first"))
+    for function, message in (("level(3)", "has levels 1 to 2"), ("cluster(500)", "500 clusters of 40 samples")):
+        with pytest.raises(InputError, match=message):
+            study.run_study(load_study(None, [*settings, f"labels.functions=[leaf, '{function}']"]), tmp_path)

@@ -16,6 +16,7 @@ from theory_sim.pretraining.config import Labels
 from theory_sim.pretraining.datasets import Data, load_data
 from theory_sim.pretraining.datasets.wordnet import imagenet21k
 from theory_sim.pretraining.embedding import embed
+from theory_sim.pretraining.evaluation import readouts
 from theory_sim.pretraining.labelling import labelling, share_out
 from theory_sim.pretraining.loading.images import View
 from theory_sim.runtime.errors import InputError
@@ -125,8 +126,49 @@ def test_hypernyms_are_multi_hot(tmp_path):
     found = labelled("hypernym(3)", data)
     assert found.n_classes == n
     assert torch.equal(found.targets, rows[data.leaf[data.train]])
+    assert (found.least, found.most) == (
+        int(counts := torch.bincount(found.targets[found.targets >= 0]).min()),
+        max(counts, found.most),
+    )
     with pytest.raises(InputError, match="unknown synset '0'"):
         labelled("hypernym(3)", load_data(Data(), tmp_path))
+
+
+def test_the_parent_of_a_hypernym_is_the_class_of_most_of_its_images(tmp_path):
+    """It was class 0 for every label, so that no readout of such a network meant anything."""
+    toys, dogs = ["n03219135", "n03548402", "n04399382"], ["n02085620", "n02085782"]
+    classes = {f"toys/{name}": 10 * place for place, name in enumerate(toys)}
+    classes |= {f"dogs/{name}": 200 + 10 * place for place, name in enumerate(dogs)}
+    data = load_data(Data(source="tree", path=str(make_folder(tmp_path / "images", 8, classes))), tmp_path)
+    own = labelled("hypernym(0)", data)
+    assert torch.equal(own.parent[own.targets[:, 0]], data.coarse[data.train])
+    above = labelled("hypernym(1)", data)
+    assert above.n_classes == 2
+    assert torch.equal(above.parent[above.targets[:, 0]], data.coarse[data.train])
+    logits = 20 * torch.nn.functional.one_hot(own.targets[:, 0], own.n_classes).float() - 10
+    for name, read in readouts(own.parent, 2, several=True).items():
+        assert torch.equal(read(logits).argmax(1), data.coarse[data.train]), name
+
+
+def test_a_network_of_several_labels_is_read_by_the_sigmoids_that_it_was_trained_with():
+    logits = torch.tensor([[4.0, 4.0, 6.0], [-200.0, -200.0, -190.0]])
+    shares = readouts(torch.tensor([0, 0, 1]), 2, several=True)["sum_probabilities"](logits)
+    p = logits[0].double().sigmoid()
+    expected = torch.stack([p[:2].sum(), p[2]]) / p.sum()
+    torch.testing.assert_close(shares[0].double(), expected, rtol=1e-5, atol=0)
+    assert shares.argmax(1).tolist() == [0, 1]  # by softmax the first image's answer is 1
+    assert torch.isfinite(shares).all()
+
+
+@pytest.mark.parametrize("synset", ["n04399382", "n03964744"], ids=["of ImageNet-1k alone", "an ancestor"])
+def test_hypernyms_take_every_synset_that_the_folders_take(synset, tmp_path):
+    """The folder source accepted the one class that ImageNet-21k lacks, and ancestors of classes; ``hypernym`` refused them."""
+    folder = make_folder(tmp_path / "images", 8, {synset: 20, "n01440764": 200})
+    data = load_data(Data(source="imagenet", path=str(folder)), tmp_path)
+    found = labelled("hypernym(1)", data)
+    assert found.n_classes == 2
+    rows, n = imagenet21k().targets(1, [synset, "n03219135"])
+    assert (n, rows[0].tolist() == rows[1].tolist()) == ((1, True) if synset == "n04399382" else (2, False))
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +212,9 @@ def test_clip_embeddings_are_the_models_own(vision_models, folder, tmp_path):
 def test_pickled_weights_and_absent_models_are_refused(vision_models, folder, tmp_path):
     root, _ = vision_models
     data = load_data(Data(source="tree", path=str(folder)), tmp_path / "keep")
-    for name in ("pickled", "absent"):
+    for name in (str(root / "pickled"), "nobody/absent"):
         with pytest.raises(InputError, match=r"labels.embedding: cannot load the vision model .* from safetensors"):
-            embed(str(root / name), data.images, [0], 8)
+            embed(name, data.images, [0], 8)
+    with pytest.raises(InputError, match=r"labels\.embedding: no such folder"):
+        embed(str(root / "absent"), data.images, [0], 8)
     assert not logging.getLogger("huggingface_hub").isEnabledFor(logging.WARNING)  # nothing is said twice

@@ -11,6 +11,8 @@ from rich.console import Console
 from theory_sim.pretraining import report, study
 from theory_sim.pretraining.config import ImageStudy, load_study
 
+SLOW = ["pretraining.step_size=0.001", "transfer.training.step_size=0.001"]
+"""Networks that misclassify some images."""
 RESULTS = {  # label function: gain_low, gain_high, p_holm
     "helps": (0.1, 0.3, 0.01),
     "helps too": (0.01, 0.3, 0.04),
@@ -31,11 +33,11 @@ RESULTS = {  # label function: gain_low, gain_high, p_holm
 )
 def test_the_verdict_says_what_is_significant(functions, said):
     table = []
-    for samples, transfer, steps in (("all", "finetune", 20), ("hard-misclassified", "sum_logits", 0)):
+    for samples, transfer, steps in (("all", "finetune", 20), ("hard-both", "sum_logits", 0)):
         for name in functions:
             low, high, p = RESULTS[name]
             table.append({"label_function": name, "kind": "made up", "transfer": transfer, "transfer_steps": steps})
-            table[-1] |= {"samples": samples, "gain_low": low, "gain_high": high, "p_holm": p}
+            table[-1] |= {"samples": samples, "samples_per_seed": 9, "gain_low": low, "gain_high": high, "p_holm": p}
     outcome = study.Outcome(ImageStudy(), Path(), [], [], {}, {}, {})
     vars(outcome)["results"] = pd.DataFrame(table)
     assert report.verdict(outcome) == [f"all test images, finetune (20 steps): {said}", f"hard images, sum_logits: {said}"]
@@ -44,7 +46,7 @@ def test_the_verdict_says_what_is_significant(functions, said):
 def expected_verdict(table: pd.DataFrame) -> list[str]:
     """The verdict, from ``results.csv`` alone."""
     lines = []
-    for samples, where in (("all", "all test images"), ("hard-misclassified", "hard images")):
+    for samples, where in (("all", "all test images"), ("hard-both", "hard images")):
         part = table[(table.samples == samples) & (table.kind != "baseline")]
         for transfer, steps in dict.fromkeys(zip(part.transfer, part.transfer_steps, strict=True)):
             some = part[(part.transfer == transfer) & (part.transfer_steps == steps)]
@@ -59,7 +61,7 @@ def expected_verdict(table: pd.DataFrame) -> list[str]:
 
 
 def test_the_printed_report_shows_the_results(settings, tmp_path):
-    outcome = study.run_study(load_study(None, [*settings, "transfer.modes=[finetune]"]), tmp_path / "out")
+    outcome = study.run_study(load_study(None, [*settings, "transfer.modes=[finetune]", *SLOW]), tmp_path / "out")
     assert report.verdict(outcome) == expected_verdict(outcome.results)
     assert report.verdict(outcome) == expected_verdict(outcome.results)
     outcome.results[["low", "high", "gain_low", "gain_high"]] = 0.05, 0.95, -0.25, 0.5  # all different, in every row
@@ -76,3 +78,32 @@ def test_the_printed_report_shows_the_results(settings, tmp_path):
         value, low, high = (100 * whole[name] for name in names)
         assert cell == f"{value:.1f} [{low:.1f}, {high:.1f}]"
     assert rows(results)["baseline"][:4] == ["baseline", "2", "baseline", "8"]
+
+
+def test_no_hard_images_are_said(settings, tmp_path):
+    """The rows were "undefined", and the verdict that no label function differs."""
+    easy = [*settings, "labels.functions=[level(1)]", "transfer.modes=[finetune]"]
+    outcome = study.run_study(load_study(None, easy), tmp_path / "out")
+    for answers in outcome.baselines[8].values():
+        answers["test"].correct[:] = True
+    for answers in outcome.transferred[0].answers.values():
+        answers["test"].correct[:] = True
+    assert report.verdict(outcome)[1:] == [
+        "hard images: there are none: no test image is misclassified by networks of the other seeds"
+    ]
+    console = Console(width=200, file=io.StringIO())
+    console.print(report.results_for_people(outcome))
+    assert "no such images" in rows(console.file.getvalue())["level(1)"]
+    one = study.run_study(load_study(None, [*easy, "seeds=1"]), tmp_path / "out")
+    assert report.verdict(one)[1:] == ["hard images: not decided: that takes networks of other seeds, and there is one seed"]
+
+
+@pytest.mark.parametrize(("control", "said"), [(0.05, "helps: lower error"), (0.12, "no label function differs")])
+def test_a_gain_on_hard_images_counts_only_beyond_the_controls(control, said):
+    row = {"label_function": "helps", "kind": "made up", "transfer": "finetune", "transfer_steps": 20, "samples_per_seed": 9}
+    row |= {"gain_low": 0.1, "gain_high": 0.3, "p_holm": 0.01, "control_width": -0.1, "control_split": control}
+    outcome = study.Outcome(ImageStudy(), Path(), [], [], {}, {}, {})
+    vars(outcome)["results"] = pd.DataFrame([row | {"samples": samples} for samples in ("all", "hard-both")])
+    whole, hard = report.verdict(outcome)
+    assert whole == "all test images, finetune (20 steps): helps: lower error"
+    assert hard.startswith(f"hard images, finetune (20 steps): {said}")

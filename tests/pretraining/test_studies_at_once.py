@@ -18,17 +18,19 @@ def run(settings: list[str], out: Path) -> study.Outcome:
 
 def test_the_second_study_waits_and_loads(settings, tmp_path, monkeypatch):
     alone = run(settings, tmp_path / "alone")
-    baseline = next(path.parent for path in (tmp_path / "alone/tiny/cells").glob("*/cell.json") if "baseline" in path.read_text())
+    baseline = next(
+        path.parent for path in (tmp_path / "alone/_images/cells").glob("*/cell.json") if "baseline" in path.read_text()
+    )
     honest, trained = cells.train, []
     monkeypatch.setattr(cells, "train", lambda *a: trained.append(a[4].name) or honest(*a))
-    cell = tmp_path / "other/tiny/cells" / baseline.name
+    cell = tmp_path / "other/_images/cells" / baseline.name
     with held(cell, baseline) as seen:
         other = run(settings, tmp_path / "other")
     assert seen == [f"WaitingWarning: another process works in {cell}: waiting for it to end"]
     assert trained
     assert baseline.name not in trained
     pd.testing.assert_frame_equal(other.results, alone.results)
-    assert not list((tmp_path / "other/tiny/cells").glob(f"*/{LOCK}"))
+    assert not list((tmp_path / "other/_images/cells").glob(f"*/{LOCK}"))
 
 
 def test_a_cell_is_locked_while_it_is_computed(settings, tmp_path, monkeypatch):
@@ -43,7 +45,7 @@ def test_a_cell_is_locked_while_it_is_computed(settings, tmp_path, monkeypatch):
     monkeypatch.setattr(cells, "train", train)
     run(settings, tmp_path / "out")
     assert refused
-    assert sorted(refused) == sorted(log.parent for log in (tmp_path / "out/tiny/cells").glob("*/log.jsonl"))
+    assert sorted(refused) == sorted(log.parent for log in (tmp_path / "out/_images/cells").glob("*/log.jsonl"))
 
 
 def test_what_a_killed_uncached_study_left_is_cleared_away(tmp_path):

@@ -13,16 +13,13 @@ import pytest
 import torch
 from image_folders import CLASSES, make_folder, save_image
 from outcome import rows
-from scipy import stats
 
 from theory_sim import cli, pretraining
 from theory_sim.pretraining import cells as cells_module
 from theory_sim.pretraining import report, study
 from theory_sim.pretraining.config import ImageStudy, load_study
-from theory_sim.pretraining.difficulty import error_within, gain_within, hard_images
 from theory_sim.pretraining.evaluation import readouts
 from theory_sim.runtime.errors import DivergedError
-from theory_sim.stats import mcnemar
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ["level(1)", "leaf", "random(3)", "cluster-within(2)"]
@@ -51,7 +48,8 @@ def command(monkeypatch, capsys, tmp_path):
 
 
 def test_a_study_has_a_row_for_everything(settings, tmp_path, command):
-    code, out, _ = command([*settings, f"labels.functions={json.dumps(FUNCTIONS)}", "transfer.steps=[2, 4]"])
+    more = ["pretraining.step_size=0.001", "transfer.training.step_size=0.001"]  # networks that misclassify some images
+    code, out, _ = command([*settings, *more, f"labels.functions={json.dumps(FUNCTIONS)}", "transfer.steps=[2, 4]"])
     assert code == 0
     for text in FUNCTIONS:
         assert text in rows(out)
@@ -67,6 +65,7 @@ def test_a_study_has_a_row_for_everything(settings, tmp_path, command):
         assert set(zip(found.transfer, found.transfer_steps, strict=True)) == ways
     assert sorted(whole[whole.kind == "baseline"].pretraining_steps) == [6, 8, 10]
     assert set(table.kind) == {"baseline", "level", "leaf", "random", "cluster-within"}
+    assert set(table.samples) == {"all", "hard-both", "easy-both", "mixed-both"}
     assert set(table.seeds) == {"0 1"}
     assert (whole.samples_per_seed == 12).all()
     for row in whole.itertuples():
@@ -138,6 +137,111 @@ def test_an_interrupted_study_goes_on_to_the_same_results(settings, tmp_path):
     pd.testing.assert_frame_equal(run(settings, tmp_path / "out").results, whole)
 
 
+def test_a_study_that_is_interrupted_within_cells_goes_on_to_the_same_numbers(settings, tmp_path):
+    """On images from disk: random crops and mirrored images are the same after a checkpoint, with reading processes too."""
+    own = [
+        *settings,
+        "seeds=1",
+        "labels.functions=[leaf]",
+        "pretraining.checkpoint_every=2",
+        "transfer.training.checkpoint_every=1",
+    ]
+    own += ["pretraining.crop=resized", "pretraining.flip=true", "pretraining.mixup=0.2", "pretraining.average=0.9"]
+    whole = run(own, tmp_path / "whole")
+    resumed = []
+
+    def interrupt(stop):
+        def on_progress(progress):
+            resumed.append(progress.done)
+            if progress.done == stop:
+                raise KeyboardInterrupt
+
+        return on_progress
+
+    for stop in (3, 11, 19):
+        with pytest.raises(KeyboardInterrupt):
+            study.run_study(load_study(None, own), tmp_path / "out", interrupt(stop))
+    on = [*own, "workers=1"]
+    again = study.run_study(load_study(None, on), tmp_path / "out", interrupt(None))
+    steps = [done for stage_done in [resumed] for done in stage_done]
+    assert steps.count(3) == 2, "a cell went on from its checkpoint at step 2"
+    assert steps.count(1) == steps.count(2) == 1
+    pd.testing.assert_frame_equal(again.results, whole.results)
+    for split in ("test", "validation"):
+        for one, other in zip(whole.transferred, again.transferred, strict=True):
+            assert torch.equal(one.answers[0][split].confidence, other.answers[0][split].confidence)
+
+
+def test_an_interrupted_study_prints_what_is_done(settings, command, monkeypatch):
+    honest = cells_module.train
+
+    def train(*arguments):
+        if arguments[6] == "leaf, seed 1":
+            raise KeyboardInterrupt
+        return honest(*arguments)
+
+    monkeypatch.setattr(cells_module, "train", train)
+    code, out, err = command([*settings, "transfer.modes=[finetune]"])
+    assert code == 130
+    assert err.splitlines()[-1].startswith("interrupted; run the same command again")
+    assert out.startswith("interrupted; what is finished:")
+    assert rows(out)["level(1)"][:4] == ["level(1)", "2", "finetune", "6 + 2"]
+    assert "leaf" in rows(out)
+    assert "all test images, finetune (2 steps): " in out
+
+
+def test_a_total_of_images_holds_for_everything_that_is_trained(settings, tmp_path, monkeypatch):
+    """Baselines and transfers used all images, so that a label function was compared with a network of more images."""
+    honest, used = cells_module.train, {}
+
+    def train(*arguments):
+        used[arguments[6]] = arguments[1].indices.tolist()
+        return honest(*arguments)
+
+    monkeypatch.setattr(cells_module, "train", train)
+    run([*settings, "seeds=1", "transfer.modes=[finetune]", "labels.total_images=12"], tmp_path / "out")
+    assert {what: len(set(indices)) for what, indices in used.items()} == dict.fromkeys(used, 12)
+    assert len(used) == 5
+    assert len({tuple(indices) for what, indices in used.items() if what != "leaf, seed 0"}) == 1
+    used.clear()
+    run([*settings, "seeds=1", "transfer.modes=[finetune]"], tmp_path / "out")
+    assert {len(indices) for indices in used.values()} == {24}, "the networks of fewer images are not taken for those of all"
+    assert len(used) == 5
+
+
+@pytest.mark.parametrize(
+    ("more", "side"),
+    [
+        ([], 20),
+        (["model.image_size=12"], 12),
+        (["model.name=vit_ti16"], 32),
+        (["data={source: digits}"], 8),
+    ],
+)
+def test_the_size_of_the_images_is_derived(more, side, settings, tmp_path):
+    """It was 8 by default, so that photographs were shrunk to 8 pixels."""
+    quick = ["seeds=1", "labels.functions=[leaf]", "pretraining.steps=1", "transfer.modes=[none]"]
+    unsaid = [text for text in settings if not text.startswith("model")]
+    outcome = run([*unsaid, "model.width=4", *quick, *more], tmp_path / "out")
+    assert outcome.study.model.image_size == side
+    assert load_study(outcome.folder / "config.yaml").model.image_size == side
+
+
+def test_photographs_are_fed_at_the_usual_size_of_the_network(tmp_path):
+    from theory_sim.pretraining.datasets import load_data
+    from theory_sim.pretraining.sizes import with_image_size
+
+    for place in range(4):
+        for number in range(5):
+            save_image(tmp_path / "images" / f"{place}" / f"{number}.png", 50 * place, number + 10 * place, size=(300, 400))
+    for name, side in (("convnet", 32), ("resnet18", 224), ("vit_ti16", 224)):
+        checked = load_study(
+            None, [f"model.name={name}", f"data={{source: tree, path: {tmp_path / 'images'}, validation_share: 0.3}}"]
+        )
+        data = load_data(checked.data, tmp_path / "keep")
+        assert with_image_size(checked, data, data).model.image_size == side
+
+
 def test_a_failed_cell_is_reported_and_the_others_go_on(settings, command, monkeypatch, tmp_path):
     honest = cells_module.train
 
@@ -160,6 +264,7 @@ def test_a_failed_cell_is_reported_and_the_others_go_on(settings, command, monke
 
 
 def test_no_room_on_disk_is_one_line_and_loses_no_finished_cell(settings, command, monkeypatch, tmp_path):
+    settings = [*settings, "keep=none"]  # each cell then saves one file
     honest, count = cells_module.save_checkpoint, []
 
     def save(*arguments, **values):
@@ -172,7 +277,7 @@ def test_no_room_on_disk_is_one_line_and_loses_no_finished_cell(settings, comman
     code, _, err = command(settings)
     assert code == 2
     assert "No space left on device" in err.splitlines()[-1]
-    finished = sorted((tmp_path / "out/tiny/cells").glob("*/*s.safetensors"))
+    finished = sorted((tmp_path / "out/_images/cells").glob("*/*s.safetensors"))
     assert len(finished) == 4
     states = [path.stat().st_mtime_ns for path in finished]
     assert command(settings)[0] == 0
@@ -187,10 +292,10 @@ def test_the_test_split_plays_no_part(settings, tmp_path, folder):
 
         run(own, out)
         found = {}
-        for path in sorted((out / "tiny/cells").glob("*/weights.safetensors")):
+        for path in sorted((out / "_images/cells").glob("*/weights.safetensors")):
             what = json.loads((path.parent / "cell.json").read_text())["what"]
             found |= {f"{what} {name}": value for name, value in load_checkpoint(path)[0].items()}
-        for path in sorted((out / "tiny/cells").glob("*/answers.safetensors")):
+        for path in sorted((out / "_images/cells").glob("*/answers.safetensors")):
             what = json.loads((path.parent / "cell.json").read_text())
             key = f"{what['what']} {what.get('training', {}).get('steps')}"
             found |= {f"{key} {n}": v for n, v in load_checkpoint(path)[0].items() if n.startswith("validation")}
@@ -211,11 +316,11 @@ def test_the_test_split_plays_no_part(settings, tmp_path, folder):
     ("changes", "message"),
     [
         (["data.path=/nowhere"], "no such folder: /nowhere"),
-        (["labels.functions=[leaf, cluster(500)]"], "cluster(500): 500 clusters of 24 samples"),
+        (["labels.functions=[leaf, cluster(500)]"], "cluster(500): 500 clusters of 40 samples"),
         (["labels.functions=[hypernym(2)]"], "unknown synset 'gulls'"),
         (["labels.functions=[group(kingdom)]"], "group(kingdom): this data set has none"),
         (["labels.functions=[level(3)]"], "level(3): the label tree has levels 1 to 2"),
-        (["labels.images_per_class=100"], "labels.images_per_class: 100, but level(1) has a class of 12 images"),
+        (["labels.images_per_class=100"], "labels.images_per_class: 100, but level(1) has a class of 20 images"),
         (["model.name=resnet19"], "model.name: should be 'convnet'"),
         (["model.name=vit_ti16"], "model.image_size: patches of 16 need a multiple of 16, got 8"),
         (["pretraining.bach=3"], "unknown key pretraining.bach; did you mean pretraining.batch?"),
@@ -261,41 +366,6 @@ def test_hypernyms_of_imagenet_are_pretrained_on_and_transferred(settings, tmp_p
     assert [labels.targets.ndim for labels in outcome.labels] == [1, 2]
 
 
-def test_no_seed_decides_its_own_hard_images():
-    draw = np.random.default_rng(0)
-    correct, confidence = draw.random((3, 40)) < 0.7, draw.random((3, 40))
-    for how in ("misclassified", "unconfident"):
-        hard = hard_images(correct, confidence, how)
-        for seed in range(3):
-            other_correct, other_confidence = correct.copy(), confidence.copy()
-            other_correct[seed] = ~correct[seed]
-            other_confidence[seed] = 1 - confidence[seed]
-            assert np.array_equal(hard_images(other_correct, other_confidence, how)[seed], hard[seed])
-    others = correct[[1, 2]]
-    assert np.array_equal(hard_images(correct, confidence, "misclassified")[0], ~(others[0] & others[1]))
-    assert hard[0].sum() == 10
-    assert confidence[[1, 2]].mean(0)[hard[0]].max() <= confidence[[1, 2]].mean(0)[~hard[0]].min()
-    assert hard_images(correct[:1], confidence[:1], "misclassified") is None
-
-
-def test_gains_within_are_paired_by_image():
-    draw = np.random.default_rng(1)
-    before, after, chosen = (draw.random((3, 1000)) < p for p in (0.5, 0.8, 0.4))
-    estimate = gain_within(before, after, chosen)
-    gains = after[chosen].astype(float) - before[chosen]
-    assert estimate.value == pytest.approx(gains.mean())
-    assert estimate.low < gains.mean() < estimate.high
-    assert 0.1 < gains.mean() < 0.5
-    by_seed = [after[s][chosen[s]].mean() - before[s][chosen[s]].mean() for s in range(3)]
-    across = stats.ttest_1samp(by_seed, 0, alternative="greater")
-    assert mcnemar(np.where(chosen, after.astype(int) - before, 0).sum(0)) < across.pvalue == pytest.approx(estimate.p)
-    one = gain_within(before[:1], after[:1], np.ones((1, 1000), dtype=bool))
-    assert one.p == mcnemar(after[0].astype(int) - before[0])
-    assert np.isnan(gain_within(before, after, np.zeros_like(chosen)).value)
-    errors = [1 - row[inside].mean() for row, inside in zip(after, chosen, strict=True)]
-    assert error_within(after, chosen).value == pytest.approx(np.mean(errors))
-
-
 def test_readouts_by_hand():
     read = readouts(torch.tensor([0, 0, 1]), 2)
     logits = torch.tensor([[2.0, 1.9, 2.2], [-3.0, -3.0, -4.0]])
@@ -317,7 +387,7 @@ def test_one_process_and_two_have_the_same_losses(settings, tmp_path):
         out = tmp_path / f"{processes}"
         done = launched(processes, "-m", "theory_sim", "pretrain", tmp_path / "empty.yaml", *sets, "--out", out)
         assert done.stdout.count("results: ") == 1  # the main process alone prints
-        logs = sorted((out / "tiny/cells").glob("*/log.jsonl"))
+        logs = sorted((out / "_images/cells").glob("*/log.jsonl"))
         losses.append({log.parent.name: [json.loads(line)["loss"] for line in log.read_text().splitlines()] for log in logs})
     one, two = losses
     assert one.keys() == two.keys()

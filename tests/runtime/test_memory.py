@@ -1,7 +1,11 @@
 """Memory that is lent again belongs to one tensor at a time."""
 
+import platform
+import subprocess
+import sys
 import tracemalloc
 
+import pytest
 import torch
 
 from theory_sim.config import load_config
@@ -61,3 +65,30 @@ def test_a_batch_is_not_overwritten_by_the_next():
     for _ in range(3):
         training.next_batch()
     assert torch.equal(half.x, kept)
+
+
+@pytest.mark.skipif(sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="glibc's allocator")
+def test_freed_memory_is_used_again_without_page_faults():
+    """A block of 40 MB cost a fault for each of its pages every time, in threads of their own too."""
+    code = """
+import resource, threading
+import torch
+from theory_sim.runtime.memory import keep_freed_memory
+torch.set_num_threads(1)
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        torch.ones(10_000_000)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+faults()
+keep_freed_memory()
+faults()  # the heap grows
+faults()
+thread = threading.Thread(target=faults)
+thread.start(); thread.join()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    before, _, after, in_thread = map(int, done.stdout.split())
+    assert before > 20 * 9000
+    assert after < 1000
+    assert in_thread < 10 * 9766

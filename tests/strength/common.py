@@ -51,9 +51,10 @@ comparisons:
 IMAGES = """
 name: images
 seeds: 1
+controls: []
 data: {source: tree, path: FOLDER, test_share: 0.3, validation_share: 0.2}
 labels: {functions: [level(1), leaf]}
-model: {width: 4}
+model: {width: 4, image_size: 8}
 pretraining: {steps: 12, batch: 8, step_size: 0.05, log_every: 1, checkpoint_every: 3}
 transfer: {modes: [finetune, none], steps: [6], training: {batch: 8, log_every: 1, checkpoint_every: 2}}
 """

@@ -69,7 +69,7 @@ FIRST = {
     "theory_sim/training/engines/loss.py": _TRAINING,
     "theory_sim/pretraining/training/objective.py": ["tests/pretraining/training/test_objective.py"],
     "theory_sim/pretraining/loading/randomness.py": ["tests/pretraining/loading/test_randomness.py"],
-    "theory_sim/pretraining/difficulty.py": ["tests/pretraining/test_study.py", "-k", "hard_images or gains_within or frozen"],
+    "theory_sim/pretraining/difficulty.py": ["tests/pretraining/test_difficulty.py"],
     "theory_sim/pretraining/labelling.py": ["tests/pretraining/test_labelling.py"],
     "theory_sim/training/engines/lucky/candidates.py": _LUCKY,
     "theory_sim/training/engines/lucky/certificate.py": _LUCKY,

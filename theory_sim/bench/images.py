@@ -1,5 +1,6 @@
 """Speed of the image pipeline, as ratios to minimal programs for the same task, measured in turns in one run.
 
+* the cells of a study of the small network: see `theory_sim.bench.image_cells`;
 * the loader, which also crops, resizes and collates, against bare Pillow decoding of the same JPEGs to RGB in as many worker
   processes. With random crops, as in training, the loader decodes a JPEG down to the crop's last row, on average 86 % of the
   rows; with the middle crop of images that are wider than high, as these are, it decodes them whole. No JPEG is decoded at
@@ -7,11 +8,8 @@
 * a training step, against a minimal loop with the same `transformers` network on the same device.
 """
 
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from theory_sim.bench.image_cells import bench_cells
+from theory_sim.bench.ratios import Ratio, compare
 from theory_sim.pretraining.config import Architecture, Crop, TrainingRecipe
 from theory_sim.pretraining.distributed import processes
 from theory_sim.pretraining.loading.batches import Share, batches
@@ -27,25 +27,6 @@ from theory_sim.pretraining.loading.images import ArrayImages, FileImages, Image
 from theory_sim.pretraining.models import Classifier
 from theory_sim.pretraining.training import Task, train
 from theory_sim.runtime.threads import torch_threads
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """One comparison.
-
-    Attributes:
-        what: what is measured.
-        ours: images per second, the median of the rounds.
-        bare: the same of what it is compared with.
-        ratio: median over the rounds of ours ÷ bare, each pair measured one right after the other.
-        bound: what it should be at least; None where the comparison is for information.
-    """
-
-    what: str
-    ours: float
-    bare: float
-    ratio: float
-    bound: float | None
 
 
 def bench(
@@ -74,29 +55,8 @@ def bench(
         on_progress(f"loader: {images} JPEGs, {workers} workers")
         loaders = _loader(Path(folder), images, side, workers, rounds)
         on_progress(f"training step: {name}, {size} pixels, batch {batch}")
-        return [*loaders, _step(name, size, batch, steps, rounds)]
-
-
-def _compare(
-    what: str, n: int, ours: Callable[[], object], bare: Callable[[], object], rounds: int, bound: float | None
-) -> Ratio:
-    ours(), bare()  # the first time is slower
-    pairs = []
-    for number in range(rounds):
-        # Each is measured first in turn, so that a machine that slows down favours neither.
-        if number % 2:
-            of_ours, of_bare = _seconds(ours), _seconds(bare)
-        else:
-            of_bare, of_ours = _seconds(bare), _seconds(ours)
-        pairs.append((n / of_ours, n / of_bare))
-    ratio = statistics.median(a / b for a, b in pairs)
-    return Ratio(what, statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs), ratio, bound)
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+        step = _step(name, size, batch, steps, rounds)
+    return [*loaders, step, *([] if gpu else bench_cells(rounds, on_progress))]
 
 
 class _Decoded(torch.utils.data.Dataset[Any]):
@@ -136,8 +96,8 @@ def _loader(folder: Path, n: int, side: int, workers: int, rounds: int) -> list[
 
     n_read = steps * batch
     return [
-        _compare("loader ÷ bare decoding, random crops", n_read, partial(ours, "resized"), bare, rounds, 0.8),
-        _compare("loader ÷ bare decoding, middle crops: all rows decoded", n_read, partial(ours, "none"), bare, rounds, None),
+        compare("loader ÷ bare decoding, random crops", n_read, partial(ours, "resized"), bare, rounds, 0.8),
+        compare("loader ÷ bare decoding, middle crops: all rows decoded", n_read, partial(ours, "none"), bare, rounds, None),
     ]
 
 
@@ -192,7 +152,7 @@ def _step(name: str, size: int, batch: int, steps: int, rounds: int) -> Ratio:
             optimizer.zero_grad(set_to_none=True)
         _wait(device)
 
-    return _compare(f"training step ÷ minimal loop, {name} on {device.type}", batch * steps, ours, bare, rounds, 0.95)
+    return compare(f"training step ÷ minimal loop, {name} on {device.type}", batch * steps, ours, bare, rounds, 0.95)
 
 
 def _wait(device: torch.device) -> None:

@@ -1,8 +1,9 @@
 """Real images: pretrain, hierarchy."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -10,12 +11,21 @@ from rich.table import Table
 from theory_sim.cli.program import ConfigFile, Json, Out, Plugin, Set, app, whole
 from theory_sim.runtime.display import new_console
 
+if TYPE_CHECKING:
+    from theory_sim.pretraining.config import ImageStudy
+    from theory_sim.pretraining.study import Outcome
+
 
 @app.command()
 def pretrain(
     config: ConfigFile,
     set_: Set = None,
     seeds: Annotated[int | None, typer.Option(help="Number of independent repetitions.", **whole("--seeds"))] = None,
+    grid: Annotated[
+        str | None,
+        typer.Option("--grid", metavar="KEY=A,B,...", help="A key and its values: a study for each, one after the other."),
+    ] = None,
+    smoke: Annotated[bool, typer.Option("--smoke", help="At a small size, which only tests that it runs.")] = False,
     plugin: Plugin = None,
     out: Out = Path("results"),
 ) -> int:
@@ -23,22 +33,39 @@ def pretrain(
     from theory_sim.pretraining import need_extra
 
     need_extra()
-    from theory_sim.pretraining import report, study
     from theory_sim.pretraining.config import load_study
+    from theory_sim.studies.sweep import parse_axis
+
+    key, values = ("", [""]) if grid is None else parse_axis(grid)
+    settings = [[*(set_ or ()), *([f"{key}={json.dumps(value)}"] if key else [])] for value in values]
+    checked = [load_study(config, own, plugin or (), seeds=seeds) for own in settings]  # all before any work
+    codes = []
+    for value, of in zip(values, checked, strict=True):
+        if key:
+            print(f"{key} = {value}")
+        codes.append(_run(of.small() if smoke else of, out))
+    return max(codes)
+
+
+def _run(checked: "ImageStudy", out: Path) -> int:
+    """Run a study and print it; the exit code."""
+    from theory_sim.pretraining import study
     from theory_sim.pretraining.distributed import processes
     from theory_sim.runtime.progress import progress_bar
 
-    checked = load_study(config, set_ or (), plugin or (), seeds=seeds)
-    with progress_bar() as on_progress:
-        outcome = study.run_study(checked, out, on_progress)
+    try:
+        with progress_bar() as on_progress:
+            outcome = study.run_study(checked, out, on_progress)
+    except study.StudyInterrupt as interrupt:
+        if processes().is_main_process:
+            print("interrupted; what is finished:")
+            _print_report(interrupt.outcome)
+        raise
     if not processes().is_main_process:
         return 1 if outcome.failures else 0
-    console = new_console()
-    console.print(report.labels_for_people(outcome))
-    if len(outcome.results):
-        console.print(report.results_for_people(outcome))
-        for line in report.verdict(outcome):
-            print(line)
+    _print_report(outcome)
+    for note in outcome.notes:
+        print(f"note: {note}")
     for what, why in outcome.failures.items():
         print(f"failed: {what}: {why}")
     for fault_list, count in outcome.damaged.items():
@@ -49,9 +76,20 @@ def pretrain(
     return 1 if outcome.failures else 0
 
 
+def _print_report(outcome: "Outcome") -> None:
+    from theory_sim.pretraining import report
+
+    console = new_console()
+    console.print(report.labels_for_people(outcome))
+    if len(outcome.results):
+        console.print(report.results_for_people(outcome))
+        for line in [*report.verdict(outcome), *report.power(outcome)]:
+            print(line)
+
+
 @app.command()
 def hierarchy(
-    source: Annotated[str, typer.Argument(metavar="imagenet21k|inat2021|tree")],
+    source: Annotated[str, typer.Argument(metavar="imagenet21k|imagenet|inat2021|tree")],
     path: Annotated[Path | None, typer.Argument(metavar="PATH", help="Folder of images; not for imagenet21k.")] = None,
     json: Json = None,
 ) -> int:

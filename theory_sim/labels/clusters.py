@@ -37,6 +37,10 @@ def _cluster(tree: LabelTree, context: LabelContext, n: int) -> LabelFunction:
 def _cluster_within(tree: LabelTree, context: LabelContext, n: int) -> LabelFunction:
     """N k-means clusters inside each coarse class."""
     name = f"cluster-within({n})"
+    if context.leaf is not None and context.leaf.dim() == 1:  # before anything is embedded
+        inside = torch.bincount(tree.coarse_of_leaf[context.leaf], minlength=tree.n_coarse)
+        if n > (least := int(inside.min())):
+            raise InputError(f"{name}: {n} clusters of {least} samples")
 
     def partition(leaf: Tensor, rows: Tensor, seed: int) -> Tensor:
         coarse = tree.coarse_of_leaf[leaf]

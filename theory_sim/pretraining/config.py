@@ -19,9 +19,10 @@ class Labels(Section):
     embedding: str = "pixels"
     """What k-means clusters: `pixels`, or a `transformers` vision model, by name or folder (the paper: CLIP ViT-L/14 [paper])."""
     images_per_class: Count | None = None
-    """Train every label function on this many images of each of its classes."""
+    """Pretrain every label function on this many images of each of its classes; baselines and transfers use all images."""
     total_images: Count | None = None
-    """Train every label function on this many images in all, as equally from each of its classes as they allow."""
+    """Train on this many images in all: every label function, as equally from each of its classes as they allow, and where the
+    target is level 1 of the same data, baselines and transfers too, on the images of ``level(1)``."""
     seed: Seed = 0
     """Of random labels, of k-means, and of the images chosen."""
 
@@ -35,18 +36,41 @@ class Labels(Section):
 class Architecture(Section):
     """The network; see `theory_sim.pretraining.models`."""
 
-    name: Literal["convnet", "resnet18", "resnet34", "resnet50", "vit_ti16", "vit_s16", "vit_b16"] = "convnet"
-    image_size: Annotated[int, Field(ge=4, le=4096)] = 8
-    """Side of the images that it is fed."""
+    name: Literal["convnet", "resnet18", "resnet34", "resnet50", "vit_ti16", "vit_s16", "vit_b16", "pretrained"] = "convnet"
+    pretrained: str | None = None
+    """An image model of `transformers` that all networks of the study start from, by its name on the hub or, with ``./`` or ``/``
+    before it, as a folder; `name` is then ``pretrained``. Only safetensors are read, and no code of the model is run."""
+    image_size: Annotated[int, Field(ge=4, le=4096)] | None = None
+    """Side of the images that it is fed; without it see `theory_sim.pretraining.sizes`."""
     width: Count = 16
     """Channels of the small convolutional net's first block; the others have fixed widths."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_by_its_weights(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and given.get("pretrained") is not None:
+            return {"name": "pretrained"} | dict(given)
+        return given
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "Architecture":
+        if (self.name == "pretrained") != (self.pretrained is not None):
+            raise ValueError(f"name: {self.name} and pretrained: {self.pretrained} do not fit together; give one of the two")
+        return self
+
+    @property
+    def side(self) -> int:
+        """The side of the images, once it is known."""
+        if self.image_size is None:
+            raise ValueError("model.image_size is not known yet")
+        return self.image_size
 
 
 Crop = Literal["none", "shift", "resized"]
 
 
 class TrainingRecipe(Section):
-    """One training run. Warm-up, then cosine decay to 0."""
+    """One training run. Warm-up, then by `schedule`."""
 
     steps: CountOrZero = 300
     batch: Count = 64
@@ -55,6 +79,9 @@ class TrainingRecipe(Section):
     """Parts that each process computes its share of a batch in."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     step_size: Positive = 0.05
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """Of the step size after the warm-up: cosine decay to 0, or constant. A longer run continues a finished shorter one where
+    their step sizes are equal up to there: with `constant` and no warm-up."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Of SGD (Nesterov's); AdamW has its usual β = (0.9, 0.999)."""
     weight_decay: NonNegative = 5e-4
@@ -122,6 +149,12 @@ class Transfer(Section):
         return bool({"finetune", "last_block"} & set(self.modes))
 
 
+_FEW_STEPS, _FEW_IMAGES, _FEW_EVALUATED = 10, 10, 200
+"""Of `ImageStudy.small`."""
+Split = Literal["both", "misclassified", "unconfident"]
+Control = Literal["width", "augmentation", "split"]
+
+
 class ImageStudy(Section):
     """One study: label functions × transfer modes × seeds, against baselines of the same total number of steps."""
 
@@ -142,6 +175,13 @@ class ImageStudy(Section):
     workers: CountOrZero = 0
     """Processes that read images, for each training process; 0: it reads itself."""
     confidence: OpenShare = 0.95
+    splits: Annotated[list[Split], Field(min_length=1), Distinct] = ["both"]
+    """How hard and easy images are told apart; see `theory_sim.pretraining.difficulty`. The first is printed."""
+    controls: Annotated[list[Control], Distinct] = ["width", "augmentation", "split"]
+    """Networks without fine labels, whose gains stand beside the others': see `theory_sim.pretraining.controls`."""
+    keep: Literal["weights", "none"] | None = None
+    """Whether the weights of baselines, controls and transferred networks are kept, for `theory_sim.load_classifier`; without it
+    those of networks up to 10 MB are (a ResNet-18 has 45 MB). Those of pretraining are always kept."""
 
     @model_validator(mode="before")
     @classmethod
@@ -156,19 +196,44 @@ class ImageStudy(Section):
     def _fits_together(self) -> "ImageStudy":
         if self.target is not None and "none" in self.transfer.modes:
             raise ValueError("transfer.modes: 'none' reads the pretraining labels for the target, which is another data set's")
-        if self.model.name.startswith("vit") and self.model.image_size % 16:
+        if self.model.name.startswith("vit") and (self.model.image_size or 0) % 16:
             raise ValueError(f"model.image_size: patches of 16 need a multiple of 16, got {self.model.image_size}")
+        if self.model.name.startswith("resnet"):
+            self.check_normalised(self.model.name)
+        return self
+
+    def small(self) -> "ImageStudy":
+        """The study at a size that only shows that it runs: two seeds, a few steps, a few images of each leaf."""
+        steps = {"steps": min(_FEW_STEPS, self.pretraining.steps)}
+        data = {"images_per_class": min(_FEW_IMAGES, self.data.images_per_class or _FEW_IMAGES), "evaluated": _FEW_EVALUATED}
+        changes: dict[str, Any] = {
+            "name": f"{self.name}-smoke",
+            "seeds": min(2, self.seeds),
+            "data": self.data.model_copy(update=data),
+            "pretraining": self.pretraining.model_copy(update=steps),
+            "transfer": self.transfer.model_copy(update={"steps": [min(_FEW_STEPS, *self.transfer.steps)]}),
+        }
+        if self.target is not None:
+            changes["target"] = self.target.model_copy(update=data)
+        return self.model_copy(update=changes)
+
+    def check_normalised(self, network: str) -> None:
+        """Check that a network with batch normalisations can be trained.
+
+        Args:
+            network: its name, for messages.
+
+        Raises:
+            InputError: a part of a batch has one image only.
+        """
         for key, recipe in self.recipes.items():
             # A linear probe's normalisations are frozen.
-            normalised = (
-                self.model.name.startswith("resnet") and recipe.steps and (key == "pretraining" or self.transfer.normalises)
-            )
+            normalised = recipe.steps and (key == "pretraining" or self.transfer.normalises)
             if normalised and recipe.batch == recipe.accumulate:
-                raise ValueError(
-                    f"{key}: {self.model.name} normalises over the images of a part of a batch, and needs 2 or more;"
+                raise InputError(
+                    f"{key}: {network} normalises over the images of a part of a batch, and needs 2 or more;"
                     f" got batch {recipe.batch} in {recipe.accumulate} parts"
                 )
-        return self
 
     @property
     def recipes(self) -> dict[str, TrainingRecipe]:

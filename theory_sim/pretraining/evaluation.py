@@ -25,13 +25,19 @@ class Answers:
     Attributes:
         correct: whether the most probable class is the true one.
         confidence: probability of the true class.
+        predicted: the most probable class.
+        highest: its probability.
+        label: the network's own label of the largest logit; where it was trained on coarse classes, `predicted`.
     """
 
     correct: Bool[Tensor, " n"]
     confidence: Float[Tensor, " n"]
+    predicted: Int[Tensor, " n"]
+    highest: Float[Tensor, " n"]
+    label: Int[Tensor, " n"]
 
 
-def readouts(parent: Int[Tensor, " label"], n_coarse: int) -> dict[str, Readout]:
+def readouts(parent: Int[Tensor, " label"], n_coarse: int, several: bool = False) -> dict[str, Readout]:
     """Readouts of a network that was trained on other labels.
 
     ``sum_logits``: the coarse class whose labels' logits sum highest; ``sum_probabilities``: whose labels' probabilities
@@ -40,11 +46,14 @@ def readouts(parent: Int[Tensor, " label"], n_coarse: int) -> dict[str, Readout]
     Args:
         parent: coarse class of each label.
         n_coarse: number of coarse classes.
+        several: whether an image may have several labels: a label's probability is then its logit's sigmoid, by which the
+            network was trained, and the coarse classes' sums are divided by their total.
     """
+    probability = _shares_of_sigmoids if several else softmax
     group = functional.one_hot(parent, n_coarse).float()
     return {
         "sum_logits": lambda logits: (logits @ group.to(logits.device)).softmax(1),
-        "sum_probabilities": lambda logits: logits.softmax(1) @ group.to(logits.device),
+        "sum_probabilities": lambda logits: probability(logits) @ group.to(logits.device),
         "argmax_parent": lambda logits: group.to(logits.device)[logits.argmax(1)],
     }
 
@@ -52,6 +61,11 @@ def readouts(parent: Int[Tensor, " label"], n_coarse: int) -> dict[str, Readout]
 def softmax(logits: Float[Tensor, "n coarse"]) -> Float[Tensor, "n coarse"]:
     """The readout of a network that was trained on the coarse labels."""
     return logits.softmax(1)
+
+
+def _shares_of_sigmoids(logits: Float[Tensor, "n label"]) -> Float[Tensor, "n label"]:
+    # By logarithms: where every sigmoid is 0 in single precision the shares are still numbers.
+    return functional.logsigmoid(logits).softmax(1)
 
 
 @torch.no_grad()
@@ -62,6 +76,7 @@ def answer(
     truth: Int[Tensor, " n"],
     image_size: int,
     read: dict[str, Readout],
+    on_progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Answers]:
     """Answers on a set of images, which all processes share out among themselves.
 
@@ -72,6 +87,7 @@ def answer(
         truth: their coarse classes.
         image_size: side of the images.
         read: the readouts; answers are named as these are.
+        on_progress: called with the number of images that are done, of all processes together.
     """
     model.eval()
     accelerator = processes()
@@ -86,9 +102,13 @@ def answer(
         for name, readout in read.items():
             probability = readout(logits)
             confidence = probability.gather(1, own[:, None])[:, 0]
-            rows[name].append(torch.stack([(probability.argmax(1) == own).float(), confidence], 1))
+            highest, predicted = probability.max(1)
+            said = (confidence, predicted, highest, logits.argmax(1))
+            rows[name].append(torch.stack([column.double() for column in said], 1))
+        on_progress(min(len(indices), (int(chunk[-1]) + 1 - int(places[0])) * accelerator.num_processes))
     answers = {}
     for name, parts in rows.items():
         together = accelerator.gather(torch.cat(parts))[: len(indices)].cpu()
-        answers[name] = Answers(together[:, 0] > 0.5, together[:, 1])
+        confidence, predicted, highest = together[:, 0].float(), together[:, 1].long(), together[:, 2].float()
+        answers[name] = Answers(predicted == truth, confidence, predicted, highest, together[:, 3].long())
     return answers

@@ -5,6 +5,7 @@ The functions are those of `theory_sim.labels.functions`, in the simulator's reg
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,19 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from theory_sim.labels.alignment import Alignment, alignment
-from theory_sim.labels.functions import LabelContext, LabelFunction, label_function, parsed, register_label_function
+from theory_sim.labels.functions import (
+    LabelContext,
+    LabelFunction,
+    label_function,
+    most_frequent,
+    parsed,
+    register_label_function,
+)
 from theory_sim.labels.tree import LabelTree
-from theory_sim.pretraining.config import Labels
-from theory_sim.pretraining.datasets.base import ImageData
+from theory_sim.pretraining.config import ImageStudy, Labels
+from theory_sim.pretraining.datasets.base import ImageData, Listed
 from theory_sim.pretraining.datasets.wordnet import imagenet21k
+from theory_sim.pretraining.loading.images import ArrayImages
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.storage import load_checkpoint, save_checkpoint
 
@@ -31,10 +40,12 @@ def _hypernym(tree: LabelTree, context: LabelContext, level: int) -> LabelFuncti
         raise InputError(f"hypernym({level}) is for the synset folders of ImageNet")
     several, n = imagenet21k().targets(level, [name.rsplit("/", 1)[-1] for name in context.leaf_names])
     own = several[:, 0].clone()
+    leaf, column = torch.nonzero(several >= 0, as_tuple=True)
+    weight = torch.tensor(tree.leaf_probability, dtype=torch.float64)[leaf]
     return LabelFunction(
         f"hypernym({level})",
         n,
-        torch.zeros(n, dtype=torch.long),
+        most_frequent(several[leaf, column], tree.coarse_of_leaf[leaf], weight),
         own,
         lambda samples: own[samples.labelled_leaf],
         multi_labels=several,
@@ -103,13 +114,53 @@ def labelling(
     samples = TrainingSamples(leaf, torch.from_numpy(draw.random(n)), torch.arange(n))
     single = function.assign(samples)
     used = choose(function.name, single, labels, np.random.default_rng([labels.seed, 1]))
-    counts = torch.bincount(single[used])
-    counts = counts[counts > 0]
     aligned = alignment(single[used], tree.coarse_of_leaf[leaf[used]]) if to_itself else None
     targets = single if function.multi_labels is None else function.multi_labels[leaf]
+    counts = torch.bincount(targets[used][targets[used] >= 0])
+    counts = counts[counts > 0]
     kind, _ = parsed(text)
     least, most = int(counts.min()), int(counts.max())
     return Labelling(function.name, function.n_classes, function.parent, kind, targets, used, aligned, least, most)
+
+
+class _NeedsEmbedding(BaseException):
+    """A label function asks for an embedding; no `Exception`, so that no plugin's code takes it for its own."""
+
+
+def check_labelling(text: str, data: ImageData, labels: Labels) -> None:
+    """Check a label function as far as it needs no embedding, before any is computed.
+
+    Args:
+        text: as for `labelling`.
+        data: as for `labelling`.
+        labels: as for `labelling`.
+
+    Raises:
+        InputError: as `labelling`.
+    """
+
+    def embedding() -> Float[Tensor, "train dim"]:
+        raise _NeedsEmbedding
+
+    with suppress(_NeedsEmbedding):
+        labelling(text, data, labels, embedding, to_itself=False)  # the alignment of millions takes long
+
+
+def check_before_reading(listed: Listed, study: ImageStudy) -> None:
+    """Check the label functions by what the images' names tell: none of them can have more images than are listed.
+
+    Args:
+        listed: the images to pretrain on.
+        study: with the label functions.
+
+    Raises:
+        InputError: as `labelling`.
+    """
+    nothing = torch.empty(0, dtype=torch.long)
+    images = ArrayImages(torch.empty(0, 3, 1, 1, dtype=torch.uint8))
+    data = ImageData(listed.hierarchy, images, listed.leaf, torch.arange(len(listed.leaf)), nothing, nothing, "")
+    for text in study.labels.functions:
+        check_labelling(text, data, study.labels)
 
 
 def save_labelling(path: Path, labelling: Labelling) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from rich.table import Table
 
-from theory_sim.pretraining.study import Outcome
+from theory_sim.pretraining.study import Outcome, Transferred
 from theory_sim.pretraining.tables import labels_table
+from theory_sim.stats import replicas_needed
 
 
 def labels_for_people(outcome: Outcome) -> Table:
@@ -35,7 +36,9 @@ def results_for_people(outcome: Outcome) -> Table:
         f"gain % [{level}]",
         "gain on hard",
         "gain on easy",
+        "controls on hard",
     )
+    hard, easy = (f"{kind}-{outcome.study.splits[0]}" for kind in ("hard", "easy"))
     n = int(results[results.samples == "all"].samples_per_seed.iloc[0]) if len(results) else 0
     table = Table(*columns, title=f"coarse target, {n} test images, {outcome.study.seeds} seeds")
     index = ["label_function", "transfer", "pretraining_steps", "transfer_steps"]
@@ -43,15 +46,37 @@ def results_for_people(outcome: Outcome) -> Table:
         rows = {row.samples: row for row in _rows_of(part)}
         whole = rows["all"]
         steps = (
-            f"{whole.pretraining_steps} + {whole.transfer_steps}" if whole.kind != "baseline" else str(whole.pretraining_steps)
+            f"{whole.pretraining_steps} + {whole.transfer_steps}"
+            if whole.transfer_steps or whole.kind not in ("baseline", "control")
+            else str(whole.pretraining_steps)
         )
         classes = "" if pd.isna(whole.classes) else str(int(whole.classes))
         gains = [
             _interval(rows[kind], "gain", "gain_low", "gain_high") if kind in rows and whole.kind != "baseline" else ""
-            for kind in ("all", "hard-misclassified", "easy-misclassified")
+            for kind in ("all", hard, easy)
         ]
+        control = _largest_control(rows[hard]) if hard in rows else float("nan")
+        gains.append("" if np.isnan(control) else f"≤ {100 * control:.1f}")
         table.add_row(whole.label_function, classes, whole.transfer, steps, _interval(whole, "error", "low", "high"), *gains)
     return table
+
+
+_CONTROLS = ("control_width", "control_augmentation", "control_split")
+
+
+def _largest_control(row: Any) -> float:
+    """The largest gain of a control beside a row; NaN where there is none."""
+    gains = [float(value) for name in _CONTROLS if not pd.isna(value := getattr(row, name, None))]
+    return max(gains, default=float("nan"))
+
+
+def _why_none_is_hard(hard: pd.DataFrame, seeds: int) -> str:
+    """Why no row has a hard image; empty where one has."""
+    if hard.samples_per_seed.sum() > 0:
+        return ""
+    if len(hard):
+        return "there are none: no test image is misclassified by networks of the other seeds"
+    return f"not decided: that takes networks of other seeds, and there {'is one seed' if seeds == 1 else 'are too few'}"
 
 
 def _rows_of(table: pd.DataFrame) -> list[Any]:
@@ -61,22 +86,32 @@ def _rows_of(table: pd.DataFrame) -> list[Any]:
 def _interval(row: Any, value: str, low: str, high: str) -> str:
     numbers = [100 * float(getattr(row, name)) for name in (value, low, high)]
     if np.isnan(numbers[0]):
-        return "undefined"
+        return "no such images" if row.samples_per_seed == 0 else "undefined"
     return f"{numbers[0]:.1f} [{numbers[1]:.1f}, {numbers[2]:.1f}]"
 
 
 def verdict(outcome: Outcome) -> list[str]:
     """One line for each transfer, on all test images and on the hard ones: which label functions lower or raise the error.
 
+    Where there are no hard images one line says why.
+
     A gain counts where its interval lies above 0 and its p-value is significant after Holm's correction; a loss counts
-    where its whole interval lies below 0.
+    where its whole interval lies below 0. On hard images the whole interval of a gain must also exceed the controls' gains.
     """
     lines = []
-    table = outcome.results[outcome.results.kind != "baseline"]
-    for samples in ("all", "hard-misclassified"):
+    table = outcome.results[~outcome.results.kind.isin(["baseline", "control"])]
+    hard = f"hard-{outcome.study.splits[0]}"
+    for samples in ("all", hard):
+        if samples == hard and (why := _why_none_is_hard(table[table.samples == hard], outcome.study.seeds)):
+            lines.append(f"hard images: {why}")
+            continue
         for (transfer, steps), part in table[table.samples == samples].groupby(["transfer", "transfer_steps"], sort=False):
             helps = [
-                row.label_function for row in _rows_of(part) if row.gain_low > 0 and row.p_holm < 1 - outcome.study.confidence
+                row.label_function
+                for row in _rows_of(part)
+                if row.gain_low > 0
+                and row.p_holm < 1 - outcome.study.confidence
+                and not (samples == hard and row.gain_low <= _largest_control(row))
             ]
             harms = [row.label_function for row in _rows_of(part) if row.gain_high < 0]
             said = [f"{', '.join(names)}: {what}" for names, what in ((helps, "lower error"), (harms, "higher error")) if names]
@@ -84,3 +119,51 @@ def verdict(outcome: Outcome) -> list[str]:
             after = f"{transfer} ({steps} steps)" if steps else str(transfer)
             lines.append(f"{where}, {after}: " + ("; ".join(said) or "no label function differs significantly from the baseline"))
     return lines
+
+
+def power(outcome: Outcome, gain: float = 0.01, wanted: float = 0.9) -> list[str]:
+    """How many seeds would decide a gain, by the longest transfer of the first mode; nothing with one seed.
+
+    The spread is that of the gains on the *validation* images, so that a pilot plays no part in the test: the square root of the
+    mean variance over the label functions.
+
+    Args:
+        outcome: of the study.
+        gain: to decide, as a fraction of the test images.
+        wanted: probability of deciding it.
+    """
+    if not outcome.transferred:
+        return []
+    first = outcome.transferred[0].transfer
+    steps = max(found.steps for found in outcome.transferred if found.transfer == first)
+    alike = [found for found in outcome.transferred if (found.transfer, found.steps) == (first, steps)]
+    spreads = [spread for found in alike if (spread := spread_of_gains(outcome, found)) is not None]
+    if not spreads:
+        return []
+    spread = float(np.sqrt(np.mean(np.square(spreads))))
+    seeds = replicas_needed(gain, spread, wanted, outcome.study.confidence, len(spreads))
+    after = f"{first} ({steps} steps)" if steps else first
+    return [
+        f"power, {after}: gains differ among seeds by {100 * spread:.2f} points (standard deviation); {seeds} seeds would show a"
+        f" gain of {100 * gain:g} point in {wanted:.0%} of studies, {len(spreads)} label functions corrected together"
+    ]
+
+
+def spread_of_gains(outcome: Outcome, found: Transferred) -> float | None:
+    """Standard deviation among seeds of the gain on the validation images; None with fewer than two seeds.
+
+    At least that of independent images in as many as the test has: √((ẽ₁(1 − ẽ₁) + ẽ₂(1 − ẽ₂)) / N), see
+    `theory_sim.stats.gain_of_rates`.
+    """
+    baselines = outcome.baselines.get(outcome.study.pretraining.steps + found.steps, {})
+    pairs = [
+        [float(1 - answers[seed]["validation"].correct.double().mean()) for answers in (baselines, found.answers)]
+        for seed in found.answers
+        if seed in baselines
+    ]
+    if len(pairs) < 2:
+        return None
+    before, after = np.array(pairs).T
+    n = len(next(iter(found.answers.values()))["test"].correct)
+    least = sum(e * (1 - e) for e in ((errors.mean() * n + 0.5) / (n + 1) for errors in (before, after))) / n
+    return float(np.sqrt(max(np.var(before - after, ddof=1), least)))

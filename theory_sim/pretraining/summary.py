@@ -6,8 +6,9 @@ from pathlib import Path
 
 import torch
 
-from theory_sim.pretraining.datasets.folders import list_files
+from theory_sim.pretraining.datasets.folders import hierarchy_of, list_files
 from theory_sim.pretraining.datasets.hierarchies import Hierarchy, Level
+from theory_sim.pretraining.datasets.imagenet import IMAGENET
 from theory_sim.pretraining.datasets.inat2021 import INAT2021, inat_ranks
 from theory_sim.pretraining.datasets.tree import TREE
 from theory_sim.pretraining.datasets.wordnet import imagenet21k_levels
@@ -35,23 +36,26 @@ def summarise(source: str, path: Path | None = None) -> list[Counted]:
     """The levels of a label set.
 
     Args:
-        source: ``imagenet21k`` (needs no images), ``inat2021`` or ``tree``.
-        path: the folder of images. Of iNaturalist 2021 the folder of one split.
+        source: ``imagenet21k`` (needs no images), or the name of a source of folders: ``imagenet``, ``inat2021``, ``tree``.
+        path: the folder of images, of one split.
 
     Raises:
         InputError: unknown source, or a folder that is absent or breaks its rules.
+
+    Warns:
+        DataWarning: the coarse classes are named as splits are.
     """
     if source == "imagenet21k":
         if path is not None:
             raise InputError("hierarchy imagenet21k takes no folder: its levels are those of WordNet 3.0")
         return [Counted(level.level, level.classes, level.classes_with_several) for level in imagenet21k_levels()]
-    layout = {layout.name: layout for layout in (INAT2021, TREE)}.get(source)
+    layout = {layout.name: layout for layout in (IMAGENET, INAT2021, TREE)}.get(source)
     if layout is None:
-        raise InputError(f"unknown hierarchy '{source}': imagenet21k, inat2021 PATH or tree PATH")
+        raise InputError(f"unknown hierarchy '{source}': imagenet21k, imagenet PATH, inat2021 PATH or tree PATH")
     if path is None:
         raise InputError(f"hierarchy {source} needs the folder of images: theory-sim hierarchy {source} PATH")
     listing = list_files(layout, path)
-    hierarchy = layout.hierarchy(list(listing.files), path)
+    hierarchy = hierarchy_of(layout, list(listing.files), path)
     files = torch.zeros(hierarchy.tree.n_leaves, dtype=torch.long)
     for leaf, names in listing.files.items():
         files[hierarchy.leaf[leaf]] = len(names)

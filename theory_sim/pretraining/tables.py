@@ -1,12 +1,13 @@
 """The results of a study as tables.
 
-``results.csv`` has one row for each label function, transfer and kind of test images, and one for each baseline. Errors and
-gains are fractions; intervals have the study's confidence.
+``results.csv`` has one row for each label function or control, transfer and kind of test images, and one for each baseline.
+Errors and gains are fractions; intervals have the study's confidence.
 
 =========================================  =================================================================================
 column                                     meaning
 =========================================  =================================================================================
-label_function, kind                       such as ``cluster(20)``, ``cluster``; both ``baseline`` for the baselines
+label_function, kind                       such as ``cluster(20)``, ``cluster``; both ``baseline`` for the baselines; such as
+                                           ``control: width``, ``control`` for controls
 classes, images                            labels, and images that are pretrained on
 inside, purity,                            alignment with the coarse target (`theory_sim.labels.alignment.Alignment`); empty
 adjusted_mutual_information                where the target is another data set
@@ -14,27 +15,30 @@ transfer                                   ``finetune``, ``last_block``, ``linea
                                            ``sum_logits``, ``sum_probabilities``, ``argmax_parent``
 pretraining_steps, transfer_steps          steps of each
 seeds                                      the seeds, separated by blanks
-samples                                    ``all`` test images, or ``hard-misclassified``, ``easy-misclassified``,
-                                           ``hard-unconfident``, ``easy-unconfident``: see `theory_sim.pretraining.difficulty`
+samples                                    ``all`` test images, or ``hard-both``, ``easy-both``, ``mixed-both``, and so on: see
+                                           `theory_sim.pretraining.difficulty`
 samples_per_seed                           mean number of such images
 error, low, high, method                   error on the coarse target, its interval, and what made that
 validation_error                           on the validation split (for ``all``)
 baseline_error                             of the baseline of as many steps in all, on the same images
 gain, gain_low, gain_high, gain_method     error of the baseline − error, paired
 p, p_holm                                  one-sided p-value of "no gain", and Holm's correction over the label functions of the
-                                           same transfer and samples; for ``all`` empty with fewer than five seeds
+                                           same transfer and samples; empty with fewer than five seeds, and for controls
+control_width, control_augmentation,       gains of the controls on images of the same kind, split in the same way; see
+control_split                              `theory_sim.pretraining.controls`
 =========================================  =================================================================================
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from theory_sim.pretraining.difficulty import DIFFICULTIES, error_within, gain_within, hard_images
+from theory_sim.pretraining.controls import control_name
+from theory_sim.pretraining.difficulty import error_within, gain_within, split_images
 from theory_sim.pretraining.evaluation import Answers
-from theory_sim.pretraining.study import Outcome, Transferred
+from theory_sim.pretraining.study import Outcome
 from theory_sim.stats import Estimate, error_rate, holm, paired_gain
 
 
@@ -61,66 +65,90 @@ def labels_table(outcome: Outcome) -> pd.DataFrame:
 
 def results_table(outcome: Outcome) -> pd.DataFrame:
     """All errors and gains; see the module for the columns."""
-    rows = [row for total in sorted(outcome.baselines) for row in _baseline_rows(outcome, total)]
+    study = outcome.study
+    rows = [_baseline_row(outcome, total) for total in sorted(outcome.baselines)]
+    for (control, total), answers in outcome.controls.items():
+        named: dict[str, Any] = {"label_function": control_name(control), "kind": "control", "transfer": "control"}
+        named |= {"classes": _coarse_classes(outcome), "pretraining_steps": total, "transfer_steps": 0}
+        rows += _rows(outcome, named, answers, total)
     for found in outcome.transferred:
-        rows += _rows(outcome, found)
+        labels, aligned = found.labels, found.labels.alignment
+        named = {"label_function": labels.name, "kind": labels.kind, "classes": labels.n_classes, "images": len(labels.used)}
+        for name in ("inside", "purity", "adjusted_mutual_information"):
+            named[name] = None if aligned is None else getattr(aligned, name)
+        named |= {"transfer": found.transfer, "pretraining_steps": study.pretraining.steps, "transfer_steps": found.steps}
+        rows += _rows(outcome, named, found.answers, study.pretraining.steps + found.steps)
+    _add_controls(rows)
     table = pd.DataFrame(rows)
     if "p" in table:
         table["p_holm"] = np.nan  # also where no gain has a p-value
-        for _, part in table[table.p.notna()].groupby(["transfer", "transfer_steps", "samples"]):
+        for _, part in table[table.p.notna() & (table.kind != "control")].groupby(["transfer", "transfer_steps", "samples"]):
             table.loc[part.index, "p_holm"] = holm(part.p.tolist())
     return table
 
 
-def _baseline_rows(outcome: Outcome, total: int) -> Iterator[dict[str, Any]]:
+def _add_controls(rows: list[dict[str, Any]]) -> None:
+    """Put the gains of the controls beside those of the label functions."""
+    coarse: dict[tuple[str, int, str], float] = {}
+    split: dict[tuple[str, int, str], list[float]] = {}
+    for row in rows:
+        if row["kind"] == "control":
+            coarse[row["label_function"], row["pretraining_steps"], row["samples"]] = row["gain"]
+        elif row["kind"] == "split":
+            split.setdefault((row["transfer"], row["transfer_steps"], row["samples"]), []).append(row["gain"])
+    for row in rows:
+        if row["kind"] not in ("baseline", "control"):
+            total = row["pretraining_steps"] + row["transfer_steps"]
+            for control in ("width", "augmentation"):
+                row[f"control_{control}"] = coarse.get((control_name(control), total, row["samples"]))
+            gains = split.get((row["transfer"], row["transfer_steps"], row["samples"]))
+            row["control_split"] = max(gains) if gains and row["kind"] != "split" else None
+
+
+def _coarse_classes(outcome: Outcome) -> int | None:
+    return int(outcome.labels[0].parent.max()) + 1 if outcome.study.target is None else None
+
+
+def _baseline_row(outcome: Outcome, total: int) -> dict[str, Any]:
     answers = outcome.baselines[total]
-    correct, confidence = _stack(answers, "test")
-    for samples, chosen in _kinds(correct, confidence):
-        error = _error(correct, chosen, outcome.study.confidence)
-        yield {
-            "label_function": "baseline",
-            "kind": "baseline",
-            "classes": outcome.labels[0].parent.max().item() + 1 if outcome.study.target is None else None,
-            "transfer": "baseline",
-            "pretraining_steps": total,
-            "transfer_steps": 0,
-            "seeds": " ".join(map(str, answers)),
-            "samples": samples,
-            "samples_per_seed": chosen.sum(1).mean(),
-            **_estimate(error, "error", "low", "high", "method"),
-            "validation_error": _validation(answers) if samples == "all" else None,
-        }
+    correct, _ = _stack(answers, "test")
+    return {
+        "label_function": "baseline",
+        "kind": "baseline",
+        "classes": _coarse_classes(outcome),
+        "transfer": "baseline",
+        "pretraining_steps": total,
+        "transfer_steps": 0,
+        "seeds": " ".join(map(str, answers)),
+        "samples": "all",
+        "samples_per_seed": correct.shape[1],
+        **_estimate(error_rate(correct, outcome.study.confidence), "error", "low", "high", "method"),
+        "validation_error": _validation(answers),
+    }
 
 
-def _rows(outcome: Outcome, found: Transferred) -> Iterator[dict[str, Any]]:
-    study, labels = outcome.study, found.labels
-    baselines = outcome.baselines.get(study.pretraining.steps + found.steps, {})
-    seeds = [seed for seed in found.answers if seed in baselines]
+def _rows(
+    outcome: Outcome, named: dict[str, Any], found: Mapping[int, dict[str, Answers]], total: int
+) -> Iterator[dict[str, Any]]:
+    """The rows of networks, which are compared with the baselines of as many steps and the same seeds."""
+    study, baselines = outcome.study, outcome.baselines.get(total, {})
+    seeds = [seed for seed in found if seed in baselines]
     if not seeds:
         return
-    mine = {seed: found.answers[seed] for seed in seeds}
+    mine = {seed: found[seed] for seed in seeds}
     correct, _ = _stack(mine, "test")
-    every, confidence = _stack(baselines, "test")
-    places = [list(baselines).index(seed) for seed in seeds]
-    for samples, of_all in _kinds(every, confidence):
-        chosen, before = of_all[places], every[places]
+    before, confidence = _stack({seed: baselines[seed] for seed in seeds}, "test")
+    kinds = {"all": np.ones_like(before)}
+    for how in study.splits:
+        kinds |= {f"{kind}-{how}": chosen for kind, chosen in split_images(how, before, confidence, correct).items()}
+    for samples, chosen in kinds.items():
         error = _error(correct, chosen, study.confidence)
         if samples == "all":
             gain = paired_gain(before, correct, study.confidence)
         else:
             gain = gain_within(before, correct, chosen, study.confidence)
-        aligned = labels.alignment
         yield {
-            "label_function": labels.name,
-            "kind": labels.kind,
-            "classes": labels.n_classes,
-            "images": len(labels.used),
-            "inside": None if aligned is None else aligned.inside,
-            "purity": None if aligned is None else aligned.purity,
-            "adjusted_mutual_information": None if aligned is None else aligned.adjusted_mutual_information,
-            "transfer": found.transfer,
-            "pretraining_steps": study.pretraining.steps,
-            "transfer_steps": found.steps,
+            **named,
             "seeds": " ".join(map(str, seeds)),
             "samples": samples,
             "samples_per_seed": chosen.sum(1).mean(),
@@ -130,16 +158,6 @@ def _rows(outcome: Outcome, found: Transferred) -> Iterator[dict[str, Any]]:
             **_estimate(gain, "gain", "gain_low", "gain_high", "gain_method"),
             "p": gain.p,
         }
-
-
-def _kinds(correct: np.ndarray, confidence: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """All test images, and for each definition the hard and the easy ones of each seed."""
-    yield "all", np.ones_like(correct)
-    for how in DIFFICULTIES:
-        hard = hard_images(correct, confidence, how)
-        if hard is not None:
-            yield f"hard-{how}", hard
-            yield f"easy-{how}", ~hard
 
 
 def _error(correct: np.ndarray, chosen: np.ndarray, confidence: float) -> Estimate:

@@ -7,8 +7,8 @@ so threads suffice.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -58,3 +58,29 @@ def map_blocks(compute: Callable[[Item], Result], items: Iterable[Item]) -> list
     items = list(items)
     pool = None if threading.current_thread().name.startswith(_NAME) or len(items) == 1 else _pool
     return list(map(compute, items) if pool is None else pool.map(compute, items))
+
+
+def side_by_side(works: Sequence[Callable[[], object]], at_once: int, stop: Callable[[], None]) -> None:
+    """Do independent works, several at once, each by one thread of PyTorch; with `at_once` 1, one after the other.
+
+    Args:
+        works: begun in this order.
+        at_once: number of threads.
+        stop: called when one of them has failed: those that run must then end soon. Those that have not begun are left out.
+
+    Raises:
+        BaseException: the first error of any of them, or an interrupt of this thread.
+    """
+    if at_once == 1:
+        for work in works:
+            work()
+        return
+    with ThreadPoolExecutor(at_once, _NAME, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        futures = [pool.submit(work) for work in works]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        except BaseException:
+            stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

@@ -11,6 +11,7 @@ from theory_sim.stats.errors import (
     proportion,
 )
 from theory_sim.stats.means import bootstrap, mean, positive_mean, ratio, slope
+from theory_sim.stats.power import replicas_needed
 from theory_sim.stats.tests import holm, mcnemar
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "positive_mean",
     "proportion",
     "ratio",
+    "replicas_needed",
     "slope",
     "undefined",
 ]

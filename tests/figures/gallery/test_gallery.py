@@ -107,7 +107,8 @@ def test_page_shows_each_picture_with_what_it_was_made_of(made, all_drawn) -> No
         for study in needs.studies:
             assert f"- study: `theory-sim study {study} --out {made.folder}`" in entry
         if needs.image_studies:
-            assert f"- study: `theory-sim pretrain configs/digits.yaml --out {made.folder}`" in entry
+            (study,) = needs.image_studies
+            assert f"- study: `theory-sim pretrain configs/{study}.yaml --out {made.folder}`" in entry
         else:
             (configuration,) = re.findall(r"^- configuration: (.+)", entry, re.MULTILINE)
             own = () if needs.studies else ("`data.dim`",)

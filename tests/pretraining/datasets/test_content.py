@@ -182,7 +182,9 @@ def test_absent_classes_are_warned_of(folder, tmp_path):
 def test_splits_that_are_taken_for_classes_are_warned_of(tmp_path):
     for seed, split in enumerate(("train", "Val", "test")):
         make_folder(tmp_path / "images" / split, 4, seed=seed)
-    with pytest.warns(DataWarning, match=r"the coarse classes of .*images are Val, test, train, which look like splits"):
+    with pytest.warns(
+        DataWarning, match=r"the coarse classes of .*images are Val, test, train, of which train, Val, test look like splits"
+    ):
         load_tree(tmp_path / "images", tmp_path / "keep", test_share=0.3, validation_share=0.4)
 
 
@@ -196,3 +198,17 @@ def test_a_changed_model_of_the_same_folder_gives_other_embeddings(tmp_path):
     assert model_version(str(tmp_path)) == first
     (tmp_path / "model.safetensors").write_bytes(b"Weights")
     assert model_version(str(tmp_path)) != first
+
+
+def test_fewer_training_images_of_each_class(tmp_path):
+    """The other splits stay as they are, and a smaller number's images are among a larger one's."""
+    folder = make_folder(tmp_path / "images")
+    whole, four, two = (load_tree(folder, tmp_path / "keep", images_per_class=n) for n in (None, 4, 2))
+    for data, n in ((four, 4), (two, 2)):
+        assert torch.bincount(data.leaf[data.train]).tolist() == [n] * 4
+        assert torch.equal(data.test, whole.test)
+        assert torch.equal(data.validation, whole.validation)
+        assert data.fingerprint != whole.fingerprint
+    assert set(two.train.tolist()) < set(four.train.tolist()) < set(whole.train.tolist())
+    with pytest.raises(InputError, match=r"data\.images_per_class: 8, but a class has 7 training images"):
+        load_tree(folder, tmp_path / "keep", images_per_class=8)

@@ -9,6 +9,7 @@ import torch
 from image_folders import CLASSES, load_tree, make_folder, save_image
 
 from theory_sim.pretraining.datasets import index as index_module
+from theory_sim.pretraining.datasets.folders import list_files
 from theory_sim.pretraining.datasets.index import index_folder
 from theory_sim.pretraining.datasets.tree import TREE
 from theory_sim.pretraining.loading.images import View
@@ -102,17 +103,17 @@ def test_the_index_is_made_once_and_checked_against_the_folder(folder, tmp_path,
     honest = index_module.look_at
     monkeypatch.setattr(index_module, "look_at", lambda root, path, **more: looked.append(path) or honest(root, path, **more))
     reports = []
-    index_folder(TREE, folder, tmp_path / "keep", on_progress=reports.append)
+    index_folder(list_files(TREE, folder), TREE, tmp_path / "keep", on_progress=reports.append)
     assert len(looked) == 40
     assert (reports[-1].done, reports[-1].total) == (40, 40)
     looked.clear()
-    assert len(index_folder(TREE, folder, tmp_path / "keep").files) == 40
+    assert len(index_folder(list_files(TREE, folder), TREE, tmp_path / "keep").files) == 40
     assert looked == []
     save_image(folder / "fish/cod/new.png", 160)
     (folder / "fish/cod/000_0.jpg").write_bytes(b"now damaged")
     (folder / "fish/rays/000_0.jpg").unlink()
-    index = index_folder(TREE, folder, tmp_path / "keep", damaged_share=0.1)
+    index = index_folder(list_files(TREE, folder), TREE, tmp_path / "keep", damaged_share=0.1)
     assert sorted(looked) == ["fish/cod/000_0.jpg", "fish/cod/new.png"]
     assert len(index.files) == 39
     next((tmp_path / "keep").glob("*.parquet")).write_bytes(b"damaged index")
-    assert len(index_folder(TREE, folder, tmp_path / "keep", damaged_share=0.1).files) == 39
+    assert len(index_folder(list_files(TREE, folder), TREE, tmp_path / "keep", damaged_share=0.1).files) == 39

@@ -14,18 +14,20 @@ from theory_sim.pretraining.datasets import Data, huggingface, load_data
 from theory_sim.runtime.errors import InputError
 
 
-def make_hub(folder: Path, labels: list[object], feature: str = "string") -> Path:
+def make_hub(
+    folder: Path, labels: list[object], feature: str = "string", file_name: str = "train.parquet", seed: int = 0
+) -> Path:
     """A data set in the hub's form: an image for each label."""
     import datasets
 
     rows = []
     for number in range(len(labels)):
         file = io.BytesIO()
-        Image.fromarray(np.random.default_rng(number).integers(0, 255, (8, 8, 3), dtype=np.uint8)).save(file, "png")
+        Image.fromarray(np.random.default_rng([seed, number]).integers(0, 255, (8, 8, 3), dtype=np.uint8)).save(file, "png")
         rows.append({"bytes": file.getvalue(), "path": None})
     features = datasets.Features({"image": datasets.Image(), "label": datasets.Value(feature)})
-    folder.mkdir(parents=True)
-    datasets.Dataset.from_dict({"image": rows, "label": labels}, features).to_parquet(str(folder / "train.parquet"))
+    (folder / file_name).parent.mkdir(parents=True, exist_ok=True)
+    datasets.Dataset.from_dict({"image": rows, "label": labels}, features).to_parquet(str(folder / file_name))
     return folder
 
 
@@ -162,3 +164,60 @@ def test_images_that_vanish_while_they_are_streamed_are_noticed(tmp_path, monkey
     with pytest.raises(InputError, match="has 29 of the 30 images that were streamed"):
         load_data(settings(hub), tmp_path / "keep")
     assert not list((tmp_path / "keep").glob("streamed-*"))
+
+
+def classes(hub: Path, keep: Path, **keys: object) -> dict[str, int]:
+    data = load_data(settings(hub, **keys), keep)
+    return dict(zip(data.hierarchy.names, data.leaf.bincount().tolist(), strict=True))
+
+
+def test_a_folder_with_the_name_of_a_hub_data_set_is_not_taken_for_it(tmp_path, monkeypatch):
+    """``datasets`` reads a folder of this name in the working directory, without a word."""
+    import datasets
+
+    asked = []
+
+    def load_dataset(path, **keys):
+        asked.append(path)
+        raise ConnectionError("offline")
+
+    make_hub(tmp_path / "here/user/name", ["a", "b"] * 10)
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(
+        InputError, match=r"'user/name' may be a folder here or a name of the hub: write \./user/name or hf://user"
+    ):
+        load_data(settings("user/name"), tmp_path / "keep")
+    assert classes("./user/name", tmp_path / "keep") == {"a": 10, "b": 10}
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    for name in ("hf://user/name", "user/other"):
+        with pytest.raises(InputError, match="cannot stream the Hugging Face data set"):
+            load_data(settings(name), tmp_path / "keep")
+    assert asked == ["hf://datasets/user/name", "hf://datasets/user/other"]
+
+
+def test_the_splits_of_a_folder_are_its_files_and_not_guessed_from_words(tmp_path):
+    """``datasets`` finds ``test`` in any part of a path, and gives the rest to ``train`` or to nothing."""
+    hub = tmp_path / "test-set" / "train-and-test"
+    make_hub(hub, ["a", "b"] * 10, file_name="data/train-00000-of-00002.parquet")
+    make_hub(hub, ["a", "c"] * 5, file_name="data/train-00001-of-00002.parquet", seed=1)
+    make_hub(hub, ["a", "b", "c"], file_name="data/test-00000-of-00001.parquet", seed=2)
+    make_hub(hub, ["x", "y"], file_name="extra/validation/0000.parquet")
+    assert classes(hub, tmp_path / "keep") == {"a": 15, "b": 10, "c": 5}
+    assert classes(hub, tmp_path / "keep", test_split="test") == {"a": 16, "b": 11, "c": 6}
+    with pytest.raises(InputError, match=r"no Parquet files of the split 'dev', such as dev-….parquet; it has test-00000"):
+        load_data(settings(hub, split="dev"), tmp_path / "keep")
+    assert {path.name for path in huggingface._parquet_files(settings(hub), "validation")} == {"0000.parquet"}
+    (tmp_path / "photographs").mkdir()
+    with pytest.raises(InputError, match="holds no Parquet files; a folder of images has the source tree"):
+        load_data(settings(tmp_path / "photographs"), tmp_path / "keep")
+
+
+def test_a_copy_belongs_to_one_folder_and_to_its_files(tmp_path, monkeypatch):
+    """The copy of another working directory's folder of the same name, or of files that have changed since, was used."""
+    for name, labels in (("one", ["a", "b"]), ("two", ["c", "d"])):
+        make_hub(tmp_path / name / "set", labels * 10)
+        monkeypatch.chdir(tmp_path / name)
+        assert set(classes("./set", tmp_path / "keep")) == set(labels)
+    make_hub(tmp_path / "two" / "set", ["e", "f"] * 11)
+    assert classes("./set", tmp_path / "keep") == {"e": 11, "f": 11}
+    assert len(list((tmp_path / "keep").glob("streamed-*/"))) == 2

@@ -15,7 +15,7 @@ from theory_sim.pretraining.loading.images import Images
 from theory_sim.runtime.errors import DataWarning
 from theory_sim.runtime.progress import Progress
 from theory_sim.runtime.registry import Registry
-from theory_sim.runtime.settings import Distinct, Section, Seed, Share
+from theory_sim.runtime.settings import Count, Distinct, Section, Seed, Share
 
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
 OnProgress = Callable[[Progress], None]
@@ -27,13 +27,19 @@ class Data(Section):
     source: str = "digits"
     """Name of the image source; see `theory_sim.pretraining.datasets`."""
     path: str | None = None
-    """Folder of the training images; for `huggingface` the name of the data set."""
+    """Folder of the training images; for `huggingface` the name of the data set, or with ``./`` or ``/`` before it the folder
+    of its Parquet files."""
     test_path: str | None = None
     """Folder of the test images; without it the test split is taken from `path`."""
     test_share: OpenShare = 0.2
     """Share of each leaf's images that is held out for the test, where there is no `test_path`."""
     validation_share: OpenShare = 0.1
     """Share of each leaf's training images that is held out for validation."""
+    images_per_class: Count | None = None
+    """Training images of each leaf that are used, drawn by `seed` (those of a smaller number are among those of a larger one);
+    validation and test images stay the same."""
+    evaluated: Count | None = None
+    """Largest number of validation images, and of test images, that are used, drawn by `seed`; without it all are."""
     groups: str | None = None
     """A regular expression on the path: files with the same first group go to the same split, such as one writer's."""
     damaged_share: Share = 0.001
@@ -117,6 +123,31 @@ Raises `InputError` where the configuration names something absent or wrong, or 
 
 
 @dataclass(frozen=True)
+class Listed:
+    """The images of a data set as far as their names tell, before any is read; some may turn out to be damaged.
+
+    Attributes:
+        hierarchy: the label tree.
+        leaf: leaf index of each image that is not of a test folder.
+    """
+
+    hierarchy: Hierarchy
+    leaf: Int[Tensor, " n"]
+
+
+Check = Callable[[Data], Listed | None]
+"""Checks the settings as far as no image needs to be read for it, so that mistakes are known before long work; returns what the
+names tell, None where they tell nothing.
+
+Raises `InputError` as `Load` does.
+"""
+
+
+def _nothing(data: Data) -> None:
+    """The check of a source that has none."""
+
+
+@dataclass(frozen=True)
 class ImageSource:
     """Where images come from.
 
@@ -125,12 +156,14 @@ class ImageSource:
         summary: what it is, in a few words.
         load: reads the images.
         needs_path: whether `Data.path` must be given; otherwise it must not be.
+        check: called before any data set of a study is loaded.
     """
 
     name: str
     summary: str
     load: Load
     needs_path: bool = True
+    check: Check = _nothing
 
 
 IMAGE_SOURCES: Registry[ImageSource] = Registry(
@@ -139,7 +172,7 @@ IMAGE_SOURCES: Registry[ImageSource] = Registry(
 )
 
 
-def image_source(name: str, summary: str, needs_path: bool = True) -> Callable[[Load], Load]:
+def image_source(name: str, summary: str, needs_path: bool = True, check: Check = _nothing) -> Callable[[Load], Load]:
     """Register the decorated function as the `load` of an image source; arguments are those of `ImageSource`.
 
     Raises:
@@ -147,7 +180,7 @@ def image_source(name: str, summary: str, needs_path: bool = True) -> Callable[[
     """
 
     def register(load: Load) -> Load:
-        IMAGE_SOURCES.add(name, ImageSource(name, summary, load, needs_path), source=load)
+        IMAGE_SOURCES.add(name, ImageSource(name, summary, load, needs_path, check), source=load)
         return load
 
     return register

@@ -1,6 +1,7 @@
 """Folders of images: which files belong to which class by the folders' names, and reading them as a data set."""
 
 import os
+import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from theory_sim.pretraining.datasets.base import Data, ImageData, OnProgress
+from theory_sim.pretraining.datasets.base import Data, ImageData, Listed, OnProgress
 from theory_sim.pretraining.datasets.hierarchies import Hierarchy
-from theory_sim.pretraining.datasets.splitting import split_files
+from theory_sim.pretraining.datasets.splitting import groups_of, split_files
 from theory_sim.pretraining.loading.names import printable
 from theory_sim.runtime.errors import DataWarning, InputError
 
@@ -180,6 +181,35 @@ def load_folders(
 
     from theory_sim.pretraining.datasets.index import index_folder
 
+    listings, hierarchy = list_folders(layout, data, folders)
+    parts = [index_folder(listing, layout, keep, data.damaged_share, on_progress, data.value_range) for listing in listings]
+    if parts[1:]:
+        parts[0] = _without_test_images(parts[0], parts[1], data.damaged_share)
+    paths = pyarrow.array([os.fsencode(part.root / path) for part in parts for path, _ in part.files], pyarrow.large_binary())
+    leaf = torch.tensor([hierarchy.leaf[part.leaves[place]] for part in parts for _, place in part.files])
+    names = [_named(path) for part in parts for path, _ in part.files]
+    digests = [digest for part in parts for digest in part.digests]
+    damaged = {part.fault_list: part.passed_over for part in parts if part.passed_over}
+    return split_files(data, hierarchy, paths, leaf, names, digests, len(parts[0].files), damaged)
+
+
+def list_folders(layout: FolderLayout, data: Data, folders: Sequence[Path] | None = None) -> tuple[list[Listing], Hierarchy]:
+    """List the folders of a data set, and check what their names decide, before any image is read.
+
+    Args:
+        layout: how folder names become a hierarchy.
+        data: the folders.
+        folders: as for `load_folders`.
+
+    Returns:
+        the listings of the training folder and, if there is one, of the test folder; and the hierarchy.
+
+    Raises:
+        InputError: as `load_folders`, where no image needs to be read to know it.
+
+    Warns:
+        DataWarning: the coarse classes are named as splits are.
+    """
     if folders is None:
         if data.test_split is not None:
             raise InputError(f"data.test_split: source {data.source} has test_path instead")
@@ -187,20 +217,44 @@ def load_folders(
     for folder in folders[1:]:
         if folder.exists() and folders[0].exists() and folder.samefile(folders[0]):
             raise InputError(f"data.test_path: {folder} is the same folder as data.path, {folders[0]}")
-    parts = [index_folder(layout, folder, keep, data.damaged_share, on_progress, data.value_range) for folder in folders]
-    if parts[1:]:
-        parts[0] = _without_test_images(parts[0], parts[1], data.damaged_share)
-    hierarchy = layout.hierarchy(parts[0].leaves, parts[0].root)
-    _warn_of_splits(hierarchy, parts[0].root)
-    for part in parts[1:]:
-        if unknown := [leaf for leaf in part.leaves if leaf not in hierarchy.leaf]:
-            raise InputError(f"{part.root}: class {'/'.join(unknown[0])} is not among the training classes of {parts[0].root}")
-    paths = pyarrow.array([os.fsencode(part.root / path) for part in parts for path, _ in part.files], pyarrow.large_binary())
-    leaf = torch.tensor([hierarchy.leaf[part.leaves[place]] for part in parts for _, place in part.files])
-    names = [unicodedata.normalize("NFC", path) for part in parts for path, _ in part.files]
-    digests = [digest for part in parts for digest in part.digests]
-    damaged = {part.fault_list: part.passed_over for part in parts if part.passed_over}
-    return split_files(data, hierarchy, paths, leaf, names, digests, len(parts[0].files), damaged)
+    listings = [list_files(layout, folder) for folder in folders]
+    hierarchy = hierarchy_of(layout, list(listings[0].files), listings[0].root)
+    for listing in listings[1:]:
+        _check_apart(listings[0], listing)
+        if unknown := [leaf for leaf in listing.files if leaf not in hierarchy.leaf]:
+            root = listings[0].root
+            raise InputError(f"{listing.root}: class {'/'.join(unknown[0])} is not among the training classes of {root}")
+    groups_of(data, [_named(path) for listing in listings for files in listing.files.values() for path in files])
+    return listings, hierarchy
+
+
+def _check_apart(train: Listing, test: Listing) -> None:
+    """Refuse a test folder inside the training folder; equal files elsewhere are found by their content, once they are read."""
+    here, there = train.root.resolve(), test.root.resolve()
+    if there.is_relative_to(here):
+        inside = there.relative_to(here).as_posix() + "/"
+        every = [path for files in train.files.values() for path in files]
+        common = [path for path in every if path.startswith(inside)]
+        if common:
+            raise InputError(
+                f"{len(common)} of {len(every)} training images in {train.root} are test images in {test.root} too, such as"
+                f" {printable(common[0])}: data.test_path lies inside data.path"
+            )
+
+
+def check_folders(layout: FolderLayout, data: Data) -> Listed:
+    """The check of a source of folders: errors and warnings are those of `list_folders`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # said when the folders are loaded
+        listings, hierarchy = list_folders(layout, data)
+    files = listings[0].files
+    leaf = torch.tensor([hierarchy.leaf[path] for path in files])
+    return Listed(hierarchy, leaf.repeat_interleave(torch.tensor([len(names) for names in files.values()])))
+
+
+def _named(path: str) -> str:
+    """A file's path below its folder, as groups and fingerprints know it."""
+    return unicodedata.normalize("NFC", path)
 
 
 def _without_test_images(train: "Index", test: "Index", share: float) -> "Index":
@@ -227,15 +281,33 @@ def _without_test_images(train: "Index", test: "Index", share: float) -> "Index"
     )
 
 
-_SPLITS = {"train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval", "evaluation"}
+_TO_TRAIN = {"train", "training"}
+_TO_TEST = {"val", "valid", "validation", "dev", "test", "testing", "eval", "evaluation"}
 
 
-def _warn_of_splits(hierarchy: Hierarchy, root: Path) -> None:
+def hierarchy_of(layout: FolderLayout, leaves: Sequence[tuple[str, ...]], root: Path) -> Hierarchy:
+    """The label tree of a folder.
+
+    Args:
+        layout: how folder names become a hierarchy.
+        leaves: paths of the leaf classes.
+        root: the folder.
+
+    Raises:
+        InputError: the layout's rules are broken.
+
+    Warns:
+        DataWarning: the coarse classes are named as splits are: all of them, or some to train on and some to test on.
+    """
+    hierarchy = layout.hierarchy(leaves, root)
     coarse = hierarchy.names[: hierarchy.tree.n_coarse]
-    if {name.lower() for name in coarse} <= _SPLITS:
+    word = {name: match[0].lower() for name in coarse if (match := re.match("[A-Za-z]+", name))}  # of train2017, val_mini
+    train, test = ([name for name in coarse if word.get(name) in words] for words in (_TO_TRAIN, _TO_TEST))
+    if len(train) + len(test) == len(coarse) or (train and test):
         warnings.warn(
-            f"the coarse classes of {root} are {', '.join(coarse)}, which look like splits; if they are, give one as data.path"
-            " and another as data.test_path",
+            f"the coarse classes of {root} are {', '.join(coarse)}, of which {', '.join(train + test)} look like splits;"
+            " if they are, use the folders of the splits: one as data.path and another as data.test_path",
             DataWarning,
             stacklevel=4,
         )
+    return hierarchy

@@ -1,7 +1,8 @@
-"""Hugging Face data sets by name, streamed once into nested folders and then read as such.
+"""Hugging Face data sets, by name or as a folder of their Parquet files, streamed once into nested folders and then read as such.
 
-The images are kept encoded, as they arrive. No code of the data set is run. A split that was streamed is not looked up again:
-delete its folder, ``streamed-…`` in the results' ``data``, to stream a newer version.
+The images are kept encoded, as they arrive. No code of the data set is run. A split that was streamed from the hub is not
+looked up again: delete its folder, ``streamed-…`` in ``_images`` of the results, to stream a newer version. A split of a folder
+is streamed again where its Parquet files have changed.
 """
 
 import hashlib
@@ -16,16 +17,23 @@ from typing import Any
 from theory_sim.pretraining.datasets.base import Data, ImageData, OnProgress, image_source
 from theory_sim.pretraining.datasets.folders import load_folders
 from theory_sim.pretraining.datasets.tree import TREE
-from theory_sim.pretraining.hub import quiet_retries
+from theory_sim.pretraining.hub import HUB, hub_name, local_folder, quiet_retries
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.progress import Progress
 
 
-@image_source("huggingface", "a data set of the Hugging Face hub, by name")
-def load(data: Data, keep: Path, on_progress: OnProgress) -> ImageData:
-    """Stream the splits into folders nested by the label columns, coarsest first, and read these."""
+def check(data: Data) -> None:
+    """Tell a name of the hub from a folder, and find a folder's files."""
     if data.test_path is not None:
         raise InputError("data.test_path: source huggingface has test_split instead")
+    for split in filter(None, (data.split, data.test_split)):
+        _parquet_files(data, split)
+
+
+@image_source("huggingface", "a data set of the Hugging Face hub, by name, or a folder of its Parquet files", check=check)
+def load(data: Data, keep: Path, on_progress: OnProgress) -> ImageData:
+    """Stream the splits into folders nested by the label columns, coarsest first, and read these."""
+    check(data)
     splits = [split for split in (data.split, data.test_split) if split]
     folders = [stream_to_folder(data, split, keep, on_progress) for split in splits]
     return load_folders(TREE, data, keep, on_progress, folders)
@@ -35,7 +43,7 @@ def stream_to_folder(data: Data, split: str, keep: Path, on_progress: OnProgress
     """Stream one split; a complete folder is not streamed again. Of several processes one streams, and the others wait.
 
     Args:
-        data: `path` is the data set's name (or folder), `columns` its labels, coarsest first.
+        data: `path` is the data set's name or folder, `columns` its labels, coarsest first.
         split: which split.
         keep: the folder to keep it in.
         on_progress: called as images arrive.
@@ -47,7 +55,10 @@ def stream_to_folder(data: Data, split: str, keep: Path, on_progress: OnProgress
     import filelock
 
     # The number names the rules by which labels become folders: a folder of other rules is not used.
-    key = hashlib.sha256(repr((2, data.path, split, data.columns, data.image_column)).encode()).hexdigest()[:12]
+    files = _parquet_files(data, split)
+    source = hub_name(data.path or "") if files is None else f"folder {Path(data.path or '').expanduser().resolve()}"
+    key = hashlib.sha256(repr((3, source, split, data.columns, data.image_column)).encode()).hexdigest()[:12]
+    state = repr([(f"{path}", path.stat().st_size, path.stat().st_mtime_ns) for path in files or ()])
     folder = keep / f"streamed-{split.replace('/', '_')}-{key}"
     keep.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(keep / f".{folder.name}.lock")
@@ -57,14 +68,42 @@ def stream_to_folder(data: Data, split: str, keep: Path, on_progress: OnProgress
         on_progress(Progress(f"waiting for the process that streams {split}", 0, 1))
         lock.acquire()
     try:
+        if folder.is_dir() and (folder / _STATE).read_text(encoding="utf-8") != state:
+            shutil.rmtree(folder)
         if not folder.is_dir():
-            _stream(data, split, folder, on_progress)
+            _stream(data, split, folder, state, on_progress)
     finally:
         lock.release()
     return folder
 
 
-def _stream(data: Data, split: str, folder: Path, on_progress: OnProgress) -> None:
+_KEY = "data.path"
+_STATE = ".streamed-from"
+"""File of a streamed folder with the state of the Parquet files; empty for a data set of the hub."""
+
+
+def _parquet_files(data: Data, split: str) -> list[Path] | None:
+    """A folder's files of a split: those named ``SPLIT.parquet`` or ``SPLIT-….parquet``, at any depth, or those in a folder
+    ``SPLIT``; None for a data set of the hub. The hub's library would guess the splits from words anywhere in the names.
+
+    Raises:
+        InputError: see `local_folder`; or the folder has no such files.
+    """
+    root = local_folder(data.path or "", _KEY)
+    if root is None:
+        return None
+    every = sorted(path.resolve() for path in root.rglob("*.parquet"))
+    if not every:
+        raise InputError(f"{_KEY}: {root} holds no Parquet files; a folder of images has the source tree, imagenet or inat2021")
+    files = [path for path in every if path.stem == split or path.stem.startswith(f"{split}-")]
+    files = files or [path for path in every if path.parent.name == split]
+    if not files:
+        names = ", ".join(path.name for path in every[:3]) + (" …" if every[3:] else "")
+        raise InputError(f"{_KEY}: {root} has no Parquet files of the split '{split}', such as {split}-….parquet; it has {names}")
+    return files
+
+
+def _stream(data: Data, split: str, folder: Path, state: str, on_progress: OnProgress) -> None:
     """Stream one split into a folder beside its place and move it there once it is complete."""
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)  # of a process that was killed: this one holds the lock
@@ -76,12 +115,16 @@ def _stream(data: Data, split: str, folder: Path, on_progress: OnProgress) -> No
             if labels[:depth] not in made:
                 _make_class(part, labels[:depth])
                 made.add(labels[:depth])
-        part.joinpath(*labels, f"{done:08d}.image").write_bytes(content)
+        part.joinpath(*labels, f"{done:08d}{_SUFFIX}").write_bytes(content)
         if done % 100 == 0:
-            on_progress(Progress(f"streaming {split}", done, done))
-    if (kept := sum(len(names) for _, _, names in os.walk(part))) != done:
+            on_progress(Progress(f"streaming {split} of {data.path}", done, done))
+    if (kept := sum(name.endswith(_SUFFIX) for _, _, names in os.walk(part) for name in names)) != done:
         raise InputError(f"{part} has {kept} of the {done} images that were streamed; was it changed by others? Run again")
+    (part / _STATE).write_text(state, encoding="utf-8")
     part.rename(folder)
+
+
+_SUFFIX = ".image"
 
 
 def _make_class(part: Path, labels: tuple[str, ...]) -> None:
@@ -104,7 +147,13 @@ def _images(data: Data, split: str) -> Iterator[tuple[tuple[str, ...], bytes]]:
         import datasets
 
         quiet_retries()
-        rows = datasets.load_dataset(data.path, split=split, streaming=True)
+        files = _parquet_files(data, split)
+        if files is None:  # with the prefix a folder of this name is never taken for it
+            rows = datasets.load_dataset(f"{HUB}datasets/{hub_name(data.path or '')}", split=split, streaming=True)
+        else:
+            rows = datasets.load_dataset(
+                "parquet", data_files={split: [f"{path}" for path in files]}, split=split, streaming=True
+            )
         features = rows.features or {}
         for column in (data.image_column, *data.columns):
             if column not in features:

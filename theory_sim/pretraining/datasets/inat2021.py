@@ -3,12 +3,13 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from theory_sim.pretraining.datasets.base import Data, ImageData, OnProgress, image_source
-from theory_sim.pretraining.datasets.folders import FolderLayout, load_folders
+from theory_sim.pretraining.datasets.folders import FolderLayout, check_folders, load_folders
 from theory_sim.pretraining.datasets.hierarchies import Hierarchy
 from theory_sim.runtime.errors import InputError
 
@@ -85,7 +86,7 @@ def _class_path(path: tuple[str, ...], root: Path) -> tuple[str, ...]:
 INAT2021 = FolderLayout("inat2021", _class_path, lambda leaves, root: inat_hierarchy([path[-1] for path in leaves], str(root)))
 
 
-@image_source("inat2021", "iNaturalist 2021, the official folders of one split")
+@image_source("inat2021", "iNaturalist 2021, the official folders of one split", check=partial(check_folders, INAT2021))
 def load(data: Data, keep: Path, on_progress: OnProgress) -> ImageData:
     """Read the folders of a split (train, train_mini or val); ``group(kingdom)`` and ``group(phylum)`` cut across the tree."""
     return load_folders(INAT2021, data, keep, on_progress)

@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from theory_sim.pretraining.datasets.folders import FolderLayout, list_files
+from theory_sim.pretraining.datasets.folders import FolderLayout, Listing
 from theory_sim.pretraining.loading.colours import ValueRange, to_rgb
 from theory_sim.pretraining.loading.decoding import SHRUNK_FORMATS
 from theory_sim.pretraining.loading.names import printable, reason_of
@@ -55,8 +55,8 @@ class Index:
 
 
 def index_folder(
+    listing: Listing,
     layout: FolderLayout,
-    root: Path,
     keep: Path,
     damaged_share: float = 0.001,
     on_progress: Callable[[Progress], None] = lambda progress: None,
@@ -65,18 +65,17 @@ def index_folder(
     """Read the index of a folder, or make it; files that are new or have changed are decoded again.
 
     Args:
+        listing: the folder's files.
         layout: how folder names become a hierarchy.
-        root: the folder of images.
         keep: folder for the index and the list of damaged files.
         damaged_share: largest share of images that are passed over: damaged ones, and those that belong to no class.
         on_progress: called as files are read.
         value_range: see `theory_sim.pretraining.datasets.Data.value_range`.
 
     Raises:
-        InputError: the folder is absent or breaks the rules of the layout, too many files are damaged, or no image of a
-            class is left.
+        InputError: too many files are damaged, or no image of a class is left.
     """
-    listing = list_files(layout, root)
+    root = listing.root
     identity = f"{layout.name} {root.resolve()}" + ("" if value_range is None else f" {value_range}")
     name = f"{root.name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
     table, fault_list = keep / f"{name}.parquet", keep / f"{name}.damaged.tsv"
@@ -150,10 +149,12 @@ def _look_at(
         found = {path: known[path][1] for path, state in states.items() if path in known and known[path][0] == state}
         ahead = [path for path in paths if path not in found]
         looks = _in_order(pool, partial(look_at, root, value_range=value_range), ahead)
+        # Each folder has a stage, and so a bar, of its own.
+        stage = f"reading images of {printable(str(root))}"
         for done, (path, look) in enumerate(zip(ahead, looks, strict=True), start=1):
             found[path] = look
             if done % 100 == 0 or done == len(ahead):
-                on_progress(Progress("reading images", done, len(ahead)))
+                on_progress(Progress(stage, done, len(ahead)))
     if ahead or len(known) != len(paths):
         _write(table, states, found)
     return found

@@ -70,7 +70,7 @@ def split_files(
         InputError: the expression for groups does not fit, or a split would be empty.
     """
     content = _numbers(digest.encode() for digest in digests)
-    splits = _split(data, leaf, n_train, _together(content, _groups(data, names)))
+    splits = _split(data, leaf, n_train, _together(content, groups_of(data, names)))
     rows = (b"%s\0%s\n" % (os.fsencode(name), digest.encode()) for name, digest in zip(names, digests, strict=True))
     images: Images = FileImages(paths, data.value_range)
     return ImageData(hierarchy, images, leaf, *splits, _fingerprint(data, hierarchy, rows), content, damaged or {})
@@ -109,7 +109,27 @@ def _split(
     else:
         rest, test = hold_out(torch.arange(n_train), share=data.test_share, seed=data.seed, key="test_share")
     train, validation = hold_out(rest, share=data.validation_share, seed=data.seed + 1, key="validation_share")
+    if data.images_per_class is not None:
+        train = _some_of_each(train, leaf[train], data.images_per_class, data.seed + 2)
+    if data.evaluated is not None:
+        validation, test = (_some(split, data.evaluated, data.seed + 3) for split in (validation, test))
     return train, validation, test
+
+
+def _some(among: Int[Tensor, " n"], wanted: int, seed: int) -> Int[Tensor, " kept"]:
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(len(among)))
+    return among[order[:wanted].sort().values]
+
+
+def _some_of_each(among: Int[Tensor, " n"], leaf: Int[Tensor, " n"], wanted: int, seed: int) -> Int[Tensor, " kept"]:
+    """As many images of each leaf."""
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(len(among)))
+    order = order[leaf[order].sort(stable=True).indices]
+    counts = torch.bincount(leaf)
+    if (least := int(counts[counts > 0].min())) < wanted:
+        raise InputError(f"data.images_per_class: {wanted}, but a class has {least} training images")
+    kept = [of_leaf[:wanted] for of_leaf in order.split(counts.tolist())]
+    return among[torch.cat(kept).sort().values]
 
 
 def _numbers(contents: Iterable[Any]) -> Int[Tensor, " n"]:
@@ -149,7 +169,16 @@ def _fingerprint(data: Data, hierarchy: Hierarchy, content: Iterable[bytes]) -> 
     return state.hexdigest()[:16]
 
 
-def _groups(data: Data, names: list[str]) -> list[str] | None:
+def groups_of(data: Data, names: list[str]) -> list[str] | None:
+    """The group of each file, which stays in one split; None where there are none.
+
+    Args:
+        data: the expression for groups.
+        names: the files' paths below their data set's folder.
+
+    Raises:
+        InputError: the expression is no regular expression, or finds no group in a name.
+    """
     if data.groups is None:
         return None
     try:

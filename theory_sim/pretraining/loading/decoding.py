@@ -70,6 +70,67 @@ def decode(
 
 
 @dataclass(frozen=True)
+class Decoded:
+    """A whole image as it is stored, with what turns it upright.
+
+    Attributes:
+        pixels: red, green and blue.
+        turn: what turns them upright.
+    """
+
+    pixels: UInt8[np.ndarray, "height width 3"]
+    turn: Turn
+
+    def part(self, choose: Callable[[tuple[int, int]], Box]) -> UInt8[np.ndarray, "height width 3"]:
+        """What `decode` gives of the file, for a part that a JPEG is not shrunk for."""
+        height, width = self.pixels.shape[:2]
+        left, top, right, bottom = _edges(
+            self.turn.stored(choose(self.turn.size((width, height))), (width, height)), width, height
+        )
+        return self.turn.upright(self.pixels[top:bottom, left:right])
+
+
+def decode_whole(path: str | bytes | Path, side: int, value_range: ValueRange | None = None) -> Decoded | None:
+    """Decode a whole image file; None where `decode` may shrink it for a part of `side` pixels.
+
+    Args:
+        path: the file.
+        side: as for `decode`.
+        value_range: as for `decode`.
+
+    Raises:
+        OSError, SyntaxError, ValueError: as `decode`.
+    """
+    from PIL import Image
+
+    with Image.open(path) as image:
+        if image.format not in SHRUNK_FORMATS:
+            rgb = to_rgb(image, value_range)
+            turn = turn_of(image)  # known once it is loaded
+        elif _may_shrink(image, side):
+            return None
+        else:
+            turn, rgb = turn_of(image), to_rgb(image)
+        return Decoded(_cut(rgb, (0, 0, rgb.width, rgb.height))[..., :3], turn)
+
+
+def head_of(path: str | bytes | Path, side: int) -> tuple[int, bool]:
+    """An image's number of pixels, and whether `decode` may shrink it for a part of `side` pixels, from the head of its file.
+
+    Raises:
+        OSError, SyntaxError, ValueError: as `decode`.
+    """
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return image.width * image.height, image.format in SHRUNK_FORMATS and _may_shrink(image, side)
+
+
+def _may_shrink(jpeg: Any, side: int) -> bool:
+    return bool(min(jpeg.size) >= 2 * side)
+
+
+@dataclass(frozen=True)
 class Frame:
     """The frame header of a JPEG (marker SOF, ITU-T T.81, section B.2.2), which holds length, precision, height, width.
 
@@ -128,11 +189,15 @@ def _cut(rgb: Any, box: Box) -> UInt8[np.ndarray, "height width channel"]:
     Pillow keeps four bytes for each pixel and lends them through Arrow, so that only the part is copied; PyTorch resizes
     four channels as fast as three.
     """
-    left, top, right, bottom = (round(edge) for edge in box)
-    left, top = min(left, rgb.width - 1), min(top, rgb.height - 1)
-    right, bottom = max(right, left + 1), max(bottom, top + 1)
+    left, top, right, bottom = _edges(box, rgb.width, rgb.height)
     lent = _lent(rgb)
     return np.array(rgb.crop((left, top, right, bottom))) if lent is None else lent[top:bottom, left:right].copy()
+
+
+def _edges(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
+    left, top, right, bottom = (round(edge) for edge in box)
+    left, top = min(left, width - 1), min(top, height - 1)
+    return left, top, max(right, left + 1), max(bottom, top + 1)
 
 
 def _lent(rgb: Any) -> UInt8[np.ndarray, "height width 4"] | None:

@@ -2,8 +2,9 @@
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from theory_sim.pretraining.loading.names import printable, reason_of
 from theory_sim.pretraining.loading.orientation import Box
 from theory_sim.pretraining.loading.randomness import Key, crop_draws, uniform
 from theory_sim.runtime.errors import InputError
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,10 @@ class ArrayImages:
     def __len__(self) -> int:
         """How many there are."""
         return len(self.pixels)
+
+    def name(self, index: int) -> str:
+        """Its number."""
+        return str(index)
 
     def batch(
         self, indices: list[int], view: View, keys: list[Key] | None = None, out: UInt8[Tensor, "n 3 side side"] | None = None
@@ -92,6 +99,36 @@ class FileImages:
         """The full path of an image, as Python names files: bytes that are not UTF-8 are surrogates."""
         return os.fsdecode(self.paths[index].as_py())
 
+    def name(self, index: int) -> str:
+        """The path for people: what is not UTF-8, or a control character, is escaped."""
+        return printable(self.path(index))
+
+    def shorter_side(self, index: int) -> int:
+        """The shorter side of an image, from the head of its file.
+
+        Raises:
+            InputError: the file is gone or can no longer be read.
+        """
+        from PIL import Image
+
+        def head(path: str) -> int:
+            with Image.open(path) as image:
+                return min(image.size)
+
+        return self.look(index, head)
+
+    def look(self, index: int, read: Callable[[str], Read]) -> Read:
+        """What a function reads of a file, given its path.
+
+        Raises:
+            InputError: the file is gone or can no longer be read.
+        """
+        path = self.path(index)
+        try:
+            return read(path)
+        except (OSError, SyntaxError, ValueError) as error:
+            raise InputError(f"cannot read {printable(path)}: {printable(reason_of(error))}") from None
+
     def batch(
         self, indices: list[int], view: View, keys: list[Key] | None = None, out: UInt8[Tensor, "n 3 side side"] | None = None
     ) -> UInt8[Tensor, "n 3 side side"]:
@@ -121,17 +158,29 @@ class FileImages:
             view: how it becomes a square.
             draws: what decides its random crop, of `crop_draws`; without them the crop is the middle.
         """
-        path = self.path(index)
-        try:
-            part = decode(path, lambda size: crop_box(size, view, draws), view.size, self.value_range)
-        except (OSError, SyntaxError, ValueError) as error:
-            raise InputError(f"cannot read {printable(path)}: {printable(reason_of(error))}") from None
-        pixels = torch.from_numpy(part).permute(2, 0, 1)[None]
-        return functional.interpolate(pixels, (view.size, view.size), mode="bilinear", antialias=True)[0, :3]
+        part = self.look(index, lambda path: decode(path, lambda size: crop_box(size, view, draws), view.size, self.value_range))
+        return resized(torch.from_numpy(part).permute(2, 0, 1)[None], view.size)[0, :3]
 
 
-Images = ArrayImages | FileImages
-"""Images by number."""
+def resized(pixels: UInt8[Tensor, "n channel height width"], side: int) -> UInt8[Tensor, "n channel side side"]:
+    """Images as squares."""
+    return functional.interpolate(pixels, (side, side), mode="bilinear", antialias=True)
+
+
+@runtime_checkable
+class Images(Protocol):
+    """Images by number: `ArrayImages`, `FileImages`, and `theory_sim.pretraining.loading.kept.KeptImages`."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def name(self, index: int) -> str:
+        """What people call an image."""
+
+    def batch(
+        self, indices: list[int], view: View, keys: list[Key] | None = None, out: UInt8[Tensor, "n 3 side side"] | None = None
+    ) -> UInt8[Tensor, "n 3 side side"]:
+        """Images as squares; `keys` decide their random crops, and `out` is where to put them."""
 
 
 def crop_box(size: tuple[float, float], view: View, draws: Float[np.ndarray, " draw"] | None) -> Box:

@@ -11,12 +11,19 @@ from theory_sim.pretraining.config import TrainingRecipe
 
 
 def step_size(training: TrainingRecipe, step: int) -> float:
-    """η at a step: linear from 0 over the warm-up, then η (1 + cos πt) / 2 down to 0."""
+    """η at a step: linear from 0 over the warm-up, then η, or η (1 + cos πt) / 2 down to 0."""
     warmup = round(training.warmup * training.steps)
     if step < warmup:
         return training.step_size * (step + 1) / warmup
+    if training.schedule == "constant":
+        return training.step_size
     done = (step - warmup) / max(1, training.steps - warmup)
     return training.step_size * (1 + math.cos(math.pi * done)) / 2
+
+
+def continues(short: TrainingRecipe, long: TrainingRecipe) -> bool:
+    """Whether a longer run takes the same steps as a shorter one up to the end of that: recipes differ in `steps` alone."""
+    return all(step_size(short, step) == step_size(long, step) for step in range(short.steps))
 
 
 def loss_of(

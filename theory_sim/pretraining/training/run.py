@@ -62,7 +62,8 @@ def train(
         task: images and labels.
         training: the settings.
         seed: of the order of images, crops, flips and mixup.
-        folder: for ``checkpoint.safetensors`` and ``log.jsonl``, one line per logged step.
+        folder: for ``checkpoint.safetensors`` and ``log.jsonl``, one line per logged step. With a constant step size the last
+            checkpoint is that of the last step, from which a longer run can go on.
         key: what the checkpoint must belong to.
         stage: what progress reports call it.
         on_progress: called after every step.
@@ -80,11 +81,15 @@ def train(
     with log:
         for _ in run.steps():
             done = run.steps_done
+            # A longer run goes on from the end: it notes no loss there, unless this is a step to log.
+            last = done == training.steps and training.schedule == "constant"
+            if last and done % training.log_every:
+                run.save()
             if done % training.log_every == 0 or done == training.steps:
                 log.note(done, run.mean_loss(), step_size(training, done - 1), run.images_done)
                 if not math.isfinite(log.loss):
                     raise DivergedError(f"{stage}: the loss is {log.loss} at step {done}; a smaller step_size may help")
-            if done % training.checkpoint_every == 0 and done < training.steps:
+            if (last and not done % training.log_every) or (done % training.checkpoint_every == 0 and done < training.steps):
                 run.save()
             if processes().is_main_process:
                 on_progress(Progress(stage, done, training.steps, log.said))
