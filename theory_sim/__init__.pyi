@@ -69,6 +69,10 @@ from .stats import positive_mean as positive_mean
 from .stats import proportion as proportion
 from .stats import ratio as ratio
 from .stats import slope as slope
+from .studies.comparing import Comparison as Comparison
+from .studies.comparing import compare as compare
+from .studies.shelf import StoredRun as StoredRun
+from .studies.shelf import list_runs as list_runs
 from .theories.claims import CLAIMS as CLAIMS
 from .theories.claims import Claim as Claim
 from .theories.claims import ClaimResult as ClaimResult
@@ -112,6 +116,7 @@ __all__ = [
     "Check",
     "Claim",
     "ClaimResult",
+    "Comparison",
     "Config",
     "Coordinates",
     "DataFile",
@@ -152,6 +157,7 @@ __all__ = [
     "Section",
     "Setup",
     "StepReport",
+    "StoredRun",
     "Streams",
     "Theory",
     "Training",
@@ -164,6 +170,7 @@ __all__ = [
     "check_data",
     "check_regime",
     "choose",
+    "compare",
     "error_of_rates",
     "error_rate",
     "evaluate_claims",
@@ -173,6 +180,7 @@ __all__ = [
     "gain_over",
     "label_function",
     "law_of",
+    "list_runs",
     "load_config",
     "load_results",
     "make_dictionary",

@@ -1,6 +1,7 @@
 """The command that draws the figures."""
 
 import os
+import shlex
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from theory_sim.cli.loudness import progress
 from theory_sim.cli.program import Device, Plugin, app, read_config
 from theory_sim.runtime import plugins
-from theory_sim.runtime.display import new_console
+from theory_sim.runtime.display import new_console, new_table
 from theory_sim.runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 def figures(
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME ...]", help="Figures to draw; by default all.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the pictures: paper_figs, or figures_smoke with --smoke.")] = None,
-    results: Annotated[Path, typer.Option(help="Folder of the runs; finished ones are loaded.")] = Path("results"),
+    results: Annotated[Path, typer.Option(envvar="THEORY_SIM_OUT", help="Folder of the runs; finished ones are loaded.")] = Path(
+        "results"
+    ),
     config: Annotated[
         Path | None, typer.Option(help="A YAML or Python file that all runs derive from; the default configuration.")
     ] = None,
@@ -45,7 +49,6 @@ def figures(
         raise InputError(f"figures need the package {error.name}: pip install 'theory-sim[figures]'") from None
     from theory_sim.runtime.locks import locked
     from theory_sim.runtime.outputs import check_ours
-    from theory_sim.runtime.progress import progress_bar
 
     base = SMOKE if checked is None else checked
     folder = out or Path("figures_smoke" if smoke else "paper_figs")
@@ -61,7 +64,7 @@ def figures(
     if not check:
         page.check_page(folder)
         check_ours(file for figure in wanted for file in drawing.files(figure, folder))
-    with progress_bar() as on_progress:
+    with progress() as on_progress:
         made = making.tables(wanted, source, on_progress)
     with nullcontext() if check else locked(folder):
         if check:
@@ -70,6 +73,8 @@ def figures(
             drawing.draw(made, folder)
             named = os.fsencode(config).decode("utf-8", "backslashreplace") if config else ""
             options = [*(["--smoke"] if smoke else []), *([f"--config {named}"] if named else [])]
+            places = {"--out": out, "--results": None if results == Path("results") else results}
+            options += [f"{option} {shlex.quote(str(place))}" for option, place in places.items() if place is not None]
             options += [f"--plugin {name}" for name in plugin or []]
             page.write_page(wanted, source, " ".join(["theory-sim figures", *options]), folder)
     if check:
@@ -83,7 +88,7 @@ def figures(
 def _figures_table(figures: "list[Figure]", source: "Source") -> Table:
     from theory_sim.figures.gallery.needed import work
 
-    table = Table("figure", "shows", "runs", "evaluations", "to be made")
+    table = new_table("figure", "shows", "runs", "evaluations", "to be made")
     for figure in figures:
         needed = work([figure], source)
         left = needed.left()

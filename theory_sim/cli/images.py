@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
+from theory_sim.cli.loudness import progress
 from theory_sim.cli.program import ConfigFile, Json, Out, Plugin, Set, app, whole
-from theory_sim.runtime.display import new_console
+from theory_sim.runtime.display import new_console, new_table
 
 
 @app.command()
@@ -26,10 +26,9 @@ def pretrain(
     from theory_sim.pretraining import report, study
     from theory_sim.pretraining.config import load_study
     from theory_sim.pretraining.distributed import processes
-    from theory_sim.runtime.progress import progress_bar
 
     checked = load_study(config, set_ or (), plugin or (), seeds=seeds)
-    with progress_bar() as on_progress:
+    with progress() as on_progress:
         outcome = study.run_study(checked, out, on_progress)
     if not processes().is_main_process:
         return 1 if outcome.failures else 0
@@ -62,7 +61,9 @@ def hierarchy(
     if json is not None:
         json.write([asdict(level) for level in levels])
     several, samples = source == "imagenet21k", path is not None
-    table = Table("level", "classes", *["of several labels"] * several, *["samples per class: least", "mean", "most"] * samples)
+    table = new_table(
+        "level", "classes", *["of several labels"] * several, *["samples per class: least", "mean", "most"] * samples
+    )
     for level in levels:
         name = " ".join(filter(None, [str(level.level) if level.level else "", level.name])) or "0"
         counts = [f"{level.least}", f"{level.mean:.1f}", f"{level.most}"] if samples else []

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.table import Table
 
+from theory_sim.cli.loudness import progress
 from theory_sim.cli.notes import note_lines
 from theory_sim.cli.program import ConfigFile, Device, Out, Plugin, Replicas, Seed, Set, app, read_config, whole
-from theory_sim.runtime.display import new_console
+from theory_sim.runtime.display import new_console, new_table
 from theory_sim.runtime.errors import InputError, one_line
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _HEADLINES = {"coarse-hard-error": "coarse hard error", "fine-hard-error": "fine hard error", "transfer-gain": "gain"}
 """Claims that the printed table shows, and their columns; of a theory without them its first three."""
 
-Grid = Annotated[list[str], typer.Option("--grid", metavar="KEY=A,B,...", help="A key and its values; may be repeated.")]
+Grid = Annotated[list[str] | None, typer.Option("--grid", metavar="KEY=A,B,...", help="A key and its values; may be repeated.")]
 Backend = Annotated[Literal["local", "dask"], typer.Option(help="Processes on this machine, or an existing Dask cluster.")]
 Scheduler = Annotated[str | None, typer.Option(metavar="ADDRESS", help="The Dask scheduler, such as tcp://host:8786.")]
 Jobs = Annotated[int | None, typer.Option(help="Cells run at the same time here; one per core.", **whole("--jobs", least=1))]
@@ -27,8 +28,8 @@ Jobs = Annotated[int | None, typer.Option(help="Cells run at the same time here;
 
 @app.command()
 def sweep(
-    config: ConfigFile,
-    grid: Grid,
+    config: ConfigFile = None,
+    grid: Grid = None,
     set_: Set = None,
     plugin: Plugin = None,
     replicas: Replicas = None,
@@ -40,16 +41,17 @@ def sweep(
     out: Out = Path("results"),
 ) -> int:
     """Run every combination of the grids' values; finished cells are not run again. Exit 1: some cells failed."""
+    if not grid:
+        raise InputError("--grid KEY=A,B,... is missing: it names a key and its values")
     checked = read_config(config, set_, plugin, replicas, seed)
     address = _scheduler(backend, scheduler)
     # Only now: wrong input is answered without importing the numerical packages.
-    from theory_sim.runtime.progress import progress_bar
     from theory_sim.studies import sweep as sweep_module
 
     axes = [sweep_module.parse_axis(text) for text in grid]
     if len(dict(axes)) < len(axes):
         raise InputError("--grid: a key is given twice")
-    with progress_bar() as on_progress:
+    with progress() as on_progress:
         done = sweep_module.sweep(checked, [dict(axes)], out, device, jobs, address, on_progress)
     return _print_sweep(done)
 
@@ -67,20 +69,19 @@ def study(
     out: Out = Path("results"),
 ) -> int:
     """Run a study: a sweep whose results answer a question. Exit 0 for any answer; 1: some cells failed."""
-    from theory_sim.runtime.progress import progress_bar
     from theory_sim.studies import study as studies
     from theory_sim.studies.decision import run_study
 
     console = new_console()
     if list_ or name is None:
-        table = Table("study", "question", "cells", "minutes")
+        table = new_table("study", "question", "cells", "minutes")
         for each in studies.all_studies():
             table.add_row(each.name, each.question, str(len(each.cells())), f"{each.minutes:g}")
         console.print(table)
         return 0
     chosen = studies.load_study(name, plugin or ())
     address = _scheduler(backend, scheduler)
-    with progress_bar() as on_progress:
+    with progress() as on_progress:
         done, answer = run_study(chosen, smoke, out, device, jobs, address, on_progress)
     code = _print_sweep(done, cells=not chosen.one_at_a_time)
     show = _sensitivities_table if chosen.one_at_a_time else _trends_table if chosen.trends else _verdicts_table
@@ -94,7 +95,7 @@ def study(
 
 
 def _verdicts_table(answer: "StudyAnswer", question: str) -> Table:
-    table = Table("comparison", "error falls by", "interval", "p (Holm)", "at least", "", title=question)
+    table = new_table("comparison", "error falls by", "interval", "p (Holm)", "at least", "verdict", title=question)
     for verdict in answer.verdicts:
         e = verdict.estimate
         interval = f"[{e.low:.3f}, {e.high:.3f}]" if e.value == e.value else e.method
@@ -104,7 +105,7 @@ def _verdicts_table(answer: "StudyAnswer", question: str) -> Table:
 
 
 def _trends_table(answer: "StudyAnswer", question: str) -> Table:
-    table = Table("trend", "estimate", "interval", "method", "bound", "", title=question)
+    table = new_table("trend", "estimate", "interval", "method", "bound", "verdict", title=question)
     for trend in answer.trends:
         e, bound = trend.estimate, f"{trend.side} {trend.bound:.4g}" if trend.bound == trend.bound else ""
         numbers = (f"{e.value:.4g}", f"[{e.low:.4g}, {e.high:.4g}]") if e.value == e.value else ("undefined", "")
@@ -115,7 +116,7 @@ def _trends_table(answer: "StudyAnswer", question: str) -> Table:
 def _sensitivities_table(answer: "StudyAnswer", question: str) -> Table:
     from theory_sim.studies.sensitivity import COLUMNS, table_rows
 
-    table = Table(*COLUMNS, title=question)
+    table = new_table(*COLUMNS, title=question)
     for row in table_rows(answer.sensitivities):
         table.add_row(*row)
     return table
@@ -145,12 +146,14 @@ def _cells_table(done: "Sweep") -> Table:
     stored = cells[cells.status == "stored"]
     ids = list(stored.quantity.unique())
     shown = [id_ for id_ in _HEADLINES if id_ in ids] or ids[:3]
-    table = Table(*done.keys, "labels", *(_HEADLINES.get(id_, id_) for id_ in shown), "claims held")
+    table = new_table(*done.keys, "labels", *(_HEADLINES.get(id_, id_) for id_ in shown), "claims held", "not held")
     for _, rows in stored.groupby("cell", sort=False):
         claims = rows.set_index("quantity")
         numbers = [claims.loc[id_] for id_ in shown]
         texts = [f"{n.value:.3f} [{n.low:.3f}, {n.high:.3f}]" for n in numbers]
         first = rows.iloc[0]
         values = [str(first[key]) for key in done.keys]
-        table.add_row(*values, str(int(first.classes)), *texts, f"{int((claims.decision == 'holds').sum())}/{len(claims)}")
+        failing = list(claims.index[claims.decision != "holds"])
+        held = f"{len(claims) - len(failing)} of {len(claims)}"
+        table.add_row(*values, str(int(first.classes)), *texts, held, ", ".join(failing))
     return table
