@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from theory_sim.runtime.errors import InputError, nearest
+from theory_sim.runtime.plain_yaml import read_yaml
 
 _PACKAGE = Path(__file__).parent.parent
 _FOLDERS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
@@ -19,6 +20,33 @@ def shipped_configs() -> Mapping[str, Path]:
     """The files by name; those of studies are no configurations."""
     files = {path.relative_to(folder): path for folder in _FOLDERS for path in folder.rglob("*.yaml")}
     return {name.with_suffix("").as_posix(): path for name, path in sorted(files.items()) if name.parts[0] != "studies"}
+
+
+def expect_kind(path: Path, wanted: str) -> None:
+    """Refuse a file that is meant for another command, which the message names; a file that cannot be read is none.
+
+    Args:
+        path: a file that a command takes as its configuration.
+        wanted: what the command takes: ``simulator``, ``images`` or ``study``.
+
+    Raises:
+        InputError: the file's keys are those of another kind.
+    """
+    try:
+        keys = set(read_yaml(path))
+    except InputError:  # the command says it better
+        return
+    for kind, (own, what, command) in _KINDS.items():
+        if kind != wanted and keys & own and not keys & _KINDS[wanted][0]:
+            raise InputError(f"{path} is {what}: theory-sim {command} {path}")
+
+
+_KINDS = {
+    "study": ({"question", "grids", "comparisons", "trends"}, "a study", "study"),
+    "images": ({"pretraining", "model"}, "a configuration of the pipeline for real images", "pretrain"),
+    "simulator": ({"tree", "hard", "network", "training", "theory"}, "a configuration of the simulator", "verify"),
+}
+"""Keys that only one kind of file has; what the kind is called; the command that takes it."""
 
 
 def config_file(given: Path) -> Path:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from theory_sim.cli.config_files import config_file, expect_kind
 from theory_sim.cli.loudness import progress
 from theory_sim.cli.program import ConfigFile, Json, Out, Plugin, Set, app, whole
 from theory_sim.runtime.display import new_console, new_table
@@ -13,7 +14,7 @@ from theory_sim.runtime.display import new_console, new_table
 
 @app.command()
 def pretrain(
-    config: ConfigFile,
+    config: ConfigFile = None,
     set_: Set = None,
     seeds: Annotated[int | None, typer.Option(help="Number of independent repetitions.", **whole("--seeds"))] = None,
     plugin: Plugin = None,
@@ -27,7 +28,10 @@ def pretrain(
     from theory_sim.pretraining.config import load_study
     from theory_sim.pretraining.distributed import processes
 
-    checked = load_study(config, set_ or (), plugin or (), seeds=seeds)
+    file = None if config is None else config_file(config)
+    if file is not None:
+        expect_kind(file, "images")
+    checked = load_study(file, set_ or (), plugin or (), seeds=seeds)
     with progress() as on_progress:
         outcome = study.run_study(checked, out, on_progress)
     if not processes().is_main_process:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from theory_sim.cli.config_files import config_file
+from theory_sim.cli.config_files import config_file, expect_kind
 from theory_sim.cli.json_file import JsonFile
 from theory_sim.cli.loudness import loudness, progress
 from theory_sim.config import Config
@@ -122,6 +122,8 @@ def read_config(
     values = {"replicas": replicas, "seed": seed}
     config = None if config is None else config_file(config)
     if config is None or config.suffix != ".py":
+        if config is not None:
+            expect_kind(config, "simulator")
         return load_config(config, set_ or (), plugin or (), **values)
     from theory_sim.runtime.plugins import resolved
     from theory_sim.theories.theory import theory_in

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.table import Table
 
+from theory_sim.cli.config_files import expect_kind
 from theory_sim.cli.loudness import progress
 from theory_sim.cli.notes import note_lines
 from theory_sim.cli.program import ConfigFile, Device, Out, Plugin, Replicas, Seed, Set, app, read_config, whole
@@ -79,6 +80,7 @@ def study(
             table.add_row(each.name, each.question, str(len(each.cells())), f"{each.minutes:g}")
         console.print(table)
         return 0
+    expect_kind(Path(name), "study")
     chosen = studies.load_study(name, plugin or ())
     address = _scheduler(backend, scheduler)
     with progress() as on_progress:

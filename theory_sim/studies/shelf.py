@@ -28,23 +28,9 @@ from theory_sim.theories.theory import evaluate_claims
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = tuple(
-    [
-        "name",
-        "id",
-        "folder",
-        "finished",
-        "stale",
-        "differs",
-        "claims_held",
-        "claims",
-        "not_holding",
-        "not_decided",
-        "code",
-        "bytes",
-        "modified",
-    ]
-)
+_WHAT = ("name", "id", "folder", "finished", "stale", "differs")
+_CAME_TO = ("claims_held", "claims", "not_holding", "not_decided")
+COLUMNS = (*_WHAT, *_CAME_TO, "code", "bytes", "modified")
 """What is said of each run."""
 _HASH = re.compile(rf"[0-9a-f]{{16}}(-[0-9a-f]{{8}}{NOT_CACHED})?")
 
