@@ -43,7 +43,7 @@ def sweep(
 ) -> int:
     """Run every combination of the grids' values; finished cells are not run again. Exit 1: some cells failed."""
     if not grid:
-        raise InputError("--grid KEY=A,B,... is missing: it names a key and its values")
+        raise InputError("Missing option '--grid': it names a key and its values, such as --grid data.noise=0.25,0.5")
     checked = read_config(config, set_, plugin, replicas, seed)
     address = _scheduler(backend, scheduler)
     # Only now: wrong input is answered without importing the numerical packages.
@@ -134,7 +134,7 @@ def _print_sweep(done: "Sweep", cells: bool = True) -> int:
     """Print one row per cell, if `cells` asks for it; a line for each failed cell goes to standard error."""
     if cells:
         new_console().print(_cells_table(done))
-        notes = done.read("cells").dropna(subset="quantity").notes.astype(str)
+        notes = done.read("cells").dropna(subset="id").notes.astype(str)
         for text in note_lines([("", filter(None, own.split("; "))) for own in notes], "claims"):
             print(text)
     print(f"tables: {done.folder}")
@@ -146,13 +146,13 @@ def _print_sweep(done: "Sweep", cells: bool = True) -> int:
 def _cells_table(done: "Sweep") -> Table:
     cells = done.read("cells")
     stored = cells[cells.status == "stored"]
-    ids = list(stored.quantity.unique())
+    ids = list(stored.id.unique())
     shown = [id_ for id_ in _HEADLINES if id_ in ids] or ids[:3]
     table = new_table(*done.keys, "labels", *(_HEADLINES.get(id_, id_) for id_ in shown), "claims held", "not held")
     for _, rows in stored.groupby("cell", sort=False):
-        claims = rows.set_index("quantity")
+        claims = rows.set_index("id")
         numbers = [claims.loc[id_] for id_ in shown]
-        texts = [f"{n.value:.3f} [{n.low:.3f}, {n.high:.3f}]" for n in numbers]
+        texts = [f"{n.estimate:.3f} [{n.low:.3f}, {n.high:.3f}]" for n in numbers]
         first = rows.iloc[0]
         values = [str(first[key]) for key in done.keys]
         failing = list(claims.index[claims.decision != "holds"])

@@ -68,7 +68,7 @@ class Section(BaseModel):
         Raises:
             InputError: settings cannot be changed; the message says how to make others.
         """
-        raise InputError(f"{name}: settings cannot be changed; config.replace({{{name!r}: {_shown(value)}}}) makes others")
+        raise InputError(f"{name}: settings cannot be changed; replace({{{name!r}: {_shown(value)}}}) makes others")
 
     def __delattr__(self, name: str) -> None:
         """Refuse it.
