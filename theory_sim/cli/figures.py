@@ -4,13 +4,13 @@ import os
 import shlex
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
+from theory_sim.cli.json_file import JsonFile
 from theory_sim.cli.loudness import progress
-from theory_sim.cli.program import Device, Plugin, app, read_config
+from theory_sim.cli.program import Device, Json, Plugin, app, read_config
 from theory_sim.runtime import plugins
 from theory_sim.runtime.display import new_console, new_table
 from theory_sim.runtime.errors import InputError
@@ -35,6 +35,7 @@ def figures(
     smoke: Annotated[bool, typer.Option("--smoke", help="At toy size: shows that all figures draw, not what is true.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Draw nothing: compute, and compare with the CSV files there.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="List the figures, and what each needs that is missing.")] = False,
+    json: Json = None,
 ) -> int:
     """Draw the figures: PDF, PNG, the numbers as CSV, and a page of all. Exit 1: --check found other numbers."""
     # First: a wrong configuration is answered without importing the numerical packages.
@@ -57,8 +58,7 @@ def figures(
     source = Source(base, results, device, smoke)
     wanted = needed.chosen(names or [])
     if list_:
-        new_console().print(_figures_table(wanted, source))
-        return 0
+        return _print_list(wanted, source, json)
     waiting = {} if names else {figure.name: why for figure in wanted if (why := needed.waiting(figure, source)) is not None}
     wanted = [figure for figure in wanted if figure.name not in waiting]
     if not check:
@@ -77,23 +77,35 @@ def figures(
             options += [f"{option} {shlex.quote(str(place))}" for option, place in places.items() if place is not None]
             options += [f"--plugin {name}" for name in plugin or []]
             page.write_page(wanted, source, " ".join(["theory-sim figures", *options]), folder)
+    drawn = {figure.name: str(folder / figure.name) for figure in wanted}
+    if json is not None:
+        json.write({"waiting": waiting} | ({"differing": found} if check else {"drawn": drawn}))
     if check:
         lines = [f"{name}: {difference or 'the same'}" for name, difference in found.items()]
     else:
-        lines = [f"{folder / figure.name}: pdf, png, csv" for figure in wanted]
+        lines = [f"{place}: pdf, png, csv" for place in drawn.values()]
     print("\n".join([*lines, *(f"{name}: waits, {reason}" for name, reason in waiting.items())]))
     return 1 if check and any(found.values()) else 0
 
 
-def _figures_table(figures: "list[Figure]", source: "Source") -> Table:
+def _print_list(figures: "list[Figure]", source: "Source", json: JsonFile | None) -> int:
+    rows = [_figure_row(figure, source) for figure in figures]
+    if json is not None:
+        json.write(rows)
+    table = new_table("figure", "shows", "runs", "evaluations", "to be made")
+    for row in rows:
+        table.add_row(*map(str, row.values()))
+    new_console().print(table)
+    return 0
+
+
+def _figure_row(figure: "Figure", source: "Source") -> dict[str, Any]:
+    """What a figure shows, and what it needs that is missing."""
     from theory_sim.figures.gallery.needed import work
 
-    table = new_table("figure", "shows", "runs", "evaluations", "to be made")
-    for figure in figures:
-        needed = work([figure], source)
-        left = needed.left()
-        missing = len(left.runs) + len(left.evaluations)
-        reasons = [str(reason) for reason in left.studies.values()]
-        to_be_made = "; ".join(reasons) or str(missing or "nothing")
-        table.add_row(figure.name, figure.summary, str(len(needed.runs)), str(len(needed.evaluations)), to_be_made)
-    return table
+    needed = work([figure], source)
+    left = needed.left()
+    reasons = [str(reason) for reason in left.studies.values()]
+    to_be_made = "; ".join(reasons) or str(len(left.runs) + len(left.evaluations) or "nothing")
+    runs, evaluations = len(needed.runs), len(needed.evaluations)
+    return {"name": figure.name, "summary": figure.summary, "runs": runs, "evaluations": evaluations, "to_be_made": to_be_made}

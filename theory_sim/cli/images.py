@@ -19,6 +19,7 @@ def pretrain(
     seeds: Annotated[int | None, typer.Option(help="Number of independent repetitions.", **whole("--seeds"))] = None,
     plugin: Plugin = None,
     out: Out = Path("results"),
+    json: Json = None,
 ) -> int:
     """Pretrain on real images at every label granularity, transfer, and compare. Exit 1: some cells failed."""
     from theory_sim.pretraining import need_extra
@@ -36,6 +37,11 @@ def pretrain(
         outcome = study.run_study(checked, out, on_progress)
     if not processes().is_main_process:
         return 1 if outcome.failures else 0
+    if json is not None:
+        rows = outcome.results.to_dict("records")
+        json.write(
+            {"folder": str(outcome.folder), "failed": {str(cell): why for cell, why in outcome.failures.items()}, "results": rows}
+        )
     console = new_console()
     console.print(report.labels_for_people(outcome))
     if len(outcome.results):

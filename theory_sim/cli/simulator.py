@@ -83,17 +83,23 @@ def simulate(
     seed: Seed = None,
     device: Device = "auto",
     out: Out = Path("results"),
+    json: Json = None,
 ) -> int:
     """Train once and keep the record; an interrupted run goes on, a finished one is not run again."""
     results, loaded = run_shown(read_config(config, set_, plugin, replicas, seed), out, device)
     kinds = [str(kind) for kind in next(iter(results.records.values())).kind.values]
     errors = [f"{kind} error" for kind in kinds]
     table = new_table("model", "training loss", "readout", *errors, title="means over replicas")
-    for data in results.records.values():
+    networks: dict[str, Any] = {}
+    for name, data in results.records.items():
         loss = float(data.final_loss.mean())
         for readout in data.test_readout.values:
             means = [float(data.test_error.sel(kind=kind, test_readout=readout).mean()) for kind in kinds]
             table.add_row(data.attrs["model"], f"{loss:.4f}", str(readout), *(f"{mean:.4f}" for mean in means))
+            own = networks.setdefault(name, {"training_loss": loss, "errors": {}})
+            own["errors"][str(readout)] = dict(zip(kinds, means, strict=True))
+    if json is not None:
+        json.write({"folder": str(results.folder), "loaded": loaded, "networks": networks})
     new_console().print(table)
     for text in _LOADED[:loaded]:
         print(text)

@@ -1,8 +1,9 @@
 """Commands for many runs: sweep, study."""
 
+import json as json_
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.table import Table
@@ -10,7 +11,7 @@ from rich.table import Table
 from theory_sim.cli.config_files import expect_kind
 from theory_sim.cli.loudness import progress
 from theory_sim.cli.notes import note_lines
-from theory_sim.cli.program import ConfigFile, Device, Out, Plugin, Replicas, Seed, Set, app, read_config, whole
+from theory_sim.cli.program import ConfigFile, Device, Json, Out, Plugin, Replicas, Seed, Set, app, read_config, whole
 from theory_sim.runtime.display import new_console, new_table
 from theory_sim.runtime.errors import InputError, one_line
 
@@ -40,6 +41,7 @@ def sweep(
     scheduler: Scheduler = None,
     jobs: Jobs = None,
     out: Out = Path("results"),
+    json: Json = None,
 ) -> int:
     """Run every combination of the grids' values; finished cells are not run again. Exit 1: some cells failed."""
     if not grid:
@@ -54,6 +56,8 @@ def sweep(
         raise InputError("--grid: a key is given twice")
     with progress() as on_progress:
         done = sweep_module.sweep(checked, [dict(axes)], out, device, jobs, address, on_progress)
+    if json is not None:
+        json.write(_sweep_dict(done))
     return _print_sweep(done)
 
 
@@ -68,16 +72,20 @@ def study(
     scheduler: Scheduler = None,
     jobs: Jobs = None,
     out: Out = Path("results"),
+    json: Json = None,
 ) -> int:
     """Run a study: a sweep whose results answer a question. Exit 0 for any answer; 1: some cells failed."""
     from theory_sim.studies import study as studies
     from theory_sim.studies.decision import run_study
+    from theory_sim.studies.sweep import VERDICT
 
     console = new_console()
     if list_ or name is None:
         table = new_table("study", "question", "cells", "minutes")
         for each in studies.all_studies():
             table.add_row(each.name, each.question, str(len(each.cells())), f"{each.minutes:g}")
+        if json is not None:
+            json.write([{"name": of.name, "question": of.question, "minutes": of.minutes} for of in studies.all_studies()])
         console.print(table)
         return 0
     expect_kind(Path(name), "study")
@@ -85,6 +93,8 @@ def study(
     address = _scheduler(backend, scheduler)
     with progress() as on_progress:
         done, answer = run_study(chosen, smoke, out, device, jobs, address, on_progress)
+    if json is not None:
+        json.write(_sweep_dict(done) | json_.loads((done.folder / VERDICT).read_text(encoding="utf-8")))
     code = _print_sweep(done, cells=not chosen.one_at_a_time)
     show = _sensitivities_table if chosen.one_at_a_time else _trends_table if chosen.trends else _verdicts_table
     console.print(show(answer, chosen.question))
@@ -122,6 +132,15 @@ def _sensitivities_table(answer: "StudyAnswer", question: str) -> Table:
     for row in table_rows(answer.sensitivities):
         table.add_row(*row)
     return table
+
+
+def _sweep_dict(done: "Sweep") -> dict[str, Any]:
+    """What a sweep came to, for JSON: the rows of its table of claims, without the columns that a row has not."""
+    from pyarrow import parquet
+
+    rows = parquet.read_table(done.folder / "cells.parquet").to_pylist()
+    cells = [{key: value for key, value in row.items() if value is not None} for row in rows]
+    return {"folder": str(done.folder), "failed": done.failed, "cells": cells}
 
 
 def _scheduler(backend: str, scheduler: str | None) -> str | None:
