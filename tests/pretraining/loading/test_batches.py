@@ -1,5 +1,6 @@
 """Batches: the same in one process or many, with workers or without."""
 
+import multiprocessing
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -31,6 +32,22 @@ def test_workers_write_over_no_batch_that_is_in_use():
             assert torch.equal(batch.images, expected[place].images)
             assert torch.equal(batch.places, expected[place].places)
         assert place == 59
+
+
+def test_workers_that_are_spawned_do_not_import_a_file_named_as_a_module_of_python(tmp_path, monkeypatch):
+    """Where processes are not forked, as on macOS, a worker begins with Python's own modules, not with what is here."""
+    (tmp_path / "signal.py").write_text("raise ImportError\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    settings = TrainingRecipe(steps=2, batch=6, crop="shift", flip=True)
+    images = pictures(30, 8)
+    expected = list(batches(images, torch.arange(30), settings, 8, 1, Share()))
+    before = multiprocessing.get_start_method()
+    multiprocessing.set_start_method("spawn", force=True)
+    try:
+        read = kept(batches(images, torch.arange(30), settings, 8, 1, Share(), workers=1))
+    finally:
+        multiprocessing.set_start_method(before, force=True)
+    assert [batch.images.tolist() for batch in read] == [batch.images.tolist() for batch in expected]
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -16,6 +16,7 @@ from theory_sim.pretraining.config import TrainingRecipe
 from theory_sim.pretraining.loading.images import Images, View
 from theory_sim.pretraining.loading.randomness import Key, mirrored
 from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.processes import starting_processes
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,9 @@ def _answers(loader: Iterable[Any]) -> Iterator[_Read | Exception]:
         ChildProcessError: a worker died; most often the system ended it for want of memory.
     """
     try:
-        yield from loader
+        with starting_processes():
+            answers = iter(loader)
+        yield from answers
     except RuntimeError as error:
         if not str(error).startswith("DataLoader worker"):
             raise
