@@ -23,6 +23,7 @@ from .data.sampler import make_sampler as make_sampler
 from .data.setup import Setup as Setup
 from .data.setup import law_of as law_of
 from .data.setup import make_dictionary as make_dictionary
+from .figures import plot as plot
 from .labels.alignment import Alignment as Alignment
 from .labels.functions import LABEL_FUNCTIONS as LABEL_FUNCTIONS
 from .labels.functions import LabelContext as LabelContext
@@ -189,6 +190,7 @@ __all__ = [
     "package_version",
     "paired_gain",
     "place_of",
+    "plot",
     "positive_mean",
     "predict",
     "progress_bar",

@@ -11,11 +11,13 @@ from theory_sim.cli.program import app
 
 HEAVY = {
     "distributed",
+    "jinja2",
     "loky",
     "matplotlib",
     "netCDF4",
     "numba",
     "pandas",
+    "plotly",
     "pyarrow",
     "scipy",
     "seaborn",
@@ -68,6 +70,7 @@ def test_all_commands_are_tested() -> None:
         "list",
         "pretrain",
         "regime",
+        "report",
         "runs compare",
         "runs delete",
         "runs disk",

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from theory_sim.cli import simulator, figures, sweeps, images, bench, listing, shelf, keys
+from theory_sim.cli import simulator, figures, sweeps, images, bench, listing, shelf, keys, reports
 from theory_sim.cli.loudness import first, loudness
 from theory_sim.cli.program import app
 from theory_sim.cli.standard_streams import standard_streams

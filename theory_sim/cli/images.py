@@ -9,6 +9,7 @@ import typer
 from theory_sim.cli.config_files import config_file, expect_kind
 from theory_sim.cli.loudness import progress
 from theory_sim.cli.program import ConfigFile, Json, Out, Plugin, Set, app, whole
+from theory_sim.cli.reports import Report, print_report
 from theory_sim.runtime.display import new_console, new_table
 
 
@@ -20,12 +21,14 @@ def pretrain(
     plugin: Plugin = None,
     out: Out = Path("results"),
     json: Json = None,
+    report: Report = False,
 ) -> int:
     """Pretrain on real images at every label granularity, transfer, and compare. Exit 1: some cells failed."""
     from theory_sim.pretraining import need_extra
 
     need_extra()
-    from theory_sim.pretraining import report, study
+    from theory_sim.pretraining import report as for_people
+    from theory_sim.pretraining import study
     from theory_sim.pretraining.config import load_study
     from theory_sim.pretraining.distributed import processes
 
@@ -33,6 +36,10 @@ def pretrain(
     if file is not None:
         expect_kind(file, "images")
     checked = load_study(file, set_ or (), plugin or (), seeds=seeds)
+    if report:
+        from theory_sim.reports.write import check_report
+
+        check_report()
     with progress() as on_progress:
         outcome = study.run_study(checked, out, on_progress)
     if not processes().is_main_process:
@@ -43,10 +50,10 @@ def pretrain(
             {"folder": str(outcome.folder), "failed": {str(cell): why for cell, why in outcome.failures.items()}, "results": rows}
         )
     console = new_console()
-    console.print(report.labels_for_people(outcome))
+    console.print(for_people.labels_for_people(outcome))
     if len(outcome.results):
-        console.print(report.results_for_people(outcome))
-        for line in report.verdict(outcome):
+        console.print(for_people.results_for_people(outcome))
+        for line in for_people.verdict(outcome):
             print(line)
     for what, why in outcome.failures.items():
         print(f"failed: {what}: {why}")
@@ -55,6 +62,10 @@ def pretrain(
     if outcome.unreadable:
         print(f"not cached, because its source cannot be read: {', '.join(outcome.unreadable)}")
     print(f"results: {outcome.folder}")
+    if report:
+        from theory_sim.reports.find import StoredStudy
+
+        print_report(StoredStudy("images", outcome.folder))
     return 1 if outcome.failures else 0
 
 

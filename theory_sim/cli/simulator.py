@@ -25,6 +25,7 @@ from theory_sim.cli.program import (
     run_shown,
     whole,
 )
+from theory_sim.cli.reports import Report, check_report_of, print_report
 from theory_sim.runtime.display import new_console, new_table
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def verify(
     out: Out = Path("results"),
     json: Json = None,
     explain: Explain = False,
+    report: Report = False,
 ) -> int:
     """Train a theory's networks and test its theorems, claim by claim. Exit 1: a claim does not hold."""
     checked = read_config(config, set_, plugin, replicas, seed)
@@ -57,6 +59,8 @@ def verify(
     from theory_sim.theories.theory import check_regime, claims_of, evaluate_claims, theory_of
 
     claims_of(checked)  # a wrong one is refused before the work
+    if report:
+        check_report_of(checked, out, device)
     lines = check_regime(checked)
     results, loaded = run_shown(checked, out, device)
     decided = evaluate_claims(results)
@@ -71,6 +75,10 @@ def verify(
     for text in [*_regime_line(checked, lines), *_certificate_lines(certificates(results)), *_LOADED[:loaded]]:
         print(text)
     print(f"results: {results.folder}")
+    if report:
+        from theory_sim.studies.shelf import find_run
+
+        print_report(find_run(str(results.folder)))
     return 0 if all(claim.holds for claim in decided) else 1
 
 

@@ -12,6 +12,7 @@ from theory_sim.cli.config_files import expect_kind
 from theory_sim.cli.loudness import progress
 from theory_sim.cli.notes import note_lines
 from theory_sim.cli.program import ConfigFile, Device, Json, Out, Plugin, Replicas, Seed, Set, app, read_config, whole
+from theory_sim.cli.reports import Report, print_report
 from theory_sim.runtime.display import new_console, new_table
 from theory_sim.runtime.errors import InputError, one_line
 
@@ -73,8 +74,11 @@ def study(
     jobs: Jobs = None,
     out: Out = Path("results"),
     json: Json = None,
+    report: Report = False,
 ) -> int:
     """Run a study: a sweep whose results answer a question. Exit 0 for any answer; 1: some cells failed."""
+    from theory_sim.reports.find import StoredStudy
+    from theory_sim.reports.write import check_report
     from theory_sim.studies import study as studies
     from theory_sim.studies.decision import run_study
     from theory_sim.studies.sweep import VERDICT
@@ -91,6 +95,8 @@ def study(
     expect_kind(Path(name), "study")
     chosen = studies.load_study(name, plugin or ())
     address = _scheduler(backend, scheduler)
+    if report:
+        check_report()
     with progress() as on_progress:
         done, answer = run_study(chosen, smoke, out, device, jobs, address, on_progress)
     if json is not None:
@@ -103,6 +109,8 @@ def study(
     for text in note_lines(decided, "trends" if answer.trends else "comparisons"):
         print(text)
     print(f"{chosen.name}: {answer.answer} ({answer.basis})")
+    if report:
+        print_report(StoredStudy("study", done.folder))
     return code
 
 

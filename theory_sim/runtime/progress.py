@@ -11,6 +11,7 @@ from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, Tim
 from rich.progress import Progress as Bar
 
 from theory_sim.runtime.display import new_console
+from theory_sim.runtime.notebook import in_notebook, notebook_lines
 
 
 @dataclass(frozen=True)
@@ -38,16 +39,26 @@ def ignore(progress: Progress) -> None:
     """The callback of those who do not look."""
 
 
+def shown_by_default(on_progress: OnProgress | None) -> OnProgress:
+    """The callback of work that is called from Python: the given one; without one a bar in a notebook, nothing elsewhere."""
+    if on_progress is not None:
+        return on_progress
+    return notebook_lines() if in_notebook() else ignore
+
+
 @contextmanager
 def progress_bar(prefix: str = "") -> Iterator[Callable[[Progress], None]]:
     """Yield a function that displays progress updates: the `on_progress` of `theory_sim.runs.run.run` and of others.
 
     On a terminal it draws a bar for each stage. In a log, or where ``TERM=dumb`` says that lines cannot be drawn again, it prints
-    one at every tenth of a stage.
+    one at every tenth of a stage. In a notebook it shows a bar below the cell.
 
     Args:
         prefix: text before the stage, such as the name of one run among many.
     """
+    if in_notebook():
+        yield notebook_lines(prefix)
+        return
     if not sys.stderr.isatty() or os.environ.get("TERM") in ("dumb", "unknown"):
         yield _lines(prefix)
         return

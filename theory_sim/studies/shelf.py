@@ -80,10 +80,15 @@ class StoredRun:
         last = self.folder / ("manifest.json" if self.finished else "config.yaml")
         return datetime.fromtimestamp(last.stat().st_mtime, UTC)
 
+    @cached_property
+    def defaults(self) -> dict[str, Any]:
+        """The default settings of its theory, by key."""
+        return _defaults(str(self.settings.get("theory", LABEL_GRANULARITY)))
+
     @property
     def differs(self) -> dict[str, Any]:
         """The settings that differ from the defaults of its theory; a setting that exists no more does too."""
-        usual = _defaults(str(self.settings.get("theory", LABEL_GRANULARITY)))
+        usual = self.defaults
         own = {key: value for key, value in self.settings.items() if key not in ("name", "plugins")}
         return {key: value for key, value in own.items() if key not in usual or usual[key] != value}
 

@@ -46,7 +46,7 @@ from theory_sim.runtime.errors import (
 )
 from theory_sim.runtime.locks import locked
 from theory_sim.runtime.plain_yaml import parse_values
-from theory_sim.runtime.progress import Progress
+from theory_sim.runtime.progress import Progress, ignore
 from theory_sim.runtime.provenance import files_digest
 from theory_sim.runtime.settings import repeated, value_at
 from theory_sim.runtime.storage import write_json
@@ -307,7 +307,7 @@ def _run(task: _Task, out: Path, device: str, threads: int, wait: bool) -> str |
         for category in (NotCachedWarning, WaitingWarning):  # `sweep` has warned
             warnings.simplefilter("ignore", category)
         try:
-            rows = tables.rows(run(config, out, device, wait=wait))
+            rows = tables.rows(run(config, out, device, ignore, wait=wait))
             with locked(part.parent):  # which also clears away what killed processes left there
                 write_json(part, rows)
         except BusyError:
