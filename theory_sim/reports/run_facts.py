@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from theory_sim.config import LABEL_GRANULARITY
 from theory_sim.reports.borders import with_borders
 from theory_sim.reports.citing import citations
 from theory_sim.runs.results import Results, load_results
@@ -89,16 +90,15 @@ def by_theorem(decided: Sequence[ClaimResult], statements: dict[str, str]) -> li
 
 def command(differs: dict[str, Any], run: StoredRun) -> str:
     """The command that runs a run's configuration again."""
-    given = {key: run.settings[key] for key in ("name", "theory", "plugins") if run.settings.get(key) not in (None, [])}
-    if given.get("theory") == run.defaults.get("theory") or "theory" in differs:
-        given.pop("theory", None)
-    if given.get("name") == run.defaults.get("name"):
-        given.pop("name")
-    words = ["theory-sim", "verify"]
-    for key, value in (given | differs).items():
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        words += ["--set", shlex.quote(f"{key}={text}")]
-    return " ".join(words)
+    first: dict[str, Any] = {"name": run.defaults.get("name"), "theory": LABEL_GRANULARITY, "plugins": []}
+    own = {key: run.settings[key] for key, usual in first.items() if run.settings.get(key, usual) != usual}
+    return " ".join(["theory-sim verify", *set_options(own | differs)])
+
+
+def set_options(values: dict[str, Any]) -> list[str]:
+    """The options ``--set`` of some settings, as a shell reads them."""
+    texts = {key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for key, value in values.items()}
+    return [f"--set {shlex.quote(f'{key}={text}')}" for key, text in texts.items()]
 
 
 def _networks(results: Results) -> list[dict[str, Any]]:

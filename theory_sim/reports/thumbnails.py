@@ -37,7 +37,10 @@ def thumbnails(folder: Path) -> dict[str, list[dict[str, Any]]]:
     from theory_sim.pretraining.config import load_study
     from theory_sim.pretraining.datasets.base import load_data
 
-    study = load_study(folder / "config.yaml")
+    try:
+        study = load_study(folder / "config.yaml")
+    except InputError:  # a plugin is gone
+        return {}
     settings = study.data if study.target is None else study.target
     if settings.source == "huggingface":  # it might be downloaded
         return {}

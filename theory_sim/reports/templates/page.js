@@ -165,7 +165,7 @@ function drawMap(figure, map, values, step, replica, own) {
     const every = Math.max(1, Math.ceil(neurons / 20)), kept = [...Array(neurons).keys()].filter(n => n % every === 0);
     const xaxis = {title: {text: "feature", standoff: 8}, tickvals: map.features.map((_, f) => f), ticktext: map.features.map(name => cut(name, 12)), showgrid: false, zeroline: false, tickangle: features > 12 ? -90 : 0, tickfont: {size: 10}};
     const yaxis = {title: {text: "neuron", standoff: 4}, tickvals: kept, ticktext: kept.map(n => names[n]), autorange: "reversed", showgrid: false, zeroline: false, tickfont: {size: 10}};
-    Plotly.react(box, [heat, marks], layout({xaxis, yaxis, width}), CONFIG);
+    Plotly.react(box, [heat, marks], layout({xaxis, yaxis, width, uirevision: "kept"}), CONFIG);
     shown = {z, names};
     if (numbers.open) fill();
   };
