@@ -35,7 +35,7 @@ def test_correlations_of_a_neuron(results: Results) -> None:
     assert thick == results.fine.lucky.values[1, 2, 5].sum()
     strongest = ts.plot.correlations(results, "coarse", head=1)
     chosen = np.abs(results.coarse.correlation.values[0, -1, 1]).max(-1).argmax()
-    assert f"neuron {chosen}," in strongest.get_title()
+    assert f"neuron {chosen}," in strongest.get_title(loc="left") + strongest.get_title()
 
 
 def test_responses(results: Results) -> None:

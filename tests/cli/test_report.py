@@ -2,16 +2,17 @@
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from outcome import Call, strict
 
-from theory_sim.reports.find import StoredStudy
 from theory_sim.reports.page import need_extra
 from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.storage import digest
 from theory_sim.studies.disposal import delete_run
-from theory_sim.studies.shelf import StoredRun, find_run
+from theory_sim.studies.shelf import find_run
 
 
 def test_the_newest_run_without_a_name(call: Call, finished: Path) -> None:
@@ -70,15 +71,24 @@ def test_an_unfinished_run_has_no_page(call: Call, finished: Path) -> None:
     assert "holds no finished run" in call("report", finished).complaint
 
 
-def test_a_study_and_a_run_do_not_go_side_by_side(call: Call, finished: Path, tiny_study: StoredStudy) -> None:
-    assert "side by side are runs" in call("report", finished, tiny_study.folder).complaint
+def test_a_study_and_a_run_do_not_go_side_by_side(call: Call, finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "study").mkdir()
+    for name in ("sweep.json", "cells.parquet"):
+        (tmp_path / "study" / name).touch()
+    assert "side by side are runs" in call("report", finished, "study").complaint
 
 
-def test_two_runs_side_by_side(call: Call, tiny_run: StoredRun, wide_run: StoredRun, tmp_path: Path) -> None:
-    done = call("report", tiny_run.folder, wide_run.folder)
+def test_two_runs_side_by_side(call: Call, finished: Path, tmp_path: Path) -> None:
+    other = finished.with_name("0123456789abcdef")
+    shutil.copytree(finished, other)
+    text = (other / "config.yaml").read_text()
+    (other / "config.yaml").write_text(text.replace("noise: 0.5", "noise: 0.25", 1))
+    manifest = json.loads((other / "manifest.json").read_text())
+    manifest["files"] = {name: digest(other / name) for name in manifest["files"]}
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    done = call("report", finished, other)
     assert (done.code, done.out) == (0, "report: report.html\n")
-    page = (tmp_path / "report.html").read_text()
-    assert '<th scope="row">data.dim</th><td>32</td><td>128</td>' in page
+    assert '<th scope="row">data.noise</th><td>0.5</td><td>0.25</td>' in (tmp_path / "report.html").read_text()
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, call: Call, finished: Path) -> None:
