@@ -316,7 +316,7 @@ def test_five_replicas_have_a_p_value_with_its_note():
 def test_a_gain_stays_possible_whatever_the_confidence():
     e = stats.gain_of_rates(np.array([0.9, 0.2]), np.array([0.1, 0.1]), 100, 1 - 1e-6)
     assert (e.low, e.high) == (-1, 1)
-    assert "under normality" in e.notes
+    assert "interval under normality" in e.notes
 
 
 def test_a_gain_over_a_known_rate():

@@ -62,7 +62,7 @@ def undefined(reason: str) -> Estimate:
 def notes_of(n: int, confidence: float, of: str = "replicas") -> tuple[str, ...]:
     """The notes of an interval over n independent values."""
     few = (f"few {of}",) if n < FEW else ()
-    return few + (("under normality",) if confidence > _NORMAL else ())
+    return few + (("interval under normality",) if confidence > _NORMAL else ())
 
 
 def note_of_equal(values: np.ndarray, scale: float, of: str, what: str = "") -> tuple[str, ...]:
