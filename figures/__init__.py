@@ -1,8 +1,8 @@
 """The figures, drawn by ``theory-sim figures``: each is one `Figure`, registered by name in `FIGURES`.
 
 In a checkout this package is the folder ``figures/``; installed it is ``theory_sim.figures``. A module here holds one figure
-(``theorems`` two, ``studies`` a table of them); ``common`` holds what several share, and ``gallery`` the code that makes the
-runs a figure needs, draws it, and writes the page of all figures.
+(``theorems`` two, ``studies`` a table of them); ``plot`` holds plots for notebooks, ``common`` what several share, and
+``gallery`` the code that makes the runs a figure needs, draws it, and writes the page of all figures.
 
 No figure trains. It names the runs, evaluations and studies it needs (`Needs`); the gallery makes or loads them and passes
 them on (`Inputs`). `Figure.compute` turns them into a table, which is written as CSV; `Figure.draw` draws the CSV file read
@@ -20,7 +20,9 @@ To add a figure of your own, put it in a file and name the file on the command l
 
 from theory_sim.figures.common.figure import FIGURES, Figure, Inputs, Layout, Needs, Panels, Size, StudyTables, register
 
-__all__ = ["FIGURES", "Figure", "Inputs", "Layout", "Needs", "Panels", "Size", "StudyTables", "register"]
+__all__ = ["FIGURES", "Figure", "Inputs", "Layout", "Needs", "Panels", "Size", "StudyTables", "plot", "register"]
 
 # The package's own figures are registered first, in the order of the gallery, whichever module is imported first.
 FIGURES.load()
+
+from theory_sim.figures import plot  # noqa: E402

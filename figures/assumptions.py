@@ -84,11 +84,11 @@ def _claims(rows: pd.DataFrame, model: str) -> dict[str, Any]:
     if (rows.status == "failed").any():
         nothing = dict.fromkeys(["value", "low", "high"], np.nan)
         return nothing | {"method": rows.reason.iloc[0], "state": "no result", "refuted": "none", "undecided": "none"}
-    hard = rows[rows.quantity == f"{model}-hard-error"].iloc[0]
-    own = rows[[model_and_quantity(claim)[0] == model for claim in rows.quantity]]
-    claims = {state: own.quantity[own.decision == state] for state in ("refuted", "no result", "undecided")}
+    hard = rows[rows.id == f"{model}-hard-error"].iloc[0]
+    own = rows[[model_and_quantity(claim)[0] == model for claim in rows.id]]
+    claims = {state: own.id[own.decision == state] for state in ("refuted", "no result", "undecided")}
     return {
-        "value": hard.value,
+        "value": hard.estimate,
         "low": hard.low,
         "high": hard.high,
         "method": hard.method,

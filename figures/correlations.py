@@ -11,8 +11,9 @@ from matplotlib.lines import Line2D
 from theory_sim.config import Config
 from theory_sim.figures.common import style
 from theory_sim.figures.common.figure import Figure, Inputs, Needs, Panels, register
-from theory_sim.figures.common.groups import FEATURES, of_heads, over_replicas
+from theory_sim.figures.common.groups import over_replicas
 from theory_sim.figures.common.tables import grouped
+from theory_sim.theories.feature_groups import FEATURES, of_heads
 from theory_sim.theories.prediction import check_covered, predict
 
 

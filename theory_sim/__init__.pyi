@@ -23,6 +23,7 @@ from .data.sampler import make_sampler as make_sampler
 from .data.setup import Setup as Setup
 from .data.setup import law_of as law_of
 from .data.setup import make_dictionary as make_dictionary
+from .figures import plot as plot
 from .labels.alignment import Alignment as Alignment
 from .labels.functions import LABEL_FUNCTIONS as LABEL_FUNCTIONS
 from .labels.functions import LabelContext as LabelContext
@@ -70,6 +71,10 @@ from .stats import positive_mean as positive_mean
 from .stats import proportion as proportion
 from .stats import ratio as ratio
 from .stats import slope as slope
+from .studies.comparing import Comparison as Comparison
+from .studies.comparing import compare as compare
+from .studies.shelf import StoredRun as StoredRun
+from .studies.shelf import list_runs as list_runs
 from .theories.claims import CLAIMS as CLAIMS
 from .theories.claims import Claim as Claim
 from .theories.claims import ClaimResult as ClaimResult
@@ -114,6 +119,7 @@ __all__ = [
     "Check",
     "Claim",
     "ClaimResult",
+    "Comparison",
     "Config",
     "Coordinates",
     "DataFile",
@@ -154,6 +160,7 @@ __all__ = [
     "Section",
     "Setup",
     "StepReport",
+    "StoredRun",
     "Streams",
     "Theory",
     "Training",
@@ -166,6 +173,7 @@ __all__ = [
     "check_data",
     "check_regime",
     "choose",
+    "compare",
     "error_of_rates",
     "error_rate",
     "evaluate_claims",
@@ -175,6 +183,7 @@ __all__ = [
     "gain_over",
     "label_function",
     "law_of",
+    "list_runs",
     "load_config",
     "load_results",
     "make_dictionary",
@@ -183,6 +192,7 @@ __all__ = [
     "package_version",
     "paired_gain",
     "place_of",
+    "plot",
     "positive_mean",
     "predict",
     "progress_bar",

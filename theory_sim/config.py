@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 
 Width = Annotated[int, Field(ge=1, le=10**15)]
 NetworkName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+_LENGTH: Any = {"unit": "norm of a feature (1)"}
+Length = Annotated[NonNegative, Field(json_schema_extra=_LENGTH)]
+Lengths = Annotated[Range, Field(json_schema_extra=_LENGTH)]
+Nats = Annotated[Positive, Field(json_schema_extra={"unit": "nats"})]
 StepSize = Annotated[float, Field(gt=0, le=1e30)]
 Subclasses = TypeAliasType("Subclasses", "Annotated[int, Field(ge=0, le=10**5)] | list[Subclasses]")
 """A number of leaf children, or a list with one such entry per child (a deeper tree)."""
@@ -82,11 +86,11 @@ class DataSettings(Section):
     """Exactly s patches per feature, or each patch drawn independently with mean s per feature [ours]."""
     strength_spread: Share = 0.1
     """ι: strengths are α ~ U[√(1−ι), √(1+ι)] [recalled]."""
-    noise: NonNegative = 0.5
+    noise: Length = 0.5
     """σ_ζ√d, the norm of a patch's Gaussian noise [recalled: N(0, σ_ζ² I)]."""
     feature_noise_patches: CountOrZero = 0
     """s†, patches of an easy sample that hold another coarse class's common feature [recalled]."""
-    feature_noise: Range = [0.2, 0.4]
+    feature_noise: Lengths = [0.2, 0.4]
     """[ι†_lo, ι†_hi], the strength of those patches [recalled]."""
     basis: Literal["canonical", "rotated"] = "canonical"
     """Features on the axes, or Haar-random (everything is rotation invariant)."""
@@ -103,13 +107,13 @@ class HardSettings(Section):
 
     common: Literal["missing", "weak"] = "missing"
     """The common-feature patches hold noise, or are weak [paper]."""
-    weak_strength: Range = [0.1, 0.3]
+    weak_strength: Lengths = [0.1, 0.3]
     """Strength range of weak common features [ours]."""
     feature_noise_patches: CountOrZero = 2
     """s†, patches that hold another coarse class's common feature [recalled]."""
-    feature_noise: Range = [0.2, 0.4]
+    feature_noise: Lengths = [0.2, 0.4]
     """[ι†_lo, ι†_hi], the strength of those patches [recalled]."""
-    noise: NonNegative = 4.0
+    noise: Length = 4.0
     """σ*√d, the norm of the one dominant-noise patch [recalled]; 0: there is none."""
 
 
@@ -136,6 +140,7 @@ class TrainingSettings(Section):
     batch: Count | Literal["full"] = 128
     """B, samples per step; `full`: at each step the whole training set, each sample once [ours]."""
     steps: CountOrZero = 200
+    """T, steps of training."""
     bias_decay: NonNegative | Literal["theory"] = 0.02
     """κ: after each step b ← b − κ‖Δw‖; `theory`: κ = 1/ln⁵ d [recalled]."""
     engine: str = _ENGINE
@@ -144,6 +149,7 @@ class TrainingSettings(Section):
     certificate: Annotated[float, Field(gt=0, lt=1)] = 1e-6
     """Largest probability, over a whole run, that anything the engine `lucky` leaves out should have fired [ours]."""
     dtype: Literal["float32", "float64"] = "float32"
+    """Precision of the weights and of all that is computed from them; samples are the same in both, up to rounding."""
     checkpoint_every: Count = 50
     """Steps between checkpoints."""
 
@@ -167,13 +173,13 @@ class TargetSettings(Section):
     It is the law of test samples, and of those that a probe is fitted on or finetuning trains on.
     """
 
-    noise: NonNegative | None = None
+    noise: Length | None = None
     """σ_ζ√d."""
     strength_spread: Share | None = None
     """ι."""
     feature_noise_patches: CountOrZero | None = None
     """s† of easy samples."""
-    feature_noise: Range | None = None
+    feature_noise: Lengths | None = None
     """[ι†_lo, ι†_hi] of easy samples."""
 
 
@@ -181,8 +187,9 @@ class TestSettings(Section):
     """Test samples per replica and kind (easy, hard): at the end, and at each recorded step."""
 
     samples: Count = 2000
+    """Test samples of each kind at the end."""
     curve_samples: Count = 32
-    """Few, so that looking costs at most 3 % of training: a look at n of each kind computes heads for 2n samples."""
+    """Test samples of each kind at each recorded step; kept small so that recording adds at most 3 % to training time."""
     noisy_labels: bool = False
     """Whether errors are measured against labels that have the training samples' label noise [ours]."""
 
@@ -191,6 +198,7 @@ class RecordSettings(Section):
     """When to record: step 0 and about this many log-spaced steps up to the last; and which optional quantities."""
 
     points: Count = 12
+    """Number of recorded steps after step 0, about."""
     noise: bool = False
     """Whether to record ``noise_margin``, the largest pre-activation on noise patches of a batch of fresh samples: one forward
     pass for each recorded step [ours]."""
@@ -203,27 +211,39 @@ class ClaimsSettings(Section):
     """The bounds that decide the claims; a claim holds when its whole interval lies on the right side."""
 
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    training_loss: Positive = 0.05
+    """Confidence of the intervals."""
+    training_loss: Nats = 0.05
+    """Largest training loss that is small, in nats."""
     easy_error: Positive = 0.01
+    """Largest error on easy test samples that is small."""
     coarse_hard_error: Positive | Literal["chance"] = "chance"
+    """Smallest error on hard test samples at which the coarse model fails; `chance`: 1 − 1/K."""
     fine_hard_error: Positive = 0.05
+    """Largest error of the fine model on hard test samples that is small."""
     coarse_rare_growth: Positive | Literal["1/k"] = "1/k"
+    """Largest growth of the coarse model's response to rare features, as a multiple of that to common ones."""
     fine_rare_growth: Positive = 0.5
+    """Smallest growth of the fine model's response to rare features, as a multiple of that to common ones."""
     transfer_gain_p: Share = 1e-3
+    """Largest p-value of the gain from coarse to fine labels."""
 
 
 class SeedsSettings(Section):
     """Separate seeds; null: derived from `seed`."""
 
     dictionary: Seed | None = None
+    """Seed of the features."""
     data: Seed | None = None
+    """Seed of all samples."""
     init: Seed | None = None
+    """Seed of the initial weights."""
 
 
 class Config(Section):
     """One experiment: a theory's data model and networks, all trained on the same samples, each on its own labels."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "default"
+    """Name of the folder of its runs, below that of all results."""
     theory: str = LABEL_GRANULARITY
     """The theory whose law, networks, claims and regime these are; its own defaults come before those below."""
     plugins: list[str] = []
@@ -231,6 +251,7 @@ class Config(Section):
     replicas: Count = 5
     """R, independent repetitions."""
     seed: Seed = 0
+    """Seed of dictionary, data and initial weights."""
     seeds: SeedsSettings = SeedsSettings()
     tree: TreeSettings = TreeSettings()
     labels: dict[NetworkName, str] = _NETWORKS

@@ -112,10 +112,24 @@ def test_verify_writes_its_outcome(call: Call, config_file: Path, finished: Path
     assert outcome["environment"] == json.loads((finished / "environment.json").read_text())
     assert [line["assumption"] for line in outcome["regime"]] == [line.assumption for line in check_regime(config)]
     assert [claim["id"] for claim in outcome["claims"]] == CLAIMS
-    keys = {"id", "statement", "theorem", "source", "estimate", "ci", "method", "notes", "side", "bound", "decision", "holds"}
+    keys = {
+        "id",
+        "statement",
+        "theorem",
+        "source",
+        "estimate",
+        "low",
+        "high",
+        "method",
+        "notes",
+        "side",
+        "bound",
+        "decision",
+        "holds",
+    }
     for claim in outcome["claims"]:
         assert set(claim) == keys | ({"p", "max_p"} if claim["id"] == "transfer-gain" else set())
-        low, high = claim["ci"]
+        low, high = claim["low"], claim["high"]
         assert low <= claim["estimate"] <= high
         right = {"≤": high <= claim["bound"], "≥": low >= claim["bound"], ">": low > claim["bound"]}[claim["side"]]
         assert claim["holds"] == (right and claim["id"] != "transfer-gain"), "two replicas have no p-value"
@@ -156,7 +170,7 @@ def test_verify_without_training(call: Call, config_file: Path, tmp_path: Path) 
     assert done.code == 1
     assert list(claims) == CLAIMS
     for id_ in ("coarse-rare-growth", "fine-rare-growth"):
-        assert (claims[id_]["estimate"], claims[id_]["ci"], claims[id_]["holds"]) == (None, [None, None], False)
+        assert [claims[id_][name] for name in ("estimate", "low", "high", "holds")] == [None, None, None, False]
         assert rows(done.out)[id_][1] == "undefined"
     assert claims["coarse-training-loss"]["estimate"] == pytest.approx(0.693, abs=0.05)
 

@@ -11,11 +11,13 @@ from theory_sim.cli.program import app
 
 HEAVY = {
     "distributed",
+    "jinja2",
     "loky",
     "matplotlib",
     "netCDF4",
     "numba",
     "pandas",
+    "plotly",
     "pyarrow",
     "scipy",
     "seaborn",
@@ -25,6 +27,14 @@ HEAVY = {
     "xarray",
 }
 COMMANDS = sorted(command.name or command.callback.__name__ for command in app.registered_commands if command.callback)
+GROUPS = {
+    group.name: [
+        f"{group.name} {command.name or command.callback.__name__}" for command in group.typer_instance.registered_commands
+    ]
+    for group in app.registered_groups
+}
+"""Commands with subcommands, and these."""
+ALL = [*COMMANDS, *GROUPS, *(each for of in GROUPS.values() for each in of)]
 PROGRAM = """
 import json, sys
 code = 0
@@ -54,16 +64,23 @@ def test_all_commands_are_tested() -> None:
     assert {
         "bench",
         "check-data",
+        "config",
         "figures",
         "hierarchy",
         "list",
         "pretrain",
         "regime",
+        "report",
+        "runs compare",
+        "runs delete",
+        "runs disk",
+        "runs list",
+        "runs show",
         "simulate",
         "study",
         "sweep",
         "verify",
-    } <= {*COMMANDS}
+    } <= {*ALL}
 
 
 def test_the_measurement_sees_heavy_modules(tmp_path: Path) -> None:
@@ -76,7 +93,7 @@ def test_importing_the_package_is_light(tmp_path: Path) -> None:
     assert not modules & HEAVY
 
 
-@pytest.mark.parametrize("arguments", [["--help"], *([command, "--help"] for command in COMMANDS)], ids=" ".join)
+@pytest.mark.parametrize("arguments", [["--help"], *([*command.split(), "--help"] for command in ALL)], ids=" ".join)
 def test_help_is_light(arguments: list[str], tmp_path: Path) -> None:
     code, modules, err = run_program(*arguments, cwd=tmp_path)
     assert (code, err) == (0, "")
@@ -94,8 +111,11 @@ def test_help_is_light(arguments: list[str], tmp_path: Path) -> None:
         (["simulate", "absent.yaml"], "cannot read the configuration absent.yaml: No such file or directory"),
         (["simulat"], "No such command 'simulat'"),
         (["list", "thing"], "unknown kind 'thing'"),
+        (["verify", "--set", "noise=3"], "did you mean data.noise, hard.noise, target.noise or record.noise?"),
+        (["config", "--explain", "nose"], "unknown key nose"),
+        (["verify", "smalll"], "did you mean small?"),
     ],
-    ids=["key", "value", "regime", "figures", "sweep", "file", "command", "kind"],
+    ids=["key", "value", "regime", "figures", "sweep", "file", "command", "kind", "section", "explain", "name"],
 )
 def test_wrong_input_is_answered_light(arguments: list[str], message: str, tmp_path: Path) -> None:
     (tmp_path / "wrong.yaml").write_text("data: {dimm: 3}\n")

@@ -9,12 +9,17 @@ from outcome import Call, rows, strict
 
 def test_sweep_prints_a_row_per_cell(call: Call, config_file: Path, tmp_path: Path) -> None:
     sweep = ("sweep", config_file, "--set", "training.steps=3", "--device", "cpu", "--jobs", 1)
-    done = call(*sweep, "--grid", "data.dim=16,32", "--grid", "training.step_size.fine=0.1,1e30")
+    sweep = (*sweep, "--grid", "data.dim=16,32", "--grid", "training.step_size.fine=0.1,1e30")
+    done = call(*sweep)
     assert done.code == 1
-    printed = rows(done.out)
+    printed = {id_: cells for id_, cells in rows(done.out).items() if id_}  # further lines of a cell's row have none
     assert {id_: cells[2] for id_, cells in printed.items()} == {"16": "6", "32": "6"}
     assert re.fullmatch(r"\d\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]", printed["32"][3])
-    assert re.fullmatch(r"\d/9", printed["32"][-1])
+    assert re.fullmatch(r"\d of 9", printed["32"][-2])
+    cells = [cell for cell in strict(call(*sweep, "--json", "-").out)["cells"] if cell["status"] == "stored"]
+    failing = [cell["id"] for cell in cells if cell["data.dim"] == 32 and cell["decision"] != "holds"]
+    assert printed["32"][-2] == f"{9 - len(failing)} of 9"
+    assert printed["32"][-1].split(",")[0] == failing[0], "claims that do not hold are named"
     failed = [line for line in done.err.splitlines() if line.startswith("failed: ")]
     assert [line.split(": ")[1] for line in failed] == [f"data.dim={d} training.step_size.fine=1e+30" for d in (16, 32)]
     assert all("DivergedError: step " in line for line in failed)
@@ -41,6 +46,10 @@ comparisons:
     )
     done = call("study", "mine.yaml", "--smoke", "--device", "cpu", "--jobs", 1)
     assert done.code == 0
+    printed = strict(call("study", "mine.yaml", "--smoke", "--device", "cpu", "--jobs", 1, "--json", "-").out)
+    (comparison,) = printed["verdicts"]
+    assert {"id", "estimate", "low", "high"} <= set(comparison)
+    assert {"id", "estimate", "low", "high", "hard.noise"} <= set(printed["cells"][0])
     verdict = strict(next(tmp_path.glob("results/mine-sweep/*/verdict.json")).read_text())
     assert rows(done.out)["no noise"][-1] == verdict["answer"]
     assert done.out.splitlines()[-1].startswith(f"mine: {verdict['answer']} (1 comparison, 2 replicas: ")

@@ -81,7 +81,7 @@ def test_interrupt_from_the_keyboard(call: Call, config_file: Path, monkeypatch:
     monkeypatch.setattr("theory_sim.runs.run.run", interrupted)
     done = call("simulate", config_file)
     assert (done.code, done.out) == (130, "")
-    assert done.err == "interrupted; run the same command again to continue from the last checkpoint\n"
+    assert done.err == "interrupted; run the same command again to continue\n"
 
 
 @pytest.mark.parametrize(

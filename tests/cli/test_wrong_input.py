@@ -92,7 +92,6 @@ def test_unreadable_configuration(call: Call, tmp_path: Path) -> None:
     [
         (["simulate", "tiny.yaml", "--fast"], "No such option: --fast"),
         (["simulate", "tiny.yaml", "other.yaml"], "unexpected extra argument"),
-        (["simulate"], "Missing argument 'CONFIG'"),
         (["simulat", "tiny.yaml"], "No such command 'simulat'"),
         (["verify", "--seed", "one"], "Invalid value for '--seed'"),
         (["check-data", "tiny.yaml", "--samples", "9"], "Invalid value for '--samples'"),

@@ -152,9 +152,9 @@ def _rows(id_: str, cell: Cell, config: Config, seed: int) -> dict[str, list[dic
     for claim, e in claims:
         side, bound = CLAIMS[claim], BOUNDS.get(claim, 0.05)
         decision = ClaimResult(claim, claim, claim, e, side, bound).decision
-        numbers = {"value": e.value, "low": e.low, "high": e.high, "method": e.method, "side": side, "bound": bound}
-        rows.append(where | {"status": "stored", "quantity": claim, "decision": decision, "folder": "none"} | numbers)
-    assert all(math.isfinite(row["value"]) for row in rows)
+        numbers = {"estimate": e.value, "low": e.low, "high": e.high, "method": e.method, "side": side, "bound": bound}
+        rows.append(where | {"status": "stored", "id": claim, "decision": decision, "folder": "none"} | numbers)
+    assert all(math.isfinite(row["estimate"]) for row in rows)
     measures = []
     for measure in theory_of(cell.config).measures:
         # A setting, such as κ in units of the theory's, is the same in all replicas.

@@ -53,5 +53,5 @@ def test_published_numbers_can_be_read_where_they_are_drawn(figure: Figure, made
 def test_every_module_of_the_folder_registers_figures() -> None:
     drawn_by = [FIGURES.entry(name).value.draw for name in FIGURES]
     modules = {getattr(draw, "func", draw).__module__.split(".")[2] for draw in drawn_by} - {"common"}
-    files = {path.stem for path in Path(theory_sim.figures.__file__).parent.glob("*.py")} - {"__init__"}
+    files = {path.stem for path in Path(theory_sim.figures.__file__).parent.glob("*.py")} - {"__init__", "plot"}
     assert modules | {"studies"} == files

@@ -170,9 +170,9 @@ def test_the_same_numbers_here_and_in_worker_processes(
         assert not any(done.failed for done in sweeps)
         done = sweeps[1 + ALONE.index(case.plugin) if case.plugin in ALONE else 0]
         assert_same(here, done.folder.parents[1] / "tiny" / here.name)
-        decided = done.read("cells").set_index(["cell", "quantity"]).loc[here.name]
+        decided = done.read("cells").set_index(["cell", "id"]).loc[here.name]
         for claim in claims:
-            np.testing.assert_equal(decided.value[claim.id], claim.estimate.value)
+            np.testing.assert_equal(decided.estimate[claim.id], claim.estimate.value)
     pd.testing.assert_frame_equal(*(sweeps[0].read("cells") for sweeps in (local, dask)))
 
 

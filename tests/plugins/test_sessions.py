@@ -64,7 +64,7 @@ def test_a_sweep_refuses_what_its_workers_do_not_know(
             sweep(config, [{"seed": [0]}], tmp_path, "cpu", scheduler="tcp://127.0.0.1:1")
         done = sweep(config, [{"seed": [0]}], tmp_path, "cpu", jobs=0)
         assert not done.failed
-        assert ("of-session" in set(done.read("cells").quantity)) == (registry is ts.CLAIMS)
+        assert ("of-session" in set(done.read("cells").id)) == (registry is ts.CLAIMS)
     finally:
         registry.remove("of-session")
 

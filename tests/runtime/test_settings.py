@@ -92,7 +92,7 @@ def test_a_range_has_two_ends_that_are_not_negative(ends):
 
 
 def test_checked_settings_cannot_be_changed():
-    with pytest.raises(ValidationError):
+    with pytest.raises(InputError, match=r"name: settings cannot be changed; replace\({'name': 'y'}\) makes others"):
         load_settings(Whole).name = "y"
 
 

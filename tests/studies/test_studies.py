@@ -11,6 +11,7 @@ import pytest
 from theory_sim.config import Config
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.settings import value_at
+from theory_sim.runtime.storage import without_nan
 from theory_sim.studies.decision import StudyAnswer, decide_study, run_study
 from theory_sim.studies.sensitivity import region, table_rows
 from theory_sim.studies.study import Study, load_study, study_files
@@ -46,7 +47,7 @@ def test_study_runs_at_its_small_size(name: str, small_studies: Path) -> None:
     written = json.loads((done.folder / "verdict.json").read_text())
     assert written["smoke"] is True
     assert written["answer"] == answer.answer
-    assert [v["name"] for v in written["verdicts"]] == [v.name for v in answer.verdicts]
+    assert [(v["id"], v["low"]) for v in written["verdicts"]] == [(v.name, without_nan(v.estimate.low)) for v in answer.verdicts]
     if study.one_at_a_time:
         assert [of["key"] for of in written["sensitivities"]] == [next(iter(grid)) for grid in study.grids_at(True)]
         return
@@ -226,7 +227,7 @@ def decided(states: dict[tuple[str, Any], tuple[float, float]], folder: Path) ->
             rows.append({"cell": id_, "status": "failed", "reason": "it diverged"})
             continue
         low, high = states[varied]
-        claim = {"quantity": "fine-hard-error", "low": low, "high": high, "decision": _decision(low, high)}
+        claim = {"id": "fine-hard-error", "low": low, "high": high, "decision": _decision(low, high)}
         rows.append({"cell": id_, "status": "stored"} | claim)
     pd.DataFrame(rows).to_parquet(folder / "cells.parquet")
     return decide_study(study, Sweep(folder, cells, {}))

@@ -130,11 +130,11 @@ def test_tables_hold_what_the_results_hold(whole: Path) -> None:
     for id_, rows in list(cells.groupby("cell"))[:3]:
         results = load_results(whole.parents[1] / rows.folder.iloc[0])
         decided = {claim.id: claim for claim in evaluate_claims(results)}
-        assert rows.quantity.tolist() == list(decided)
+        assert rows.id.tolist() == list(decided)
         for row in rows.itertuples():
-            claim = decided[row.quantity]
+            claim = decided[row.id]
             own = np.array([claim.estimate.value, claim.estimate.low, claim.estimate.high])
-            np.testing.assert_equal([row.value, row.low, row.high], np.where(np.isfinite(own), own, np.nan))
+            np.testing.assert_equal([row.estimate, row.low, row.high], np.where(np.isfinite(own), own, np.nan))
             assert (row.decision, row.bound, row.method) == (claim.decision, claim.bound, claim.estimate.method)
             assert row.notes == "; ".join(claim.estimate.notes)
         assert results.config.hard.noise == rows["hard.noise"].iloc[0]
@@ -166,7 +166,7 @@ def test_cells_in_this_process_leave_its_threads_alone(whole: Path, tiny: Path, 
 
 def test_memory_does_not_grow_with_cells(tmp_path: Path) -> None:
     def peak(cells: int) -> int:
-        rows = [{"status": "stored", "quantity": f"q{i}", "value": float(i), "holds": True} for i in range(50)]
+        rows = [{"status": "stored", "id": f"q{i}", "estimate": float(i), "holds": True} for i in range(50)]
         parts = ([{"cell": f"{cell:016}", "seed": cell} | row for row in rows] for cell in range(cells))
         tracemalloc.start()
         tables.write(tmp_path / "cells.parquet", "cells", {"seed": [1]}, parts)

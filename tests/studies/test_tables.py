@@ -20,15 +20,15 @@ def results(tmp_path):
 def test_a_row_for_each_claim(results):
     rows = tables.rows(results)["cells"]
     claims = evaluate_claims(results)
-    assert [row["quantity"] for row in rows] == [claim.id for claim in claims]
+    assert [row["id"] for row in rows] == [claim.id for claim in claims]
     for row, claim in zip(rows, claims, strict=True):
         e = claim.estimate
         assert row == {
             "status": "stored",
             "classes": LEAVES,  # of the last network
             "folder": f"{results.config.name}/{results.folder.name}",
-            "quantity": claim.id,
-            "value": e.value,
+            "id": claim.id,
+            "estimate": e.value,
             "low": e.low,
             "high": e.high,
             "p": e.p,
@@ -95,11 +95,11 @@ def test_the_type_of_a_column_is_that_of_all_its_values(tmp_path, values, kind):
 @pytest.mark.parametrize("n", [0, 1, 6, 7, 13])
 def test_no_row_is_lost_at_the_edge_of_a_block(tmp_path, monkeypatch, n):
     monkeypatch.setattr(tables, "_ROWS_AT_ONCE", 3)
-    parts = [[{"cell": f"{i}", "key": "x", "value": i / 2, "holds": i % 2 == 0}] for i in range(n)]
+    parts = [[{"cell": f"{i}", "key": "x", "estimate": i / 2, "holds": i % 2 == 0}] for i in range(n)]
     tables.write(tmp_path / "t.parquet", "cells", {"key": ["x"]}, parts)
     read = pd.read_parquet(tmp_path / "t.parquet")
     assert read.cell.tolist() == [f"{i}" for i in range(n)]
-    assert np.array_equal(read["value"], np.arange(n) / 2)
+    assert np.array_equal(read["estimate"], np.arange(n) / 2)
     assert list(read.columns) == ["cell", "key", *tables.SCHEMAS["cells"]]
     assert len({*parquet.ParquetFile(tmp_path / "t.parquet").schema_arrow.names}) == len(read.columns)
     # Every block but the last is full.

@@ -202,7 +202,8 @@ def test_what_a_decided_claim_writes():
         "theorem": "Theorem",
         "source": "paper",
         "estimate": 0.31234567,
-        "ci": [0.2, 0.4],
+        "low": 0.2,
+        "high": 0.4,
         "method": "by hand",
         "notes": [],
         "side": ">",
@@ -215,7 +216,8 @@ def test_what_a_decided_claim_writes():
     assert str(claim) == repr(claim) == "id: 0.3123 [0.2, 0.4] > 0.1, p = 1.0e-04 (< 0.01): holds"
     assert "0.3123 [0.2, 0.4]" in claim._repr_html_()
     without = result(Estimate(math.nan, math.nan, math.nan, "too few values"))
-    assert json.loads(json.dumps(without.as_dict(), allow_nan=False))["ci"] == [None, None]
+    written = json.loads(json.dumps(without.as_dict(), allow_nan=False))
+    assert [written[name] for name in ("estimate", "low", "high")] == [None] * 3
     assert "p" not in without.as_dict()
     assert str(without) == "id: undefined (too few values) ≤ 0.5: no result"
     assert "0.3 [0.2, 0.4]; few seeds" in str(result(Estimate(0.3, 0.2, 0.4, "by hand", notes=("few seeds",))))

@@ -2,12 +2,14 @@
 
 import os
 import sys
+import traceback
 import warnings
 from typing import Any
 
 import typer
 
-from theory_sim.cli import simulator, figures, sweeps, images, bench, listing
+from theory_sim.cli import simulator, figures, sweeps, images, bench, listing, shelf, keys, reports
+from theory_sim.cli.loudness import first, loudness
 from theory_sim.cli.program import app
 from theory_sim.cli.standard_streams import standard_streams
 from theory_sim.runtime.plugins import blamed
@@ -27,8 +29,10 @@ def main() -> None:
 
 def _exit_code() -> int:
     """Run the command; errors are printed."""
+    arguments = sys.argv[1:]
+    loudness.quiet, loudness.verbose = False, False
     try:
-        code: int = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        code: int = app(first(arguments) or ["--help"], standalone_mode=False)
         sys.stdout.flush()  # a full disk is an error like others
     except typer.TyperException as error:
         code = _print_error(getattr(error, "format_message", error.__str__)())
@@ -45,15 +49,20 @@ def _exit_code() -> int:
         else:
             raise
     if code == 130:  # typer returns it too, after an interrupt
-        print("interrupted; run the same command again to continue from the last checkpoint", file=sys.stderr)
+        continues = any(argument in _CONTINUED for argument in arguments[:3])
+        print(f"interrupted{'; run the same command again to continue' * continues}", file=sys.stderr)
     return code
 
 
+_CONTINUED = {"verify", "simulate", "sweep", "study", "pretrain", "figures"}
+"""Commands that keep what they have done."""
 _show = warnings.showwarning
 
 
 def _print_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
     """The package's own warnings are one line; others are Python's."""
+    if loudness.quiet:
+        return
     if issubclass(category, OneLineWarning):
         print(f"warning: {one_line(str(message))}", file=sys.stderr)
     else:
@@ -61,5 +70,7 @@ def _print_warning(message: Warning | str, category: type[Warning], *where: Any,
 
 
 def _print_error(message: str) -> int:
+    if loudness.verbose:
+        traceback.print_exc()
     print(f"error: {one_line(message)}", file=sys.stderr)
     return 2

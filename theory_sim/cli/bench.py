@@ -4,11 +4,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from theory_sim.cli.json_file import JsonFile
+from theory_sim.cli.loudness import working
 from theory_sim.cli.program import Device, Json, app, whole
-from theory_sim.runtime.display import new_console
+from theory_sim.runtime.display import new_console, new_table
 from theory_sim.runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,10 +60,10 @@ def _bench_simulator(sizes: str | None, device: str, scaling: bool, rounds: int,
 
     chosen, console = choose_device(device), new_console()
     names = bench_module.choose_sizes(sizes, chosen)
-    times = Table("size", "replicas", "ours", "plain", "vectorised", "jax", "floor", "generator", "normals", "recording")
-    ratios = Table("size", "replicas", *bench_module.RATIOS)
+    times = new_table("size", "replicas", "ours", "plain", "vectorised", "jax", "floor", "generator", "normals", "recording")
+    ratios = new_table("size", "replicas", *bench_module.RATIOS)
     lines, growths = [], []
-    with new_console(stderr=True).status("measuring"), torch_threads(1):
+    with working("measuring"), torch_threads(1):
         for name in names:
             size = bench_module.SIZES[name]
             for replicas in size.replicas:
@@ -103,11 +103,11 @@ def _bench_sweep(cells: int, json: JsonFile | None) -> int:
     from theory_sim.bench.sweeps import BOUND, measure
     from theory_sim.runtime.threads import torch_threads
 
-    with new_console(stderr=True).status("measuring"), torch_threads(1):
+    with working("measuring"), torch_threads(1):
         speed = measure(cells)
     if json is not None:
         json.write(asdict(speed) | {"ratios": speed.ratios})
-    table = Table("cells", "replicas", "a cell in a block", "alone", "in a process of its own", *speed.ratios)
+    table = new_table("cells", "replicas", "a cell in a block", "alone", "in a process of its own", *speed.ratios)
     seconds = (f"{1e3 * t:.3g} ms" for t in (speed.together, speed.alone, speed.process))
     table.add_row(str(cells), str(speed.replicas), *seconds, *(f"{ratio:.3g}" for ratio in speed.ratios.values()))
     new_console().print(table)
@@ -118,9 +118,9 @@ def _bench_grid(rounds: int, json: JsonFile | None) -> int:
     """Networks trained and tested by inner products, against loops over networks."""
     from theory_sim.bench.grid import LEAST, measure
 
-    with new_console(stderr=True).status("measuring"):
+    with working("measuring"):
         found = measure(rounds)
-    table = Table("d", "signal", "ours", "plain", "vectorised", "plain ÷ ours", "vectorised ÷ ours")
+    table = new_table("d", "signal", "ours", "plain", "vectorised", "plain ÷ ours", "vectorised ÷ ours")
     for each in found:
         times = (f"{1e3 * seconds:.3g} ms" for seconds in (each.ours, each.plain, each.vectorised))
         ratio = each.plain / each.ours
@@ -145,11 +145,11 @@ def _bench_pretrain(images: int, workers: int, rounds: int, json: JsonFile | Non
     need_extra()
     from theory_sim.bench.images import bench as measure
 
-    with new_console(stderr=True).status("measuring") as status:
-        ratios = measure(images, workers=workers, rounds=rounds, on_progress=status.update)
+    with working("measuring") as now:
+        ratios = measure(images, workers=workers, rounds=rounds, on_progress=now)
     if json is not None:
         json.write([asdict(ratio) for ratio in ratios])
-    table = Table("", "images/s", "bare: images/s", "ratio", "at least")
+    table = new_table("", "images/s", "bare: images/s", "ratio", "at least")
     for ratio in ratios:
         table.add_row(
             ratio.what, f"{ratio.ours:.0f}", f"{ratio.bare:.0f}", f"{ratio.ratio:.2f}", f"{ratio.bound:g}" if ratio.bound else ""
@@ -163,14 +163,14 @@ def _bench_coverage(draws: int, json: JsonFile | None) -> int:
     from theory_sim.stats import FEW
     from theory_sim.studies.coverage import by_level, coverage
 
-    with new_console(stderr=True).status("drawing") as status:
-        found = list(coverage(draws, on_progress=lambda case: status.update(f"drawing: {case}")))
+    with working("drawing") as now:
+        found = list(coverage(draws, on_progress=lambda case: now(f"drawing: {case}")))
     levels = by_level(found)
     if json is not None:
         shown = [asdict(of) | {"missed": of.missed, "judged": of.judged, "right": of.right} for of in found]
         worst = [{} if at.worst is None else {"worst": asdict(at.worst) | {"missed": at.worst.missed}} for at in levels]
         json.write({"intervals": shown, "levels": [asdict(at) | of for at, of in zip(levels, worst, strict=True)]})
-    table = Table("replicas", "quantity", "R", "stated", "miss", "have a note", "miss without a note", "")
+    table = new_table("replicas", "quantity", "R", "stated", "miss", "have a note", "miss without a note", "verdict")
     for of in found:
         shares = (f"{100 * share:.3g} %" for share in (of.level, of.missed, of.noted, of.unsaid))
         table.add_row(of.case, of.quantity, str(of.replicas), *shares, "" if of.right else "✗")

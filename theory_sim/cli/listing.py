@@ -8,18 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
+from theory_sim.cli.config_files import shipped_configs
 from theory_sim.cli.program import Json, Plugin, app
-from theory_sim.runtime.display import new_console
+from theory_sim.runtime.display import new_console, new_table
 from theory_sim.runtime.errors import InputError
 
 if TYPE_CHECKING:
     from theory_sim.runtime.registry import Registry
-
-_PACKAGE = Path(__file__).parent.parent
-_CONFIGS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
-"""The folders of configuration files: in an installed package, and in a checkout."""
 
 
 @dataclass(frozen=True)
@@ -119,10 +115,8 @@ def _studies() -> Iterator[Listed]:
 
 
 def _configs() -> Iterator[Listed]:
-    files = {file.relative_to(folder): file for folder in _CONFIGS for file in folder.rglob("*.yaml")}
-    for name, file in sorted(files.items()):
-        if name.parts[0] != "studies":
-            yield Listed(name.with_suffix("").as_posix(), _header(file.read_text(encoding="utf-8")), _shown(file))
+    for name, file in shipped_configs().items():
+        yield Listed(name, _header(file.read_text(encoding="utf-8")), _shown(file))
 
 
 KINDS: Mapping[str, Callable[[], Iterator[Listed]]] = {
@@ -155,7 +149,7 @@ def list_(
     found = list(KINDS[kind]())
     if json is not None:
         json.write([asdict(each) for each in found])
-    table = Table("name", "description", "defined in")
+    table = new_table("name", "description", "defined in")
     for each in found:
         table.add_row(each.name, each.description, each.source)
     new_console().print(table)

@@ -6,12 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
+from theory_sim.cli.config_files import config_file, expect_kind
 from theory_sim.cli.json_file import JsonFile
+from theory_sim.cli.loudness import loudness, progress
 from theory_sim.config import Config
 from theory_sim.runtime.errors import InputError, expect_utf8, shortened
 from theory_sim.runtime.plain_yaml import parse_value
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
 
 
 def _refusing(option: str, parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -45,11 +47,12 @@ def _folder(given: Any) -> Path:
     return Path(given)
 
 
-ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file, or a Python file that registers a theory.")]
-OptionalConfigFile = Annotated[
+ConfigFile = Annotated[
     Path | None,
     typer.Argument(
-        metavar="CONFIG", help="A YAML file, or a Python file that registers a theory; the default configuration without it."
+        metavar="CONFIG",
+        help="A YAML file, a Python file that registers a theory, or the name of a shipped configuration, such as small; without"
+        " it the default configuration.",
     ),
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one value; may be repeated.")]
@@ -60,6 +63,7 @@ Out = Annotated[
     Path,
     typer.Option(
         "--out",
+        envvar="THEORY_SIM_OUT",
         metavar="PATH",
         parser=_refusing("--out", _folder),
         help="Folder of all results; each run lies in NAME/HASH below it.",
@@ -80,9 +84,29 @@ Json = Annotated[
 ]
 
 
+def _version(asked: bool | None) -> bool:
+    if asked:
+        from importlib import metadata
+
+        print(f"theory-sim {metadata.version('theory-sim')}")
+        raise typer.Exit
+    return False
+
+
 @app.callback()
-def _program() -> None:
-    """Simulate feature learning in two-layer convolutional ReLU networks, and test its theorems numerically."""
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version of the package.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no warnings.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print where in the code an error was raised.")] = False,
+) -> None:
+    """Simulate feature learning in two-layer convolutional ReLU networks, and test its theorems numerically.
+
+    A setting is taken from an option such as --replicas, else from --set, else from CONFIG, else from the theory's defaults.
+    THEORY_SIM_OUT names the folder of results where --out does not; NO_COLOR turns colours off. -q and -v may follow the command.
+    """
+    loudness.quiet, loudness.verbose = quiet, verbose
 
 
 def read_config(
@@ -96,7 +120,10 @@ def read_config(
     from theory_sim.config import load_config
 
     values = {"replicas": replicas, "seed": seed}
+    config = None if config is None else config_file(config)
     if config is None or config.suffix != ".py":
+        if config is not None:
+            expect_kind(config, "simulator")
         return load_config(config, set_ or (), plugin or (), **values)
     from theory_sim.runtime.plugins import resolved
     from theory_sim.theories.theory import theory_in
@@ -105,10 +132,12 @@ def read_config(
     return load_config(None, set_ or (), [file, *(plugin or ())], theory=theory_in(file).name, **values)
 
 
-def run_shown(config: Config, out: Path, device: str) -> Any:
-    """Run, resume or load an experiment, with a progress bar."""
+def run_shown(config: Config, out: Path, device: str) -> tuple[Any, bool]:
+    """Run, resume or load an experiment, with a progress bar; and whether it was loaded."""
+    from theory_sim.runs.folder import is_finished, results_folder
     from theory_sim.runs.run import run
-    from theory_sim.runtime.progress import progress_bar
+    from theory_sim.runtime.devices import choose_device
 
-    with progress_bar() as on_progress:
-        return run(config, out, device, on_progress)
+    loaded = is_finished(results_folder(config, out, choose_device(device)))
+    with progress() as on_progress:
+        return run(config, out, device, on_progress), loaded

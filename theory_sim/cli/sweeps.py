@@ -1,25 +1,31 @@
 """Commands for many runs: sweep, study."""
 
+import json as json_
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.table import Table
 
+from theory_sim.cli.config_files import expect_kind
+from theory_sim.cli.loudness import progress
 from theory_sim.cli.notes import note_lines
-from theory_sim.cli.program import ConfigFile, Device, Out, Plugin, Replicas, Seed, Set, app, read_config, whole
-from theory_sim.runtime.display import new_console
+from theory_sim.cli.program import ConfigFile, Device, Json, Out, Plugin, Replicas, Seed, Set, app, read_config, whole
+from theory_sim.cli.reports import Report, print_report
+from theory_sim.runtime.display import new_console, new_table
 from theory_sim.runtime.errors import InputError, one_line
 
 if TYPE_CHECKING:
+    from theory_sim.cli.json_file import JsonFile
     from theory_sim.studies.decision import StudyAnswer
     from theory_sim.studies.sweep import Sweep
 
 _HEADLINES = {"coarse-hard-error": "coarse hard error", "fine-hard-error": "fine hard error", "transfer-gain": "gain"}
 """Claims that the printed table shows, and their columns; of a theory without them its first three."""
 
-Grid = Annotated[list[str], typer.Option("--grid", metavar="KEY=A,B,...", help="A key and its values; may be repeated.")]
+Grid = Annotated[list[str] | None, typer.Option("--grid", metavar="KEY=A,B,...", help="A key and its values; may be repeated.")]
 Backend = Annotated[Literal["local", "dask"], typer.Option(help="Processes on this machine, or an existing Dask cluster.")]
 Scheduler = Annotated[str | None, typer.Option(metavar="ADDRESS", help="The Dask scheduler, such as tcp://host:8786.")]
 Jobs = Annotated[int | None, typer.Option(help="Cells run at the same time here; one per core.", **whole("--jobs", least=1))]
@@ -27,8 +33,8 @@ Jobs = Annotated[int | None, typer.Option(help="Cells run at the same time here;
 
 @app.command()
 def sweep(
-    config: ConfigFile,
-    grid: Grid,
+    config: ConfigFile = None,
+    grid: Grid = None,
     set_: Set = None,
     plugin: Plugin = None,
     replicas: Replicas = None,
@@ -38,19 +44,23 @@ def sweep(
     scheduler: Scheduler = None,
     jobs: Jobs = None,
     out: Out = Path("results"),
+    json: Json = None,
 ) -> int:
     """Run every combination of the grids' values; finished cells are not run again. Exit 1: some cells failed."""
+    if not grid:
+        raise InputError("Missing option '--grid': it names a key and its values, such as --grid data.noise=0.25,0.5")
     checked = read_config(config, set_, plugin, replicas, seed)
     address = _scheduler(backend, scheduler)
     # Only now: wrong input is answered without importing the numerical packages.
-    from theory_sim.runtime.progress import progress_bar
     from theory_sim.studies import sweep as sweep_module
 
     axes = [sweep_module.parse_axis(text) for text in grid]
     if len(dict(axes)) < len(axes):
         raise InputError("--grid: a key is given twice")
-    with progress_bar() as on_progress:
+    with progress() as on_progress:
         done = sweep_module.sweep(checked, [dict(axes)], out, device, jobs, address, on_progress)
+    if json is not None:
+        json.write(_sweep_dict(done))
     return _print_sweep(done)
 
 
@@ -65,28 +75,40 @@ def study(
     scheduler: Scheduler = None,
     jobs: Jobs = None,
     out: Out = Path("results"),
+    json: Json = None,
+    report: Report = False,
 ) -> int:
     """Run a study: a sweep whose results answer a question. Exit 0 for any answer; 1: some cells failed."""
-    from theory_sim.runtime.progress import progress_bar
+    from theory_sim.reports.find import StoredStudy
+    from theory_sim.reports.write import check_report
     from theory_sim.studies import study as studies
     from theory_sim.studies.decision import run_study
     from theory_sim.studies.grids import GRIDS
+    from theory_sim.studies.sweep import VERDICT
 
     console = new_console()
     if list_ or name is None:
-        table = Table("study", "question", "cells", "minutes")
+        table = new_table("study", "question", "cells", "minutes")
         for each in studies.all_studies():
             table.add_row(each.name, each.question, str(len(each.cells())), f"{each.minutes:g}")
         for grid in GRIDS.values():
             table.add_row(grid.name, grid.question, str(len(grid.dims) * len(grid.signals)), f"{grid.minutes:g}")
+        if json is not None:
+            known = [*studies.all_studies(), *GRIDS.values()]
+            json.write([{"name": of.name, "question": of.question, "minutes": of.minutes} for of in known])
         console.print(table)
         return 0
     if name in GRIDS:
-        return _grid(name, smoke, jobs, out)
+        return _grid(name, smoke, jobs, out, json)
+    expect_kind(Path(name), "study")
     chosen = studies.load_study(name, plugin or ())
     address = _scheduler(backend, scheduler)
-    with progress_bar() as on_progress:
+    if report:
+        check_report()
+    with progress() as on_progress:
         done, answer = run_study(chosen, smoke, out, device, jobs, address, on_progress)
+    if json is not None:
+        json.write(_sweep_dict(done) | json_.loads((done.folder / VERDICT).read_text(encoding="utf-8")))
     code = _print_sweep(done, cells=not chosen.one_at_a_time)
     show = _sensitivities_table if chosen.one_at_a_time else _trends_table if chosen.trends else _verdicts_table
     console.print(show(answer, chosen.question))
@@ -95,34 +117,42 @@ def study(
     for text in note_lines(decided, "trends" if answer.trends else "comparisons"):
         print(text)
     print(f"{chosen.name}: {answer.answer} ({answer.basis})")
+    if report:
+        print_report(StoredStudy("study", done.folder))
     return code
 
 
-def _grid(name: str, smoke: bool, jobs: int | None, out: Path) -> int:
+def _grid(name: str, smoke: bool, jobs: int | None, out: Path, json: JsonFile | None) -> int:
     """Compute a grid of small networks, and print how it agrees with the published one."""
-    from theory_sim.runtime.progress import progress_bar
     from theory_sim.studies import grids
 
     study = grids.small(grids.GRIDS[name]) if smoke else grids.GRIDS[name]
-    with progress_bar() as on_progress:
+    with progress() as on_progress:
         answer = grids.run_grid(study, out, jobs, on_progress=on_progress)
     console = new_console()
-    table = Table("reading", "part of the grid", "cells", "ours − published", "sd of z", title=study.question)
+    table = new_table("reading", "part of the grid", "cells", "ours − published", "sd of z", title=study.question)
     for each in answer.agreements:
         difference = f"{each.difference:+.4f} ± {each.error:.4f}"
         table.add_row(each.reading, each.part, str(each.cells), difference, f"{each.spread:.2f}")
     console.print(table)
-    table = Table("errors", "exponent e", "95% interval", "C", title="The border of the regimes, n s⁴ = C d^e (theory: e = 1)")
+    table = new_table(
+        "errors", "exponent e", "95% interval", "C", title="The border of the regimes, n s⁴ = C d^e (theory: e = 1)"
+    )
     for fitted in answer.transitions:
         e = fitted.exponent
         table.add_row(fitted.of, f"{e.value:.3f}", f"[{e.low:.3f}, {e.high:.3f}]", f"{fitted.constant:.3g}")
     console.print(table)
     print(f"table: {answer.folder / grids.TABLE}")
+    if json is not None:
+        transitions = [asdict(fitted) for fitted in answer.transitions]
+        json.write(
+            {"folder": str(answer.folder), "agreements": [asdict(each) for each in answer.agreements], "transitions": transitions}
+        )
     return 0
 
 
 def _verdicts_table(answer: "StudyAnswer", question: str) -> Table:
-    table = Table("comparison", "error falls by", "interval", "p (Holm)", "at least", "", title=question)
+    table = new_table("comparison", "error falls by", "interval", "p (Holm)", "at least", "verdict", title=question)
     for verdict in answer.verdicts:
         e = verdict.estimate
         interval = f"[{e.low:.3f}, {e.high:.3f}]" if e.value == e.value else e.method
@@ -132,7 +162,7 @@ def _verdicts_table(answer: "StudyAnswer", question: str) -> Table:
 
 
 def _trends_table(answer: "StudyAnswer", question: str) -> Table:
-    table = Table("trend", "estimate", "interval", "method", "bound", "", title=question)
+    table = new_table("trend", "estimate", "interval", "method", "bound", "verdict", title=question)
     for trend in answer.trends:
         e, bound = trend.estimate, f"{trend.side} {trend.bound:.4g}" if trend.bound == trend.bound else ""
         numbers = (f"{e.value:.4g}", f"[{e.low:.4g}, {e.high:.4g}]") if e.value == e.value else ("undefined", "")
@@ -143,10 +173,19 @@ def _trends_table(answer: "StudyAnswer", question: str) -> Table:
 def _sensitivities_table(answer: "StudyAnswer", question: str) -> Table:
     from theory_sim.studies.sensitivity import COLUMNS, table_rows
 
-    table = Table(*COLUMNS, title=question)
+    table = new_table(*COLUMNS, title=question)
     for row in table_rows(answer.sensitivities):
         table.add_row(*row)
     return table
+
+
+def _sweep_dict(done: "Sweep") -> dict[str, Any]:
+    """What a sweep came to, for JSON: the rows of its table of claims, without the columns that a row has not."""
+    from pyarrow import parquet
+
+    rows = parquet.read_table(done.folder / "cells.parquet").to_pylist()
+    cells = [{key: value for key, value in row.items() if value is not None} for row in rows]
+    return {"folder": str(done.folder), "failed": done.failed, "cells": cells}
 
 
 def _scheduler(backend: str, scheduler: str | None) -> str | None:
@@ -159,7 +198,7 @@ def _print_sweep(done: "Sweep", cells: bool = True) -> int:
     """Print one row per cell, if `cells` asks for it; a line for each failed cell goes to standard error."""
     if cells:
         new_console().print(_cells_table(done))
-        notes = done.read("cells").dropna(subset="quantity").notes.astype(str)
+        notes = done.read("cells").dropna(subset="id").notes.astype(str)
         for text in note_lines([("", filter(None, own.split("; "))) for own in notes], "claims"):
             print(text)
     print(f"tables: {done.folder}")
@@ -171,14 +210,16 @@ def _print_sweep(done: "Sweep", cells: bool = True) -> int:
 def _cells_table(done: "Sweep") -> Table:
     cells = done.read("cells")
     stored = cells[cells.status == "stored"]
-    ids = list(stored.quantity.unique())
+    ids = list(stored.id.unique())
     shown = [id_ for id_ in _HEADLINES if id_ in ids] or ids[:3]
-    table = Table(*done.keys, "labels", *(_HEADLINES.get(id_, id_) for id_ in shown), "claims held")
+    table = new_table(*done.keys, "labels", *(_HEADLINES.get(id_, id_) for id_ in shown), "claims held", "not held")
     for _, rows in stored.groupby("cell", sort=False):
-        claims = rows.set_index("quantity")
+        claims = rows.set_index("id")
         numbers = [claims.loc[id_] for id_ in shown]
-        texts = [f"{n.value:.3f} [{n.low:.3f}, {n.high:.3f}]" for n in numbers]
+        texts = [f"{n.estimate:.3f} [{n.low:.3f}, {n.high:.3f}]" for n in numbers]
         first = rows.iloc[0]
         values = [str(first[key]) for key in done.keys]
-        table.add_row(*values, str(int(first.classes)), *texts, f"{int((claims.decision == 'holds').sum())}/{len(claims)}")
+        failing = list(claims.index[claims.decision != "holds"])
+        held = f"{len(claims) - len(failing)} of {len(claims)}"
+        table.add_row(*values, str(int(first.classes)), *texts, held, ", ".join(failing))
     return table

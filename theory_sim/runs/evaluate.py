@@ -15,7 +15,7 @@ from theory_sim.runs.run import testing, write_dataset
 from theory_sim.runtime.devices import choose_device
 from theory_sim.runtime.errors import InputError, expect
 from theory_sim.runtime.locks import locked
-from theory_sim.runtime.progress import OnProgress, ignore
+from theory_sim.runtime.progress import OnProgress, shown_by_default
 from theory_sim.runtime.storage import is_being_written, write_atomically
 from theory_sim.runtime.threads import cores_share_blocks
 from theory_sim.training.evaluation import MARGIN_QUANTILES, evaluate
@@ -24,7 +24,7 @@ from theory_sim.training.records import SCHEMA, with_long_names
 from theory_sim.training.trainer import Training
 
 
-def evaluate_on(results: Results, config: Config, device: str = "auto", on_progress: OnProgress = ignore) -> xr.Dataset:
+def evaluate_on(results: Results, config: Config, device: str = "auto", on_progress: OnProgress | None = None) -> xr.Dataset:
     """Test the networks of a finished run on samples of another configuration, or with other readouts; kept on disk.
 
     The test streams are those of the run: two settings are compared on the same random numbers.
@@ -33,7 +33,7 @@ def evaluate_on(results: Results, config: Config, device: str = "auto", on_progr
         results: the finished run.
         config: its laws of samples, `test` and `transfer` are used. All that shapes the networks must be the run's.
         device: see `theory_sim.runtime.devices.choose_device`.
-        on_progress: called after every chunk of test samples.
+        on_progress: called after every chunk of test samples; without it a notebook shows a bar.
 
     Returns:
         ``test_correct`` (model, replica, kind, test_sample, test_readout), ``test_error`` and ``test_margin``, as in
@@ -51,6 +51,7 @@ def evaluate_on(results: Results, config: Config, device: str = "auto", on_progr
         key = next(key for key in of if of[key] != have[key])
         raise InputError(f"networks trained with {key} = {have[key]} cannot be tested with {key} = {of[key]}")
     warn_changed(results, stacklevel=2)
+    on_progress = shown_by_default(on_progress)
     if None in user_sources(config).values():  # an object whose source cannot be read: it may have changed since
         return _evaluate(results, config, device, on_progress)
     path = evaluation_path(results.folder, config)

@@ -17,7 +17,7 @@ from theory_sim.data.sampler import Batch
 from theory_sim.labels.tree import ROOT, LabelTree
 from theory_sim.runtime.devices import choose_device
 from theory_sim.runtime.errors import InputError, expect
-from theory_sim.runtime.progress import OnProgress, Progress, ignore
+from theory_sim.runtime.progress import OnProgress, Progress, shown_by_default
 from theory_sim.runtime.settings import checked, repeated
 from theory_sim.runtime.streams import Streams
 from theory_sim.runtime.threads import cores_share_blocks
@@ -55,7 +55,7 @@ def fit(
     names: Sequence[str] | None = None,
     device: str = "auto",
     record: Mapping[str, Record] | None = None,
-    on_progress: OnProgress = ignore,
+    on_progress: OnProgress | None = None,
 ) -> xr.Dataset:
     """Train R networks on given samples, and record them as a run's networks are.
 
@@ -79,7 +79,7 @@ def fit(
         names: of the directions.
         device: see `theory_sim.runtime.devices.choose_device`.
         record: further quantities to record, see `theory_sim.runs.run.run`.
-        on_progress: called after every step.
+        on_progress: called after every step; without it a notebook shows a bar.
 
     Returns:
         the record (`theory_sim.training.recording`); its kind of test samples is ``test``, or ``train`` where none are given.
@@ -119,7 +119,7 @@ def fit(
         "test": {"samples": len(tested[1]), "curve_samples": min(_CURVE, len(tested[1]))},
     }
     config = _for_own_samples(_config(settings), train[0], n_classes, step_size)
-    chosen = choose_device(device)
+    chosen, show = choose_device(device), shown_by_default(on_progress)
     own = Dictionary(vectors.to(chosen, dtype).expand(replicas, -1, -1), canonical=False)
     with torch.no_grad(), cores_share_blocks():
         training = _OwnTraining(config, chosen, own, train, tested, "train" if test is None else "test", names)
@@ -130,7 +130,7 @@ def fit(
             recorder.losses(reports)
             recorder.record_step()
             loss = float(reports[_NETWORK].loss.mean())
-            on_progress(Progress("training", training.steps_done, steps, f"loss {loss:.4f}"))
+            show(Progress("training", training.steps_done, steps, f"loss {loss:.4f}"))
         return recorder.finish()[_NETWORK]
 
 

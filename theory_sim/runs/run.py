@@ -18,7 +18,7 @@ from theory_sim.runtime.devices import choose_device
 from theory_sim.runtime.errors import expect
 from theory_sim.runtime.locks import locked
 from theory_sim.runtime.plain_yaml import yaml_text
-from theory_sim.runtime.progress import OnProgress, Progress, ignore
+from theory_sim.runtime.progress import OnProgress, Progress, shown_by_default
 from theory_sim.runtime.provenance import environment
 from theory_sim.runtime.storage import digest, load_checkpoint, save_checkpoint, write_atomically, write_json, write_text
 from theory_sim.runtime.threads import cores_share_blocks
@@ -35,7 +35,7 @@ def run(
     config: Config,
     out: str | Path = "results",
     device: str = "auto",
-    on_progress: OnProgress = ignore,
+    on_progress: OnProgress | None = None,
     record: Mapping[str, Record] | None = None,
     wait: bool = True,
 ) -> Results:
@@ -47,7 +47,7 @@ def run(
         config: the configuration.
         out: folder of all results.
         device: see `theory_sim.runtime.devices.choose_device`.
-        on_progress: called after every step and every chunk of test samples.
+        on_progress: called after every step and every chunk of test samples; without it a notebook shows a bar.
         record: further quantities to record, by name: functions of the `Training` between two steps that return a number, an
             array whose first axis is the replicas, or a mapping of these by network. Their source is part of the hash.
         wait: whether to wait for another process that runs the same configuration.
@@ -70,7 +70,7 @@ def run(
     if not finished():
         with locked(folder, finished, wait), torch.no_grad(), cores_share_blocks():
             if not finished():  # by the process that this one waited for
-                _run(config, folder, chosen, on_progress, record or {})
+                _run(config, folder, chosen, shown_by_default(on_progress), record or {})
     return load_results(folder, config)
 
 

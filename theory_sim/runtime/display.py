@@ -2,10 +2,11 @@
 
 import html
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar, runtime_checkable
 
 from rich.console import Console
+from rich.table import Table
 
 
 def new_console(stderr: bool = False) -> Console:
@@ -16,6 +17,14 @@ def new_console(stderr: bool = False) -> Console:
     file = sys.stderr if stderr else sys.stdout
     # With its file a console knows the encoding: it draws tables in ASCII where there is nothing else.
     return Console(file=file, width=None if file.isatty() else 160, markup=False, emoji=False)
+
+
+def new_table(*columns: str, title: str | None = None) -> Table:
+    """A table of which no cell is cut: where it is wider than the terminal, cells are wrapped, names in the first column last."""
+    table = Table(title=title)
+    for place, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=place == 0)
+    return table
 
 
 @runtime_checkable
@@ -39,7 +48,7 @@ class Shown(list[T]):
         return table_html([item.row() for item in self])
 
 
-def table_html(rows: list[Mapping[str, str]]) -> str:
+def table_html(rows: Sequence[Mapping[str, str]]) -> str:
     """A table in HTML; its columns are those of the first row."""
     if not rows:
         return "<i>none</i>"

@@ -33,6 +33,11 @@ def check_ours(paths: Iterable[Path]) -> None:
                 raise InputError(f"{path} {what}, and would be overwritten: move it, or choose another place for the output")
 
 
+def is_ours(path: Path) -> bool:
+    """Whether theory_sim wrote a file as an output, and nobody changed it since."""
+    return digest(path) in _read(path.parent)[path.name]
+
+
 def write_output(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a file beside `path`, then put it in place, as `theory_sim.runtime.storage.write_atomically`.
 

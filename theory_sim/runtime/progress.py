@@ -1,5 +1,6 @@
 """Progress on standard error: the stage, the part done, the time taken and the time left."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, Tim
 from rich.progress import Progress as Bar
 
 from theory_sim.runtime.display import new_console
+from theory_sim.runtime.notebook import in_notebook, notebook_lines
 
 
 @dataclass(frozen=True)
@@ -37,16 +39,27 @@ def ignore(progress: Progress) -> None:
     """The callback of those who do not look."""
 
 
+def shown_by_default(on_progress: OnProgress | None) -> OnProgress:
+    """The callback of work that is called from Python: the given one; without one a bar in a notebook, nothing elsewhere."""
+    if on_progress is not None:
+        return on_progress
+    return notebook_lines() if in_notebook() else ignore
+
+
 @contextmanager
 def progress_bar(prefix: str = "") -> Iterator[Callable[[Progress], None]]:
     """Yield a function that displays progress updates: the `on_progress` of `theory_sim.runs.run.run` and of others.
 
-    On a terminal it draws a bar for each stage; elsewhere, as in a log, it prints a line at every tenth of a stage.
+    On a terminal it draws a bar for each stage. In a log, or where ``TERM=dumb`` says that lines cannot be drawn again, it prints
+    one at every tenth of a stage. In a notebook it shows a bar below the cell.
 
     Args:
         prefix: text before the stage, such as the name of one run among many.
     """
-    if not sys.stderr.isatty():
+    if in_notebook():
+        yield notebook_lines(prefix)
+        return
+    if not sys.stderr.isatty() or os.environ.get("TERM") in ("dumb", "unknown"):
         yield _lines(prefix)
         return
     stage, note = (TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[note]"))
@@ -68,12 +81,13 @@ def _lines(prefix: str) -> Callable[[Progress], None]:
 
     def on_progress(progress: Progress) -> None:
         now = time.monotonic()
-        start, before = started.setdefault(progress.stage, (now, progress.done - 1))
+        start, first = started.setdefault(progress.stage, (now, progress.done))
         tenth = progress.done * 10 // progress.total
         if tenth > printed.setdefault(progress.stage, max(0, progress.done - 1) * 10 // progress.total):
             printed[progress.stage] = tenth
-            left = (now - start) / (progress.done - before) * (progress.total - progress.done)
-            text = f"{prefix}{progress.stage} {progress.done}/{progress.total}  {progress.note}  {left:.0f} s left"
+            text = f"{prefix}{progress.stage} {progress.done}/{progress.total}  {progress.note}"
+            if progress.done > first:  # only then the rate is known
+                text += f"  {(now - start) / (progress.done - first) * (progress.total - progress.done):.0f} s left"
             print(" ".join(text.split()), file=sys.stderr)
 
     return on_progress

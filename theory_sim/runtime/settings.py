@@ -53,7 +53,30 @@ def repeated(values: Sequence[Any]) -> list[Any]:
 class Section(BaseModel):
     """Unknown keys, wrong types, NaN and infinity are refused; values cannot be changed once checked."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        validate_default=True,
+        use_attribute_docstrings=True,
+    )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse it.
+
+        Raises:
+            InputError: settings cannot be changed; the message says how to make others.
+        """
+        raise InputError(f"{name}: settings cannot be changed; replace({{{name!r}: {_shown(value)}}}) makes others")
+
+    def __delattr__(self, name: str) -> None:
+        """Refuse it.
+
+        Raises:
+            InputError: settings cannot be changed.
+        """
+        raise InputError(f"{name}: settings cannot be changed")
 
     def replace(self: "Settings", values: Mapping[str, Any]) -> "Settings":
         """The same with some values replaced: ``config.replace({"data.dim": 64, "replicas": 3})``.
@@ -211,14 +234,13 @@ def _first_line(error: ValidationError, model: type[BaseModel], above: Sequence[
     keys: list[str] = []
     for part in path:
         keys.append(part)
-        inner = section.model_fields[part].annotation if part in section.model_fields else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+        inner = section_of(section.model_fields[part].annotation) if part in section.model_fields else None
+        if inner is None:
             break
         section = inner
     where = shortened(".".join([*above, *keys]))
     if problem["type"] == "extra_forbidden":
-        near = nearest(keys[-1], section.model_fields)
-        return f"unknown key {where}" + (f"; did you mean {'.'.join([*above, *keys[:-1], near])}?" if near else "")
+        return unknown_key(keys, model, above)
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error" and not keys:
         return message
@@ -227,6 +249,57 @@ def _first_line(error: ValidationError, model: type[BaseModel], above: Sequence[
     value = problem["input"]
     expected = " or ".join(dict.fromkeys(e["msg"] for e in error.errors() if [str(p) for p in e["loc"]][: len(keys)] == keys))
     return f"{where}: {expected.removeprefix('Value error, ')}, got {_shown(value)}".replace("Input should", "should")
+
+
+def all_keys(model: type[BaseModel], above: str = "") -> Iterator[str]:
+    """The keys of settings and of their sections: ``data``, ``data.dim``, …"""
+    for name, field in model.model_fields.items():
+        yield above + name
+        if (inner := section_of(field.annotation)) is not None:
+            yield from all_keys(inner, f"{above}{name}.")
+
+
+def section_of(annotation: Any) -> type[BaseModel] | None:
+    """The section that a key of this type holds; None: it holds a value."""
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def section_of_key(model: type[BaseModel], key: str) -> type[BaseModel] | None:
+    """The section at a key; None: the key holds a value, or there is no such key."""
+    section: type[BaseModel] | None = model
+    for part in key.split("."):
+        field = None if section is None else section.model_fields.get(part)
+        section = None if field is None else section_of(field.annotation)
+    return section
+
+
+def unknown_key(keys: Sequence[str], model: type[BaseModel], above: Sequence[str] = ()) -> str:
+    """What a message says of a key that settings have not: which are meant, perhaps in other sections.
+
+    Args:
+        keys: its parts.
+        model: the settings.
+        above: the sections that the settings are in.
+    """
+    named = [".".join([*above, key]) for key in _alike(keys, model)]
+    meant = " or ".join(filter(None, [", ".join(named[:-1]), *named[-1:]]))
+    unknown = shortened(".".join([*above, *keys]))
+    return f"unknown key {unknown}" + (f"; did you mean {meant}?" if named else "")
+
+
+def _alike(keys: Sequence[str], model: type[BaseModel]) -> list[str]:
+    """The keys that an unknown one may mean: of its name in other sections, else the nearest of its own section or of others."""
+    *path, name = keys
+    section = section_of_key(model, ".".join(path)) if path else model
+    siblings = () if section is None else section.model_fields
+    others = [key for key in all_keys(model) if key.rpartition(".")[2] == name]
+    if others or len(name) > 100:
+        return others
+    near, far = nearest(name, siblings, 0.6), nearest(name, {key.rpartition(".")[2] for key in all_keys(model)}, 0.75)
+    if near is None and far is not None:
+        return [key for key in all_keys(model) if key.rpartition(".")[2] == far]
+    near = near or nearest(name, siblings)
+    return [".".join([*path, near])] if near else []
 
 
 def _shown(value: Any) -> str:

@@ -49,6 +49,10 @@ class Estimate:
         """The notes about the interval: all but those about the p-value."""
         return tuple(note for note in self.notes if note not in _ABOUT_P)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Its numbers by the names that all files have: ``estimate``, ``low`` and ``high``, and the method and its limits."""
+        return {"estimate": self.value, "low": self.low, "high": self.high, "method": self.method, "notes": list(self.notes)}
+
 
 def undefined(reason: str) -> Estimate:
     """An estimate without a number: a claim about it has no result."""

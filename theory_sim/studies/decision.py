@@ -74,6 +74,11 @@ class Verdict:
         """The name of the comparison, with the key and its value if there are any: ``coarse → fine, data.noise=0.5``."""
         return self.comparison if self.key is None else f"{self.comparison}, {self.key}={self.value}"
 
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON, with the names that claims and trends have."""
+        own = {key: value for key, value in asdict(self).items() if key != "estimate"}
+        return {"id": self.name} | own | self.estimate.as_dict() | {"p": self.estimate.p}
+
 
 @dataclass(frozen=True)
 class StudyAnswer:
@@ -128,7 +133,7 @@ def run_study(
     done = sweep(config, study.grids_at(smoke), out, device, jobs, scheduler, on_progress)
     answer = decide_study(study, done, smoke)
     about = {"study": study.name, "question": study.question, "smoke": smoke}
-    verdicts = [{"name": verdict.name} | asdict(verdict) for verdict in answer.verdicts]
+    verdicts = [verdict.as_dict() for verdict in answer.verdicts]
     trends = [trend.as_dict() for trend in answer.trends]
     write_json(done.folder / VERDICT, about | asdict(answer) | {"verdicts": verdicts, "trends": trends})
     return done, answer

@@ -54,7 +54,7 @@ def sensitivities(config: Config, grids: Sequence["Grid"], done: "Sweep") -> lis
     """
     table = done.read("cells")
     claims = [claim.id for claim in claims_of(config)]
-    by_cell = {id_: rows.set_index("quantity") for id_, rows in table.groupby("cell")}
+    by_cell = {id_: rows.set_index("id") for id_, rows in table.groupby("cell")}
     base = {key: value_at(config, key) for key in done.keys}
 
     def of(key: str, values: Sequence[Any]) -> Sensitivity:

@@ -7,8 +7,9 @@ cell              hash of the run, the last part of its folder
 *grid keys*       one column for each key, such as ``tree.subclasses``; lists are JSON texts
 status, reason    ``stored``; or ``failed`` and the reason, in one row without numbers
 classes           number of labels that the last of the networks was trained with, such as the fine one
-quantity          id of a claim (`theory_sim.theories.claims`)
-value, low, high  the estimate and its interval; null where it is undefined, and an end where it has none
+id                of a claim (`theory_sim.theories.claims`)
+estimate          null where it is undefined
+low, high         its interval; null where it is undefined, and an end where it has none
 p, method, notes  one-sided p-value, for claims with a test; the method of the interval, and its limits
 side, bound       the side of the bound on which the whole interval must be
 decision          ``holds``, ``refuted``, ``undecided`` or ``no result``
@@ -55,8 +56,8 @@ _CLAIM = {
     "status": pa.string(),
     "reason": pa.string(),
     "classes": pa.int64(),
-    "quantity": pa.string(),
-    "value": pa.float64(),
+    "id": pa.string(),
+    "estimate": pa.float64(),
     "low": pa.float64(),
     "high": pa.float64(),
     "p": pa.float64(),
@@ -94,8 +95,8 @@ def rows(results: Results) -> dict[str, list[Row]]:
     claims = []
     for claim in evaluate_claims(results):
         e = claim.estimate
-        numbers = {"value": e.value, "low": e.low, "high": e.high, "p": e.p, "method": e.method, "notes": "; ".join(e.notes)}
-        decided = {"quantity": claim.id, "side": claim.side, "bound": claim.bound, "decision": claim.decision}
+        numbers = e.as_dict() | {"p": e.p, "notes": "; ".join(e.notes)}
+        decided = {"id": claim.id, "side": claim.side, "bound": claim.bound, "decision": claim.decision}
         claims.append({"status": "stored", "classes": classes, "folder": folder} | decided | numbers)
     return {"cells": claims, "replicas": list(_by_replica(results)), "measures": list(_measures(results))}
 

@@ -32,6 +32,7 @@ from theory_sim.runtime.errors import (
 )
 from theory_sim.runtime.locks import locked
 from theory_sim.runtime.memory import total_memory
+from theory_sim.runtime.progress import ignore
 from theory_sim.runtime.storage import without_nan, write_text
 from theory_sim.runtime.threads import torch_threads
 from theory_sim.studies import tables
@@ -211,7 +212,7 @@ def _reason(error: BaseException) -> str:
 def _rows(task: Task, out: Path, device: str, wait: bool) -> dict[str, dict[str, list[tables.Row]]]:
     """The table rows of each cell that did not fail."""
     if not task.together:
-        return {id_: tables.rows(run(config, out, device, wait=wait)) for id_, config in task.cells.items()}
+        return {id_: tables.rows(run(config, out, device, ignore, wait=wait)) for id_, config in task.cells.items()}
     block = load_cells(task.block) if task.block else run_cells(task.cells, out, torch.device(device), wait)
     # Bounds of claims are not those that the block was made with.
     done = {id_: replace(block.results(id_), config=own) for id_, own in task.cells.items() if id_ not in block.failed}

@@ -9,7 +9,7 @@ A user's theory is a file that ends in one line:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import xarray as xr
@@ -42,6 +42,7 @@ class Theory(Setup):
             the label function that it is trained on.
         parameters: of its own law, as a section of settings; they stand under ``law`` in a configuration.
         claims: statements that are decided on a run, in the order of the theorems.
+        theorems: what each theorem that the claims name says, as full sentences; it may be left out.
         measures: numbers of each replica, for the tables of studies.
         trends: statements that studies decide on several runs, from the measures.
         regime: the assumptions at a configuration.
@@ -51,6 +52,7 @@ class Theory(Setup):
     """
 
     claims: Sequence[Claim] = ()
+    theorems: Mapping[str, str] = field(default_factory=dict)
     measures: Sequence[Measure] = ()
     trends: Sequence[Trend] = ()
     regime: Callable[[Config], Sequence[Assumption]] = lambda config: ()
@@ -68,6 +70,7 @@ class Theory(Setup):
                 expect(f"{what}: {name}", each, type_)
             if twice := repeated([each.id for each in given]):
                 raise InputError(f"{what}: {name}: '{twice[0]}' is there twice")
+        expect(f"{what}: theorems", self.theorems, Mapping)
         expect_function(f"{what}: regime", self.regime, "config")
         expect_function(f"{what}: predict", self.predict, "config", "start")
 

@@ -5,7 +5,8 @@ import pytest
 from drawn import group_of
 
 from theory_sim.config import load_config
-from theory_sim.figures.common.groups import FEATURES, of_heads, over_replicas
+from theory_sim.figures.common.groups import over_replicas
+from theory_sim.theories.feature_groups import FEATURES, of_heads
 
 
 @pytest.mark.parametrize("model", ["coarse", "fine"])

@@ -113,11 +113,14 @@ def test_page_shows_each_picture_with_what_it_was_made_of(made, all_drawn) -> No
             (configuration,) = re.findall(r"^- configuration: (.+)", entry, re.MULTILINE)
             own = () if needs.studies else ("`data.dim`",)
             assert all(key in configuration for key in ("the default configuration with", "`replicas`", "`seed` 0", *own))
-        assert f"`theory-sim figures --config {made.file} {name}`" in entry
+        assert f"`theory-sim figures --config {made.file} --out {all_drawn[0]} --results {made.folder} {name}`" in entry
         assert f"drawn: {datetime.date.today().isoformat()}" in entry
         assert ("- tested with: " in entry) == bool(needs.evaluations)
     for name in COSTS:
-        assert f"- **{name}**: `theory-sim figures --config {made.file} {name}`" in entries["Not drawn yet"]
+        assert (
+            f"- **{name}**: `theory-sim figures --config {made.file} --out {all_drawn[0]} --results {made.folder} {name}`"
+            in entries["Not drawn yet"]
+        )
 
 
 def test_drawing_one_figure_keeps_the_entries_of_the_others(call: Command, pictures: Path) -> None:

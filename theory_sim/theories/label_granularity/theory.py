@@ -11,7 +11,7 @@ from theory_sim.theories.label_granularity import (
     times,
     trends,
 )
-from theory_sim.theories.label_granularity.claims import CLAIMS
+from theory_sim.theories.label_granularity.claims import CLAIMS, COARSE, FINE
 from theory_sim.theories.label_granularity.law import setup
 from theory_sim.theories.label_granularity.regime import regime
 from theory_sim.theories.theory import Theory, register_theory
@@ -19,11 +19,19 @@ from theory_sim.theories.theory import Theory, register_theory
 THEMES = (lucky_sets, dominant_noise, margins, noise_control, boundary, times, tightness)
 """Modules that hold the measures of one theme, and the trends that read them."""
 
+THEOREMS = {
+    COARSE: "Trained on coarse labels, the network learns common features but not rare ones: it classifies easy test samples and"
+    " fails on hard ones.",
+    FINE: "Trained on fine labels, the network learns rare features too: it classifies easy and hard test samples.",
+}
+"""Their statements, of the abstract [paper]."""
+
 theory = register_theory(
     Theory(
         name=setup.name,
         law=setup.law,
         claims=CLAIMS,
+        theorems=THEOREMS,
         measures=[measure for theme in (measures, *THEMES) for measure in theme.MEASURES],
         trends=[trend for theme in (trends, *THEMES) for trend in theme.TRENDS],
         regime=regime,

@@ -1,0 +1,186 @@
+"""The command config: a configuration as it is resolved, its schema, and what each key means."""
+
+import json as json_
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+import typer
+
+from theory_sim.cli.program import ConfigFile, Json, Plugin, Replicas, Seed, Set, app, read_config
+from theory_sim.config import Config
+from theory_sim.runtime.display import new_console, new_table
+from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.plain_yaml import yaml_text
+from theory_sim.runtime.settings import all_keys, section_of_key, unknown_key, value_at
+
+_SYMBOL = re.compile(r"(\[ι[^\]]*\]|[A-Za-z]|[^\s,:.]*[^\x00-\x7f\s,:.][^\s,:.]*)(?=[,:.] |\.$|, | of | per )")
+"""What a description opens with if it names a symbol: a letter, or a word with Greek letters or other signs."""
+_SOURCE = re.compile(r"\[(paper|recalled|ours)[^\]]*\]")
+
+
+@dataclass(frozen=True)
+class KeyDescription:
+    """What a key of the configuration means.
+
+    Attributes:
+        key: the key.
+        symbol: its symbol in the theory, where it has one.
+        unit: the unit of its value, or what the value counts; empty for texts and switches.
+        allowed: the values that are allowed.
+        default: its default.
+        value: its value in the configuration that was given.
+        source: ``paper``, ``recalled`` or ``ours``, as marked in the description.
+        description: what it sets.
+    """
+
+    key: str
+    symbol: str
+    unit: str
+    allowed: str
+    default: Any
+    value: Any
+    source: str
+    description: str
+
+
+@app.command()
+def config(
+    config: ConfigFile = None,
+    set_: Set = None,
+    plugin: Plugin = None,
+    replicas: Replicas = None,
+    seed: Seed = None,
+    resolved: Annotated[bool, typer.Option("--resolved", help="Print all values as YAML.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of configurations, for editors.")] = False,
+    explain: Annotated[str | None, typer.Option(metavar="KEY", help="Explain a key, or the keys of a section.")] = None,
+    json: Json = None,
+) -> int:
+    """Show a configuration: each key with its value, default, symbol, unit and source. It is checked and not run."""
+    if sum((resolved, schema, explain is not None)) > 1:
+        raise InputError("--resolved, --schema and --explain show different things: give one of them")
+    if explain is not None:  # a wrong one is answered without importing the numerical packages
+        explain = _known(explain)
+    checked = read_config(config, set_, plugin, replicas, seed)
+    if schema:
+        described = Config.model_json_schema()
+        if json is None:
+            print(json_.dumps(described, indent=2, ensure_ascii=False))
+        else:
+            json.write(described)
+        return 0
+    if resolved:
+        print(yaml_text(checked.model_dump(mode="json")), end="")
+        if json is not None:
+            json.write(checked.model_dump(mode="json"))
+        return 0
+    found = list(descriptions(checked, explain or ""))
+    if json is not None:
+        json.write([asdict(each) for each in found])
+    if explain is not None and [each.key for each in found] == [explain]:
+        for name, value in asdict(found[0]).items():
+            if value not in ("", None) or name in ("default", "value"):
+                print(f"{name + ':':13}{_shown(value)}")
+        return 0
+    table = new_table("key", "value", "default", "symbol", "unit", "source", "meaning")
+    for each in found:
+        default = "" if each.value == each.default else _shown(each.default)
+        table.add_row(
+            each.key, _shown(each.value), default, each.symbol, each.unit, each.source, _first_sentence(each.description)
+        )
+    new_console().print(table)
+    return 0
+
+
+def descriptions(config: Config, of: str = "") -> Iterator[KeyDescription]:
+    """What the keys of a configuration mean.
+
+    Args:
+        config: the configuration whose values are shown.
+        of: a key, or a section; all keys without it.
+    """
+    schema = Config.model_json_schema()
+    schemas = dict(_keys(schema, schema["$defs"]))
+    chosen = [key for key in schemas if not of or key == of or key.startswith(f"{of}.")]
+    default = Config()
+    for key in chosen:
+        own = schemas[key]
+        text = " ".join(own.get("description", "").split())
+        symbol, source = _SYMBOL.match(text), _SOURCE.search(text)
+        yield KeyDescription(
+            key=key,
+            symbol=symbol[1] if symbol else "",
+            unit=_unit(own, key),
+            allowed=_allowed(own, schema["$defs"]),
+            default=value_at(default, key),
+            value=value_at(config, key),
+            source=source[1] if source else "ours",
+            description=text,
+        )
+
+
+def _known(key: str) -> str:
+    """A key, or the one that it is an entry of, as ``labels.fine``.
+
+    Raises:
+        InputError: there is no such key; the message names those that may be meant.
+    """
+    known = set(all_keys(Config))
+    for one in (key, key.rpartition(".")[0]):
+        if one in known and (one == key or section_of_key(Config, one) is None):
+            return one
+    raise InputError(unknown_key(key.split("."), Config))
+
+
+def _keys(schema: Any, named: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    """The keys that hold a value, and the JSON Schema of each."""
+    for name, of in schema["properties"].items():
+        inner = named.get(of.get("$ref", "").rpartition("/")[2], {})
+        if "properties" in inner:
+            yield from _keys(inner, named, f"{above}{name}.")
+        else:
+            yield above + name, of
+
+
+def _unit(schema: Any, key: str) -> str:
+    """What a key's numbers count or measure."""
+    if "unit" in schema:
+        return str(schema["unit"])
+    kinds = [schema, *schema.get("anyOf", ())]
+    of_kinds = [kind["unit"] for kind in kinds if "unit" in kind]
+    if "$ref" in schema:  # nested numbers of subclasses
+        return "count"
+    if of_kinds or "seed" in key:
+        return str(of_kinds[0]) if of_kinds else ""
+    types = {kind.get("type") for kind in kinds}
+    return "count" if "integer" in types else "none" if "number" in types else ""
+
+
+def _allowed(schema: Any, named: Any) -> str:
+    """The values that a JSON Schema allows."""
+    if "anyOf" in schema:
+        return " or ".join(_allowed(kind, named) for kind in schema["anyOf"])
+    if "$ref" in schema:
+        inner = named[schema["$ref"].rpartition("/")[2]]
+        return "integer or a list of these, nested" if "anyOf" in inner else _allowed(inner, named)
+    if "enum" in schema or "const" in schema:
+        return " or ".join(map(str, schema.get("enum", [schema.get("const")])))
+    text = str(schema.get("type", "any"))
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    ends = [f"{sign} {schema[end]:.4g}" for end, sign in signs.items() if end in schema]
+    if "items" in schema:
+        text = f"list of {_allowed(schema['items'], named)}"
+        ends = [f"{schema['minItems']} of them"] if schema.get("minItems") == schema.get("maxItems", 0) else []
+    if isinstance(schema.get("additionalProperties"), dict):
+        text = f"for each network: {_allowed(schema['additionalProperties'], named)}"
+    return " ".join([text, *([f"({', '.join(ends)})"] if ends else [])])
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _first_sentence(text: str) -> str:
+    text = _SOURCE.sub("", _SYMBOL.sub("", text, count=1) if _SYMBOL.match(text) else text).lstrip(" ,:.").replace(" ;", ";")
+    return re.split(r"(?<=[a-z\])])[.;:] ", text)[0].strip(" .")

@@ -1,0 +1,266 @@
+"""The runs in a folder of results: which there are, what differs between them, and what each came to.
+
+A run is read from its own files (`theory_sim.runs.folder`), as plain values: runs of other versions of the package are listed
+too, although their settings may no longer be valid. Claims are decided by the present code; where a run cannot be loaded any
+more, `StoredRun.claims` says why.
+"""
+
+import json
+import re
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from theory_sim.config import LABEL_GRANULARITY, Config, stored_config
+from theory_sim.runs.folder import NOT_CACHED, is_finished, user_sources
+from theory_sim.runs.results import load_results
+from theory_sim.runtime import plugins
+from theory_sim.runtime.errors import InputError, PluginWarning, expect, nearest
+from theory_sim.runtime.plain_yaml import parse_value, read_yaml
+from theory_sim.runtime.provenance import code_version
+from theory_sim.theories.claims import ClaimResult
+from theory_sim.theories.theory import evaluate_claims
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_WHAT = ("name", "id", "folder", "finished", "stale", "differs")
+_CAME_TO = ("claims_held", "claims", "not_holding", "not_decided")
+COLUMNS = (*_WHAT, *_CAME_TO, "code", "bytes", "modified")
+"""What is said of each run."""
+_HASH = re.compile(rf"[0-9a-f]{{16}}(-[0-9a-f]{{8}}{NOT_CACHED})?")
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run on disk, finished or not.
+
+    Attributes:
+        folder: its results folder.
+        settings: its resolved configuration, by key: ``{"data.dim": 256, …}``.
+        environment: what it was made with; empty where that cannot be read.
+    """
+
+    folder: Path
+    settings: dict[str, Any]
+    environment: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The configuration's name."""
+        return str(self.settings.get("name", self.folder.parent.name))
+
+    @property
+    def id(self) -> str:
+        """The hash that names the folder."""
+        return self.folder.name
+
+    @property
+    def finished(self) -> bool:
+        """Whether its manifest is there, which is written last."""
+        return is_finished(self.folder)
+
+    @property
+    def code(self) -> str:
+        """The version of the code that made it."""
+        return str(self.environment.get("theory_sim", "unknown"))
+
+    @property
+    def bytes(self) -> int:
+        """Size of all files in its folder."""
+        return folder_bytes(self.folder)
+
+    @property
+    def modified(self) -> datetime:
+        """When its last file was written."""
+        last = self.folder / ("manifest.json" if self.finished else "config.yaml")
+        return datetime.fromtimestamp(last.stat().st_mtime, UTC)
+
+    @cached_property
+    def defaults(self) -> dict[str, Any]:
+        """The default settings of its theory, by key."""
+        return _defaults(str(self.settings.get("theory", LABEL_GRANULARITY)))
+
+    @property
+    def differs(self) -> dict[str, Any]:
+        """The settings that differ from the defaults of its theory; a setting that exists no more does too."""
+        usual = self.defaults
+        own = {key: value for key, value in self.settings.items() if key not in ("name", "plugins")}
+        return {key: value for key, value in own.items() if key not in usual or usual[key] != value}
+
+    @cached_property
+    def stale(self) -> str | None:
+        """Why the present code would not load this run but run its configuration again; None: it would load it."""
+        if self.code != code_version():
+            return "made by another version of the code"
+        then = self.environment.get("sources", {})
+        if not then:
+            return None
+        try:
+            plugins.load(self.settings.get("plugins", []))
+            now = user_sources(stored_config(self.folder / "config.yaml"))
+        except InputError as error:
+            return str(error)
+        changed = [name for name, digest in then.items() if name in now and now[name] != digest]
+        return f"the source of {', '.join(changed)} has changed or cannot be read" if changed else None
+
+    @cached_property
+    def claims(self) -> Sequence[ClaimResult] | str:
+        """Its claims, decided by the present code; or why they cannot be."""
+        if not self.finished:
+            return "not finished"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PluginWarning)  # `stale` tells
+            try:
+                return evaluate_claims(load_results(self.folder))
+            except InputError as error:
+                return str(error)
+
+    @property
+    def held(self) -> tuple[int, int] | None:
+        """How many claims hold, and of how many; None where they cannot be decided."""
+        return None if isinstance(self.claims, str) else (sum(claim.holds for claim in self.claims), len(self.claims))
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON and tables."""
+        decided: Iterable[ClaimResult] = () if isinstance(self.claims, str) else self.claims
+        held, total = self.held or (None, None)
+        return {
+            "name": self.name,
+            "id": self.id,
+            "folder": str(self.folder),
+            "finished": self.finished,
+            "stale": self.stale,
+            "differs": self.differs,
+            "claims_held": held,
+            "claims": total,
+            "not_holding": [claim.id for claim in decided if not claim.holds],
+            "not_decided": self.claims if isinstance(self.claims, str) else None,
+            "code": self.code,
+            "bytes": self.bytes,
+            "modified": self.modified.isoformat(timespec="seconds"),
+        }
+
+
+def find_runs(folder: str | Path = "results", filters: Sequence[str] = (), stale: bool = False) -> list[StoredRun]:
+    """The runs in a folder of results, the newest first.
+
+    Args:
+        folder: a folder of all results, or that of one name, or of one run.
+        filters: ``key=value`` texts that a run's settings must meet, such as ``data.dim=256`` or ``name=small``.
+        stale: only runs that the present code would not load.
+
+    Raises:
+        InputError: the folder is absent; or no run has a setting of a filter's key.
+    """
+    expect("folder", folder, str, Path)
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"there is no folder of results {folder}; --out names another one")
+    places = [path for depth in ("", "*/", "*/*/") for path in folder.glob(f"{depth}config.yaml")]
+    found = [run for place in places if (run := _read(place.parent)) is not None]
+    for text in filters:
+        found = _filtered(found, text)
+    if stale:
+        found = [run for run in found if run.stale is not None]
+    return sorted(found, key=lambda run: (run.modified, run.folder), reverse=True)
+
+
+def find_run(named: str, folder: str | Path = "results") -> StoredRun:
+    """One run.
+
+    Args:
+        named: its folder; or the beginning of its id, its name, or NAME/ID, in `folder`.
+        folder: as `find_runs`.
+
+    Raises:
+        InputError: there is no such run, or there are several.
+    """
+    if (Path(named) / "config.yaml").is_file() and (run := _read(Path(named))) is not None:
+        return run
+    name, slash, id_ = named.strip("/").rpartition("/")
+    found = [run for run in find_runs(folder) if (run.name, run.id) == (name, id_) or (not slash and _is_named(run, named))]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise InputError(f"there is no run '{named}' in {folder}; theory-sim runs list shows those that there are")
+    ids = ", ".join(run.id for run in found[:5]) + (", …" if len(found) > 5 else "")
+    raise InputError(f"'{named}' names {len(found)} runs in {folder}: give the beginning of an id: {ids}")
+
+
+def list_runs(folder: str | Path = "results", filters: Sequence[str] = (), stale: bool = False) -> "pd.DataFrame":
+    """The runs in a folder of results as a table, the newest first.
+
+    Columns are those of ``theory-sim runs list --json``, and each setting that some run has not at its default.
+
+    Args:
+        folder: as `find_runs`.
+        filters: as there.
+        stale: as there.
+
+    Raises:
+        InputError: as there.
+    """
+    import pandas as pd
+
+    found = find_runs(folder, filters, stale)
+    rows = [run.as_dict() for run in found]
+    keys = list(dict.fromkeys(key for row in rows for key in row["differs"]))
+    columns = [column for column in COLUMNS if column != "differs"]
+    settings = [{key: run.settings.get(key) for key in keys} for run in found]
+    return pd.DataFrame([row | own for row, own in zip(rows, settings, strict=True)], columns=[*columns, *keys])
+
+
+def folder_bytes(folder: Path) -> int:
+    """Size of all files below a folder; links are not followed."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_symlink() or path.is_file())
+
+
+def flat(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested settings by their keys."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
+    return found
+
+
+def _read(folder: Path) -> StoredRun | None:
+    """The run in a folder; None: it is no run's."""
+    if not _HASH.fullmatch(folder.resolve().name):
+        return None
+    try:
+        settings = flat(read_yaml(folder / "config.yaml"))
+        env = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    except (InputError, OSError, ValueError):
+        return None
+    is_run = "theory" in settings and isinstance(env, dict)
+    return StoredRun(folder, settings, env) if is_run else None
+
+
+def _defaults(theory: str) -> dict[str, Any]:
+    """The default settings of a theory; those of the package's where it is not known here."""
+    try:
+        default = Config(theory=theory)
+    except (ValueError, InputError):
+        default = Config()
+    return flat(default.model_dump(mode="json"))
+
+
+def _filtered(found: list[StoredRun], text: str) -> list[StoredRun]:
+    key, equals, given = (part.strip() for part in text.partition("="))
+    if not equals or not key:
+        raise InputError(f"--filter {text}: expected key=value")
+    known = {known for run in found for known in run.settings}
+    if found and key not in known:
+        near = nearest(key, known)
+        raise InputError(f"--filter {text}: no run has a setting {key}" + (f"; did you mean {near}?" if near else ""))
+    value = parse_value(given, f"--filter {text}")
+    return [run for run in found if key in run.settings and run.settings[key] == value]
+
+
+def _is_named(run: StoredRun, named: str) -> bool:
+    return run.name == named or (len(named) >= 4 and run.id.startswith(named))
