@@ -94,8 +94,9 @@ def study(
         for grid in GRIDS.values():
             table.add_row(grid.name, grid.question, str(len(grid.dims) * len(grid.signals)), f"{grid.minutes:g}")
         if json is not None:
-            known = [*studies.all_studies(), *GRIDS.values()]
-            json.write([{"name": of.name, "question": of.question, "minutes": of.minutes} for of in known])
+            known = [(of.name, of.question, of.minutes) for of in studies.all_studies()]
+            known += [(of.name, of.question, of.minutes) for of in GRIDS.values()]
+            json.write([dict(zip(("name", "question", "minutes"), each, strict=True)) for each in known])
         console.print(table)
         return 0
     if name in GRIDS:

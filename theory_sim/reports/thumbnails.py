@@ -55,7 +55,7 @@ def thumbnails(folder: Path) -> dict[str, list[dict[str, Any]]]:
         return {}
     right, test = np.mean(answers, 0), data.test.tolist()
     order = np.argsort(right, kind="stable")
-    size = study.model.image_size if settings.source == "digits" else _SIDE
+    size = (study.model.image_size or _SIDE) if settings.source == "digits" else _SIDE
     chosen = {"hard": order[right[order] < 1][:EACH], "easy": order[::-1][:EACH]}
     names, tree = data.hierarchy.names, data.hierarchy.tree
     return {

@@ -37,8 +37,8 @@ same shapes."""
 def shape_of(config: Config) -> Hashable | None:
     """What cells that are trained side by side have in common; None: the cell is trained alone.
 
-    Alone are trained cells of other engines than `dense`, and on full batches, whose sizes may differ; those of a law that samples
-    by a function of its own; those with a label function or a readout of a plugin, which may look at all replicas at once; and
+    Alone are trained cells of other engines than `dense`, and on full batches, whose sizes may differ; those of a law that
+    samples by a function of its own; those with a label function or a readout of a plugin, which may look at all replicas at once; and
     those labelled by clusters, which each replica has for itself.
     """
     law, shifted = law_of(config), config.at_target is not config
@@ -76,7 +76,7 @@ def bytes_of(config: Config) -> int:
     heads = sum(label_function(text, law.tree, config.data.training_samples).n_classes for text in config.labels.values())
     probe = transfer.samples if "linear_probe" in transfer.readouts else 0
     held = 2 * len(law.kinds) * config.test.curve_samples + config.data.training_samples
-    samples = held + 2 * max(config.training.batch, min(CHUNK, config.test.samples), probe)
+    samples = held + 2 * max(config.batch, min(CHUNK, config.test.samples), probe)
     neurons = heads * config.neurons
     recorded = config.record.points * neurons * (law.n_features + 3) + config.test.samples * len(law.kinds) * 4
     return config.replicas * size * (samples * law.patches * config.data.dim + 3 * neurons * config.data.dim + 2 * recorded)
