@@ -123,7 +123,7 @@ def study(
     return code
 
 
-def _grid(name: str, smoke: bool, jobs: int | None, out: Path, json: JsonFile | None) -> int:
+def _grid(name: str, smoke: bool, jobs: int | None, out: Path, json: "JsonFile | None") -> int:
     """Compute a grid of small networks, and print how it agrees with the published one."""
     from theory_sim.studies import grids
 

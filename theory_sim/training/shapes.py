@@ -38,8 +38,8 @@ def shape_of(config: Config) -> Hashable | None:
     """What cells that are trained side by side have in common; None: the cell is trained alone.
 
     Alone are trained cells of other engines than `dense`, and on full batches, whose sizes may differ; those of a law that
-    samples by a function of its own; those with a label function or a readout of a plugin, which may look at all replicas at once; and
-    those labelled by clusters, which each replica has for itself.
+    samples by a function of its own; those with a label function or a readout of a plugin, which may look at all replicas at
+    once; and those labelled by clusters, which each replica has for itself.
     """
     law, shifted = law_of(config), config.at_target is not config
     target = law_of(config.at_target) if shifted else law
