@@ -24,9 +24,9 @@ _IMAGE_STUDY = ["tests/pretraining/test_study.py", "tests/pretraining/test_repor
 _CONFORMANCE = ["tests/testing"]
 
 FIRST = {
-    "theory_sim/stats/errors.py": ["tests/test_stats.py"],
-    "theory_sim/stats/means.py": ["tests/test_stats.py"],
-    "theory_sim/stats/tests.py": ["tests/test_stats.py"],
+    "theory_sim/stats/errors.py": ["tests/stats"],
+    "theory_sim/stats/means.py": ["tests/stats"],
+    "theory_sim/stats/tests.py": ["tests/stats"],
     "theory_sim/runtime/settings.py": ["tests/runtime/test_settings.py", "tests/test_config.py"],
     "theory_sim/runtime/storage.py": ["tests/runtime/test_storage.py", "tests/pretraining/test_foundations.py"],
     "theory_sim/theories/claims.py": _CLAIMS,
