@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -34,9 +34,8 @@ def pretrain(
 
     need_extra()
     from theory_sim.pretraining.config import load_study
-    from theory_sim.studies.sweep import parse_axis
 
-    key, values = ("", [""]) if grid is None else parse_axis(grid)
+    key, values = ("", [""]) if grid is None else _axis(grid)
     settings = [[*(set_ or ()), *([f"{key}={json.dumps(value)}"] if key else [])] for value in values]
     checked = [load_study(config, own, plugin or (), seeds=seeds) for own in settings]  # all before any work
     codes = []
@@ -45,6 +44,12 @@ def pretrain(
             print(f"{key} = {value}")
         codes.append(_run(of.small() if smoke else of, out))
     return max(codes)
+
+
+def _axis(grid: str) -> tuple[str, list[Any]]:
+    from theory_sim.studies.sweep import parse_axis
+
+    return parse_axis(grid)
 
 
 def _run(checked: "ImageStudy", out: Path) -> int:
