@@ -50,7 +50,11 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
         ax.axvline(border - 0.5, color=style.PALETTE["coarse"], linewidth=0.5)
     few = len(classes) <= _MOST_NAMES
     last = np.append(first[1:], len(classes))
-    ticks, names = (classes.index, classes.fine) if few else ((first + last - 1) / 2, classes.coarse[first])
+    ticks, names = (
+        (classes.index, classes.fine.astype(str).str.rsplit("/", n=1).str[-1])
+        if few
+        else ((first + last - 1) / 2, classes.coarse[first])
+    )
     ax.set_xticks(ticks, names, rotation=90, fontsize=6)
     ax.set_yticks(ticks, names, fontsize=6)
     ax.set_xlabel("predicted class")

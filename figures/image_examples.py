@@ -63,7 +63,7 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
         for place, (_, own) in enumerate(list(table[table.samples == kind].groupby("file", sort=False))[: _columns(table)]):
             ax, first = axes[f"{kind} {place}"], own.iloc[0]
             ax.imshow(Image.open(io.BytesIO(base64.b64decode(first.png))))
-            ax.set_title(f"{kind}: {_short(str(first.leaf))}\n{_short(str(first.true))}", fontsize=6.5, loc="center")
+            ax.set_title(f"{kind}: {_short(_last(first.leaf))}\n{_short(str(first.true))}", fontsize=6.5, loc="center")
             for line, row in enumerate(own.itertuples()):
                 right = str(row.predicted) == str(row.true)
                 said = "as above" if right else _short(str(row.predicted))
@@ -78,6 +78,11 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
                     fontsize=5.5,
                     color=style.PALETTE["bound" if right else "rare"],
                 )
+
+
+def _last(leaf: object) -> str:
+    """A leaf's own name, which comes last in its path."""
+    return str(leaf).rsplit("/", 1)[-1]
 
 
 def _short(text: str) -> str:

@@ -64,7 +64,7 @@ def examples() -> pd.DataFrame:
     for number, samples in enumerate(("easy", "easy", "hard")):
         file = io.BytesIO()
         Image.new("RGB", (8, 8), (80 * number, 40, 200)).save(file, "png")
-        about = [samples, f"{number}", base64.b64encode(file.getvalue()).decode(), "loop", f"{number}", 0]
+        about = [samples, f"{number}", base64.b64encode(file.getvalue()).decode(), "loop", f"loop/{number}", 0]
         for place, name in enumerate(("baseline", "leaf", "random(5)")):
             rows.append([*about, name, "loop" if samples == "easy" else "no loop", 0.6 + 0.1 * place])
     return pd.DataFrame(

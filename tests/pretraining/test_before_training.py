@@ -11,7 +11,7 @@ from theory_sim.pretraining import study
 from theory_sim.pretraining.cells import Cells
 from theory_sim.pretraining.config import load_study
 from theory_sim.pretraining.datasets.wordnet import imagenet21k
-from theory_sim.pretraining.distributed import processes
+from theory_sim.pretraining.distributed import _accelerator
 from theory_sim.pretraining.loading.images import FileImages
 from theory_sim.runtime.errors import InputError
 
@@ -118,7 +118,7 @@ def test_variables_that_a_launcher_left(leftover, monkeypatch):
     monkeypatch.setattr(PartialState, "_shared_state", {})
     monkeypatch.setattr(AcceleratorState, "_shared_state", {})
     with pytest.raises(InputError, match=rf"environment describes \({name}\): .*; unset these variables unless a launcher"):
-        processes.__wrapped__()
+        _accelerator.__wrapped__()
 
 
 class _OwnError(Exception):

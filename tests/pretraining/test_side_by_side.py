@@ -1,5 +1,7 @@
 """Cells of a small network are computed side by side, one core each, to the same numbers as one after the other."""
 
+import subprocess
+import sys
 import threading
 
 import pandas as pd
@@ -129,3 +131,20 @@ def test_progress_of_several_cells_is_added_up(settings):
     overall.stop()
     with pytest.raises(StoppedError):
         overall.within(Progress("b", 4, 6))
+
+
+def test_threads_that_ask_for_the_accelerator_first_at_once_get_the_same():
+    """Both made one, and one of them had no device."""
+    code = """
+import threading
+from theory_sim.pretraining.distributed import processes
+start, found = threading.Barrier(8), []
+def ask():
+    start.wait()
+    found.append((processes(), processes().device.type))
+threads = [threading.Thread(target=ask) for _ in range(8)]
+[thread.start() for thread in threads]; [thread.join() for thread in threads]
+print(len(found), len({id(accelerator) for accelerator, _ in found}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["8", "1"]

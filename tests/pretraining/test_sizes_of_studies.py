@@ -77,6 +77,7 @@ def test_the_number_of_seeds_is_that_of_the_validation_images(settings, tmp_path
     (line,) = report.power(outcome, gain=0.3)
     assert f"by {100 * spread:.2f} points" in line
     assert f"{replicas_needed(0.3, spread, tests=2)} seeds would show a gain of 30 point" in line
+    assert "more than 10000 seeds would show a gain of 0.001 point" in report.power(outcome, gain=1e-5)[0]
     one = study.run_study(load_study(None, [*settings, *more, "seeds=1"]), tmp_path / "out")
     assert report.power(one) == []
     assert json.loads((one.folder / "failures.json").read_text()) == {}

@@ -34,8 +34,8 @@ _SIDE = 32
 _NETWORK = Architecture(name="convnet", width=16, image_size=_SIDE)
 _CLASSES, _BATCH = 20, 64
 _PNGS = 10_000
-_STEPS = 40
-"""Of each training side by side: a second or two."""
+_STEPS = 100
+"""Of each training side by side: a few seconds."""
 
 
 def bench_cells(rounds: int, on_progress: Callable[[str], None] = lambda text: None) -> list[Ratio]:

@@ -39,12 +39,11 @@ def pretrain(
     need_extra()
     from theory_sim.pretraining.config import load_study
     from theory_sim.pretraining.distributed import processes
-    from theory_sim.studies.sweep import parse_axis
 
     file = None if config is None else config_file(config)
     if file is not None:
         expect_kind(file, "images")
-    key, values = ("", [""]) if grid is None else parse_axis(grid)
+    key, values = ("", [""]) if grid is None else _axis(grid)
     settings = [[*(set_ or ()), *([f"{key}={json_.dumps(value)}"] if key else [])] for value in values]
     checked = [load_study(file, own, plugin or (), seeds=seeds) for own in settings]  # all before any work
     if report:
@@ -60,6 +59,12 @@ def pretrain(
         found = [_outcome_dict(outcome) for outcome in outcomes]
         json.write(found if key else found[0])
     return max(1 if outcome.failures else 0 for outcome in outcomes)
+
+
+def _axis(grid: str) -> tuple[str, list[Any]]:
+    from theory_sim.studies.sweep import parse_axis
+
+    return parse_axis(grid)
 
 
 def _outcome_dict(outcome: "Outcome") -> dict[str, Any]:

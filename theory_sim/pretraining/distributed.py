@@ -1,6 +1,7 @@
 """One process or many, by `accelerate`: what they share, and batch normalisation over all of them."""
 
 import os
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,13 +22,22 @@ _LAUNCHED = {"LOCAL_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADD
 _POLL_SECONDS = 0.5
 
 
-@cache
+_FIRST = threading.Lock()
+"""Two threads that made accelerators at once would each find the other's half-made state."""
+
+
 def processes() -> Any:
     """The `accelerate.Accelerator` of this program; one process unless a launcher started more.
 
     Raises:
         InputError: the environment has variables of a launcher that did not start this process.
     """
+    with _FIRST:
+        return _accelerator()
+
+
+@cache
+def _accelerator() -> Any:
     from accelerate import Accelerator
 
     try:

@@ -11,11 +11,12 @@ from theory_sim.stats.errors import (
     proportion,
 )
 from theory_sim.stats.means import bootstrap, mean, positive_mean, ratio, slope
-from theory_sim.stats.power import replicas_needed
+from theory_sim.stats.power import MOST, replicas_needed
 from theory_sim.stats.tests import holm, mcnemar
 
 __all__ = [
     "FEW",
+    "MOST",
     "NO_P",
     "ONE_REPLICA",
     "P_NORMAL",

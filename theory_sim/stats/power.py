@@ -5,7 +5,8 @@ import math
 from theory_sim.runtime.errors import InputError
 from theory_sim.stats.base import FEW
 
-_MOST = 10_000
+MOST = 10_000
+"""Replicas that `replicas_needed` looks at."""
 
 
 def replicas_needed(gain: float, spread: float, power: float = 0.9, confidence: float = 0.95, tests: int = 1) -> int:
@@ -45,8 +46,8 @@ def replicas_needed(gain: float, spread: float, power: float = 0.9, confidence: 
     low, high = FEW - 1, FEW  # `low` is too few
     while not shows(high):
         low, high = high, 2 * high
-        if high > _MOST:
-            raise InputError(f"replicas_needed: a gain of {gain:g} at a spread of {spread:g} takes more than {_MOST} replicas")
+        if high > MOST:
+            raise InputError(f"replicas_needed: a gain of {gain:g} at a spread of {spread:g} takes more than {MOST} replicas")
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if shows(middle) else (middle, high)

@@ -103,3 +103,17 @@ def test_a_file_that_is_gone_is_named(tmp_path):
     files = FileImages(pyarrow.array([str(tmp_path / "gone.png")]))
     with pytest.raises(InputError, match=r"cannot read .*gone.png: No such file or directory"):
         files.batch([0], View(8))
+
+
+@pytest.mark.parametrize("crop", ["none", "shift"])
+@pytest.mark.parametrize("side", [16, 12])
+def test_squares_of_one_size_are_taken_as_they_are(crop, side, tmp_path):
+    for place, leaf in enumerate(("a/b", "a/c", "d/e")):
+        for number in range(6):
+            save_image(tmp_path / "images" / leaf / f"{number}.png", 70 * place, number + 100 * place, (16, 16))
+    data = load_tree(tmp_path / "images", tmp_path / "keep", validation_share=0.3)
+    images = memory(side)[0](data)
+    assert images._squares is not None
+    order = torch.randperm(18, generator=torch.Generator().manual_seed(0)).tolist()
+    for keys in (KEYS[:18], None):
+        assert torch.equal(images.batch(order, View(side, crop), keys), data.images.batch(order, View(side, crop), keys))

@@ -111,7 +111,7 @@ def decode_whole(path: str | bytes | Path, side: int, value_range: ValueRange | 
             return None
         else:
             turn, rgb = turn_of(image), to_rgb(image)
-        return Decoded(_cut(rgb, (0, 0, rgb.width, rgb.height))[..., :3], turn)
+        return Decoded(np.array(rgb), turn)
 
 
 def head_of(path: str | bytes | Path, side: int) -> tuple[int, bool]:

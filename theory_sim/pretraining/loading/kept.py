@@ -5,7 +5,8 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _SHARE = 0.25
 """Largest share of the machine's memory that decoded images take; while they are decoded they take twice as much."""
 _LOOKED_AT = 64
-_CHUNK = 256
+_CHUNK = 64
 
 
 @dataclass(frozen=True)
@@ -61,18 +62,32 @@ class KeptImages:
         """As `FileImages.batch`; parts of the same size are resized together."""
         if out is None:
             out = torch.empty(len(indices), 3, view.size, view.size, dtype=torch.uint8)
+        if (keys is None or view.crop == "none") and self._squares is not None and self._squares.shape[-1] == view.size:
+            return out.copy_(self._squares[self.offset[indices] // self._squares[0].numel()])
         draws = [None] * len(indices) if keys is None or view.crop == "none" else list(crop_draws(keys))
         together: dict[tuple[int, ...], list[tuple[int, np.ndarray]]] = {}
         for place, index in enumerate(indices):
             if self.offset[index] < 0:
                 out[place] = self.files.read(index, view, draws[place])
                 continue
-            part = self._decoded(index).part(partial(crop_box, view=view, draws=draws[place]))
+            image = self._decoded(index)
+            if draws[place] is None and image.pixels.shape[0] == image.pixels.shape[1]:
+                part = image.turn.upright(image.pixels)  # the middle square is all of it
+            else:
+                part = image.part(partial(crop_box, view=view, draws=draws[place]))
             together.setdefault(part.shape, []).append((place, part))
         for parts in together.values():
             stacked = torch.from_numpy(np.stack([part for _, part in parts])).permute(0, 3, 1, 2)
             out[[place for place, _ in parts]] = resized(stacked, view.size)
         return out
+
+    @cached_property
+    def _squares(self) -> UInt8[Tensor, "kept 3 side side"] | None:
+        """The images, where all are kept, upright, and squares of one size."""
+        side = int(self.size.max())
+        if self.turns or (self.offset < 0).any() or (self.size != side).any():
+            return None
+        return self.pixels.view(-1, side, side, 3).permute(0, 3, 1, 2)
 
     def _decoded(self, index: int) -> Decoded:
         start, (height, width) = self.offset[index], self.size[index]
@@ -148,10 +163,14 @@ def decoded(
     turns: dict[int, Turn] = {}
     blocks, end, done = [np.empty(0, dtype=np.uint8)], 0, 0
     whole = partial(decode_whole, side=side, value_range=files.value_range)
+
+    def read(indices: Int[Tensor, " n"]) -> list[tuple[int, Decoded | None]]:
+        return [(index, files.look(index, whole)) for index in indices.tolist()]
+
+    # Threads take many images at a time: for each small one they would wait for the interpreter's lock.
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for chunk in used.split(_CHUNK):
-            numbers = chunk.tolist()
-            for index, image in zip(numbers, pool.map(lambda index: files.look(index, whole), numbers), strict=True):
+        for block in used.split(_CHUNK * (os.cpu_count() or 1)):
+            for index, image in chain.from_iterable(pool.map(read, block.split(_CHUNK))):
                 if image is None:
                     continue
                 offset[index], size[index] = end, image.pixels.shape[:2]
@@ -159,6 +178,6 @@ def decoded(
                 blocks.append(image.pixels.reshape(-1))
                 if image.turn != Turn():
                     turns[index] = image.turn
-            done += len(numbers)
+            done += len(block)
             on_progress(Progress("decoding images", done, len(used)))
     return KeptImages(files, torch.from_numpy(np.concatenate(blocks)), offset, size, turns)
