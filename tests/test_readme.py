@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import theory_sim as ts
 from theory_sim.config import Config, load_config
 from theory_sim.figures.gallery.needed import chosen
 from theory_sim.runtime.settings import value_at
@@ -35,8 +36,12 @@ def test_the_theory_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     (tmp_path / "my_theory.py").write_text(code)
     settings = [part for text in TINY.replace('"', "").split(", ") for part in ("--set", text)]
     monkeypatch.setattr("sys.argv", ["theory-sim", "verify", "my_theory.py", *settings])
-    with pytest.raises(SystemExit) as ended:
-        main()
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main()
+    finally:  # later tests in this process list the package's own theories
+        for registry in (ts.THEORIES, ts.SETUPS):
+            registry.remove("mine")
     out = capsys.readouterr().out
     assert ended.value.code == 1, "the claims need more than ten steps"
     assert out.count("│ coarse-") == 4

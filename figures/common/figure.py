@@ -180,6 +180,7 @@ FIGURES: Registry[Figure] = Registry(
             "dimension_trends",
             "noise_control",
             "benign_overfitting",
+            "spurious_features",
         )
     ],
 )

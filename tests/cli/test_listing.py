@@ -8,6 +8,7 @@ from outcome import Call, rows, strict
 from theory_sim.cli.listing import KINDS, Listed, registered
 from theory_sim.labels.functions import LABEL_FUNCTIONS
 from theory_sim.runtime.registry import Registry
+from theory_sim.studies.grids import GRIDS
 from theory_sim.studies.study import study_files
 
 ROOT = Path(__file__).parents[2]
@@ -46,8 +47,15 @@ def test_studies_and_configurations_are_the_files(call: Call, tmp_path: Path) ->
     for kind in ("studies", "configs"):
         call("list", kind, "--json", "list.json")
         files[kind] = {Path(each["source"]) for each in strict((tmp_path / "list.json").read_text())}
-    assert files["studies"] == set(study_files())
+    assert files["studies"] == {*study_files(), Path("theory_sim.studies.grids")}
     assert files["configs"] == {*(ROOT / "configs").rglob("*.yaml")} - files["studies"]
+
+
+def test_every_study_that_can_be_run_is_listed(call: Call) -> None:
+    """Grids of small networks are in no file: the list, the command's own list and its complaint had to name them too."""
+    for text in (call("list", "studies").out, call("study", "--list").out, call("study", "hierarhcy").complaint):
+        for name in (*(path.stem for path in study_files()), *GRIDS):
+            assert name in text
 
 
 def test_description_of_a_configuration_is_its_first_sentence(call: Call) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from theory_sim import stats
 from theory_sim.config import Config
+from theory_sim.data.setup import law_of
 from theory_sim.labels.functions import label_function
 from theory_sim.studies import grids, sweep, tables
 from theory_sim.studies.study import load_study
@@ -132,11 +133,12 @@ def _rows(id_: str, cell: Cell, config: Config, seed: int) -> dict[str, list[dic
     rng = np.random.default_rng(seed)
     n, where = cell.config.test.samples, {"cell": id_} | cell.values
     coarse, fine = rng.choice([0.1, 0.5, 0.8]), rng.choice([0, 0.04, 0.4])
-    level = {"coarse": {"easy": 0.004, "hard": coarse}, "fine": {"easy": 0.0, "hard": fine}}
+    (first, *_), (easy, *_, hard) = cell.config.networks, law_of(cell.config).kinds
     replicas, claims = [], []
-    for model, labels in (("coarse", "level(1)"), ("fine", cell.config.labels["fine"])):
-        classes = label_function(labels, cell.config.label_tree, cell.config.data.training_samples).n_classes
-        for kind, p in level[model].items():
+    for model, text in cell.config.labels.items():
+        labels = "level(1)" if model == "coarse" else text
+        classes = label_function(labels, law_of(cell.config).tree, cell.config.data.training_samples).n_classes
+        for kind, p in {easy: 0.004 if model == first else 0.0, hard: coarse if model == first else fine}.items():
             share = rng.binomial(n, np.clip(p + rng.normal(0, 0.02 if p else 0, config.replicas), 0, 1)) / n
             for readout in cell.config.transfer.readouts:
                 replicas += [
@@ -146,7 +148,8 @@ def _rows(id_: str, cell: Cell, config: Config, seed: int) -> dict[str, list[dic
                     for r, e in enumerate(share)
                 ]
             e = stats.error_of_rates(share, n, cell.config.claims.confidence)
-            claims.append((f"{model}-{kind}-error", e))
+            if f"{model}-{kind}-error" in CLAIMS:  # of the theory of label granularity
+                claims.append((f"{model}-{kind}-error", e))
     claims += [(claim, stats.Estimate(0.03, 0.02, 0.04, "t")) for claim in CLAIMS if claim not in dict(claims)]
     rows = []
     for claim, e in claims:

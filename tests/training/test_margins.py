@@ -127,6 +127,8 @@ def test_runs_and_their_evaluations_hold_the_margins(tmp_path: Any, trained: ts.
         model, margins = trained.models[name], {}
         for kind in ("easy", "hard"):
             (batch,) = trained.test_batches(kind)
+            np.testing.assert_array_equal(data.test_class.sel(kind=kind), batch.coarse)
+            np.testing.assert_array_equal(tested.test_class.sel(model=name, kind=kind), batch.coarse)
             _, margins[kind] = judge(readouts(trained, model)["sum_logits"], batch, model.engine.heads(batch))
         for r in range(2):
             for kind, margin in margins.items():

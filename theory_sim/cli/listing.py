@@ -107,11 +107,14 @@ def _figures() -> Iterator[Listed]:
 
 
 def _studies() -> Iterator[Listed]:
+    from theory_sim.studies import grids
     from theory_sim.studies.study import load_study, study_files
 
     for path in study_files():
         study = load_study(path)
         yield Listed(study.name, study.question, _shown(path))
+    for grid in grids.GRIDS.values():
+        yield Listed(grid.name, grid.question, grids.__name__)
 
 
 def _configs() -> Iterator[Listed]:

@@ -36,8 +36,8 @@ def evaluate_on(results: Results, config: Config, device: str = "auto", on_progr
         on_progress: called after every chunk of test samples; without it a notebook shows a bar.
 
     Returns:
-        ``test_correct`` (model, replica, kind, test_sample, test_readout), ``test_error`` and ``test_margin``, as in
-        `theory_sim.training.recording`.
+        ``test_correct`` (model, replica, kind, test_sample, test_readout), ``test_class``, ``test_error`` and ``test_margin``,
+        as in `theory_sim.training.recording`.
 
     Warns:
         PluginWarning: a plugin has changed since the run was made.
@@ -75,8 +75,9 @@ def _evaluate(results: Results, config: Config, device: str, on_progress: OnProg
         check_readouts(training)
         kinds = list(training.kinds)
         found = evaluate(training, testing(on_progress, len(kinds) * config.test.samples))
-    correct, margin = (np.stack([getattr(of, name).numpy() for of in found.values()]) for name in ("correct", "margin"))
-    arrays = {"test_correct": correct, "test_error": 1 - correct.mean(3), "test_margin": margin}
+    names = ("correct", "margin", "coarse")
+    correct, margin, coarse = (np.stack([getattr(of, name).numpy() for of in found.values()]) for name in names)
+    arrays = {"test_correct": correct, "test_class": coarse, "test_error": 1 - correct.mean(3), "test_margin": margin}
     dataset = xr.Dataset(
         {
             name: (("model", *SCHEMA[name][0]), values, {"long_name": SCHEMA[name][1], "units": SCHEMA[name][2]})

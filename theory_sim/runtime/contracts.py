@@ -9,7 +9,7 @@ from typing import Any
 from theory_sim.runtime.registry import Registry
 
 SETUPS: Registry[Any] = Registry(
-    "theory", [f"theory_sim.theories.{name}.law" for name in ("label_granularity", "benign_overfitting")]
+    "theory", [f"theory_sim.theories.{name}.law" for name in ("label_granularity", "benign_overfitting", "spurious_features")]
 )
 """`theory_sim.data.setup.Setup` by the name of its theory."""
 

@@ -168,7 +168,11 @@ def load_study(name: str | Path, plugins: Sequence[str] = ()) -> Study:
     known = {path.stem: path for path in study_files()}
     path = known.get(str(name), Path(name))
     if path.suffix != ".yaml":
-        raise InputError(f"no study '{name}'; there are {', '.join(known)}, or give a .yaml file")
+        from theory_sim.studies.grids import GRIDS
+
+        if name in GRIDS:
+            raise InputError(f"{name} is a grid of small networks, run by theory-sim study or theory_sim.studies.grids.run_grid")
+        raise InputError(f"no study '{name}'; there are {', '.join([*known, *GRIDS])}, or give a .yaml file")
     try:
         tree = {"name": path.stem} | read_yaml(path)
         if isinstance(tree.get("config"), dict):

@@ -92,7 +92,7 @@ class Theory(Setup):
 
 
 THEORIES: Registry[Theory] = Registry(
-    "theory", [f"theory_sim.theories.{name}.theory" for name in ("label_granularity", "benign_overfitting")]
+    "theory", [f"theory_sim.theories.{name}.theory" for name in ("label_granularity", "benign_overfitting", "spurious_features")]
 )
 """Theories by name."""
 

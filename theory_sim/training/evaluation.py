@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from theory_sim.data.sampler import Batch
@@ -24,10 +24,12 @@ class Judged:
     Attributes:
         correct: probability of the right coarse answer.
         margin: quantiles `MARGIN_QUANTILES` of the margins (`theory_sim.training.readouts.judge`) over samples.
+        coarse: the right answer.
     """
 
     correct: Float[Tensor, "R kind sample readout"]
     margin: Float[Tensor, "R kind quantile readout"]
+    coarse: Int[Tensor, "R kind sample"]
 
 
 def evaluate(training: Training, on_progress: Callable[[int], None] = lambda samples: None) -> dict[str, Judged]:
@@ -40,19 +42,27 @@ def evaluate(training: Training, on_progress: Callable[[int], None] = lambda sam
     answers = {name: readouts(training, model) for name, model in training.models.items()}
     correct: dict[str, list[Tensor]] = {name: [] for name in training.models}
     margin: dict[str, list[Tensor]] = {name: [] for name in training.models}
+    coarse: list[Tensor] = []
     for kind in training.kinds:
+        labels: list[Tensor] = []
         parts: dict[str, list[Tensor]] = {name: [] for name in training.models}
         for batch in training.test_batches(kind):
+            labels.append(batch.coarse.to("cpu", torch.int16))
             for name, model in training.models.items():
                 heads = model.engine.heads(batch)
                 judged = [torch.stack(judge(answer, batch, heads), -1) for answer in answers[name].values()]
                 parts[name].append(torch.stack(judged, -2))
             on_progress(batch.leaf.shape[1])
+        coarse.append(torch.cat(labels, 1))
         for name, found in parts.items():
             right, margins = torch.cat(found, 1).unbind(-1)
             correct[name].append(right)
             margin[name].append(quantiles(margins))
-    return {name: Judged(torch.stack(correct[name], 1).cpu(), torch.stack(margin[name], 1).cpu()) for name in training.models}
+    of_class = torch.stack(coarse, 1)
+    return {
+        name: Judged(torch.stack(correct[name], 1).cpu(), torch.stack(margin[name], 1).cpu(), of_class)
+        for name in training.models
+    }
 
 
 def quantiles(values: Float[Tensor, "R sample readout"]) -> Float[Tensor, "R quantile readout"]:

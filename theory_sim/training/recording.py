@@ -17,6 +17,7 @@ training_loss      replica, update                                 cross-entropy
 final_loss         replica, sample                                 its samples at the end
 curve_error        replica, step, kind, readout                    error on ``test.curve_samples`` of each kind
 test_correct       replica, kind, test_sample, test_readout        probability of the right answer at the end
+test_class         replica, kind, test_sample                      the right answer, from 0
 test_error         replica, kind, test_readout                     one minus its mean
 test_margin        replica, kind, margin_quantile, test_readout    quantiles of score of the right class − largest other one
 *your own*         replica, step, *name*_0, …                      what a function given to ``run(record=...)`` returned

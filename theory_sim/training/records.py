@@ -32,6 +32,7 @@ SCHEMA: dict[str, tuple[tuple[str, ...], str, str]] = {
     "final_loss": (("replica", "sample"), "cross-entropy of each sample of a last training batch", "nat"),
     "curve_error": (("replica", "step", "kind", "readout"), "error on a few test samples during training", "1"),
     "test_correct": (("replica", "kind", "test_sample", "test_readout"), "probability of the right answer", "1"),
+    "test_class": (("replica", "kind", "test_sample"), "coarse class of the test sample, the right answer", "1"),
     "test_error": (("replica", "kind", "test_readout"), "error on test samples at the end of training", "1"),
     "test_margin": (
         ("replica", "kind", "margin_quantile", "test_readout"),
@@ -77,6 +78,7 @@ def record_of(
     arrays["lucky"] = arrays["firing"][:, 0]
     arrays["final_loss"] = final_loss.cpu().numpy()
     arrays["test_correct"] = tested.correct.numpy()
+    arrays["test_class"] = tested.coarse.numpy()
     arrays["test_margin"] = tested.margin.numpy()
     arrays["test_error"] = 1 - arrays["test_correct"].mean(2)
     variables: dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, str]]] = {}

@@ -10,14 +10,17 @@ bound of the training loss and the margin of the test error are ours too. Betwee
 the claims about the test error have no result there. Nor has the upper bound where it is no better than guessing, at least 1/2.
 """
 
+from functools import partial
+
 import numpy as np
 
 from theory_sim import stats
 from theory_sim.config import Config
 from theory_sim.runs.results import Results
 from theory_sim.stats import Estimate
-from theory_sim.theories.benign_overfitting.law import NETWORK, LawSettings
+from theory_sim.theories.benign_overfitting.law import NETWORK, TEST, LawSettings
 from theory_sim.theories.claims import Claim
+from theory_sim.theories.estimates import error, final_loss
 from theory_sim.theories.measures import Measure
 
 THEOREM = "Theorem: benign and harmful overfitting"
@@ -57,28 +60,18 @@ def harmful_bound(config: Config) -> float:
     return flip(config) + GAP
 
 
-def _loss(results: Results) -> Estimate:
-    final = results.records[NETWORK].final_loss.values
-    return stats.positive_mean(final.mean(1), results.config.claims.confidence)
-
-
-def _error(results: Results) -> Estimate:
-    correct = results.records[NETWORK].test_correct.isel(kind=0, test_readout=0).values
-    return stats.error_rate(correct, results.config.claims.confidence)
-
-
 def _benign_error(results: Results) -> Estimate:
     if ratio(results.config) < BENIGN:
         return stats.undefined("n‖μ‖⁴ < C₁ σ_p⁴ d: the theorem bounds the error in the benign regime alone")
     if benign_bound(results.config) >= CHANCE:
         return stats.undefined("the bound is no better than guessing")
-    return _error(results)
+    return error(NETWORK, TEST, results)
 
 
 def _harmful_error(results: Results) -> Estimate:
     if ratio(results.config) > HARMFUL:
         return stats.undefined("n‖μ‖⁴ > C₃ σ_p⁴ d: the theorem bounds the error from below in the harmful regime alone")
-    return _error(results)
+    return error(NETWORK, TEST, results)
 
 
 def _signal_gap(results: Results) -> np.ndarray:
@@ -91,7 +84,7 @@ CLAIMS = [
         "training-loss",
         "The training loss is small: the network fits the flipped labels too.",
         THEOREM,
-        _loss,
+        partial(final_loss, NETWORK),
         "≤",
         lambda config: config.claims.training_loss,
         source="recalled",

@@ -26,6 +26,7 @@ from theory_sim.labels.functions import label_function
 from theory_sim.runs.results import Results
 from theory_sim.stats import Estimate
 from theory_sim.theories.claims import Claim
+from theory_sim.theories.estimates import correct, error, final_loss
 
 COARSE, FINE = "Theorem 1: coarse labels", "Theorem 2: fine labels"
 
@@ -52,17 +53,6 @@ def coarse_growth_bound(config: Config) -> float:
     return config.claims.coarse_rare_growth
 
 
-def correct(results: Results, network: str, kind: str, readout: str | None = None) -> np.ndarray:
-    """Probability of the right answer by a readout, the first of the configuration if none is named: (replica, sample)."""
-    by = readout or results.config.transfer.readouts[0]
-    correct: np.ndarray = results.records[network].test_correct.sel(kind=kind, test_readout=by).values
-    return correct
-
-
-def _error(network: str, kind: str, results: Results) -> Estimate:
-    return stats.error_rate(correct(results, network, kind), results.config.claims.confidence)
-
-
 def _gain(results: Results) -> Estimate:
     """The gain over the coarse model, with the larger p-value of two tests: of this gain, and of the gain over guessing.
 
@@ -80,10 +70,6 @@ def _gain(results: Results) -> Estimate:
     return replace(gain, low=min(gain.low, over_chance.low), p=p, notes=(note, *gain.notes))
 
 
-def _loss_of(network: str, results: Results) -> Estimate:
-    return _loss(results.records[network], results.config)
-
-
 def _growth_of(network: str, results: Results) -> Estimate:
     return _growth(results.records[network], results.config)
 
@@ -93,7 +79,7 @@ CLAIMS = [
         "coarse-training-loss",
         "The coarse model's training loss is small.",
         COARSE,
-        partial(_loss_of, "coarse"),
+        partial(final_loss, "coarse"),
         "≤",
         _bound("training_loss"),
         source="paper",
@@ -102,7 +88,7 @@ CLAIMS = [
         "coarse-easy-error",
         "The coarse model classifies easy test samples correctly.",
         COARSE,
-        partial(_error, "coarse", "easy"),
+        partial(error, "coarse", "easy"),
         "≤",
         _bound("easy_error"),
         source="paper",
@@ -111,7 +97,7 @@ CLAIMS = [
         "coarse-hard-error",
         "The coarse model classifies hard test samples no better than chance.",
         COARSE,
-        partial(_error, "coarse", "hard"),
+        partial(error, "coarse", "hard"),
         "≥",
         _coarse_hard_bound,
         source="paper",
@@ -129,7 +115,7 @@ CLAIMS = [
         "fine-training-loss",
         "The fine model's training loss is small.",
         FINE,
-        partial(_loss_of, "fine"),
+        partial(final_loss, "fine"),
         "≤",
         _bound("training_loss"),
         source="paper",
@@ -138,7 +124,7 @@ CLAIMS = [
         "fine-easy-error",
         "The fine model classifies easy test samples correctly for the coarse target.",
         FINE,
-        partial(_error, "fine", "easy"),
+        partial(error, "fine", "easy"),
         "≤",
         _bound("easy_error"),
         source="paper",
@@ -147,7 +133,7 @@ CLAIMS = [
         "fine-hard-error",
         "The fine model classifies hard test samples correctly for the coarse target.",
         FINE,
-        partial(_error, "fine", "hard"),
+        partial(error, "fine", "hard"),
         "≤",
         _bound("fine_hard_error"),
         source="paper",
@@ -173,15 +159,6 @@ CLAIMS = [
     ),
 ]
 """In the order of the theorems."""
-
-
-def _loss(data: xr.Dataset, config: Config) -> Estimate:
-    """Training loss at the end of training, on a batch of the training law."""
-    final, confidence = data.final_loss.values, config.claims.confidence
-    if len(final) > 1:
-        return stats.positive_mean(final.mean(1), confidence)
-    of_one = stats.bootstrap([final[0].astype(float)], np.mean, confidence, vectorized=True)
-    return replace(of_one, notes=(stats.ONE_REPLICA,))
 
 
 def growth_by_leaf(data: xr.Dataset, config: Config) -> tuple[np.ndarray, np.ndarray]:

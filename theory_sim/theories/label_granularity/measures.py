@@ -14,7 +14,8 @@ from theory_sim.config import Config
 from theory_sim.data.setup import law_of
 from theory_sim.labels.functions import label_function
 from theory_sim.runs.results import Results
-from theory_sim.theories.label_granularity.claims import chance, coarse_growth_bound, correct, growth_by_leaf
+from theory_sim.theories.estimates import correct
+from theory_sim.theories.label_granularity.claims import chance, coarse_growth_bound, growth_by_leaf
 from theory_sim.theories.measures import Measure
 
 Pairs = tuple[np.ndarray, np.ndarray]

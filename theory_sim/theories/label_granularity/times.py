@@ -38,6 +38,7 @@ from theory_sim.data.setup import law_of
 from theory_sim.labels.functions import label_function
 from theory_sim.runs.results import Results
 from theory_sim.stats import Estimate, mean, undefined
+from theory_sim.theories.estimates import passed
 from theory_sim.theories.label_granularity.extremes import extreme
 from theory_sim.theories.label_granularity.measures import Pairs, pairs_of
 from theory_sim.theories.label_granularity.recursion import followed
@@ -58,24 +59,6 @@ LOSSES = ["coarse-loss", "fine-loss"]
 _MOST_RATIO = 2.0
 _POINTS = 30
 """About how many steps of a prediction are recorded: all of the first ones, later ones at most a fifth apart."""
-
-
-def passed(at: np.ndarray, values: np.ndarray, level: float) -> np.ndarray:
-    """First time at which values pass a level from below, linear between points; NaN where they do not.
-
-    Args:
-        at: times, (time).
-        values: (replica, time).
-        level: the level.
-    """
-    times = np.full(len(values), np.nan)
-    for r, own in enumerate(values):
-        if (above := own >= level).any():
-            last = int(above.argmax())
-            before, after = max(0, last - 1), last
-            rise = own[after] - own[before]
-            times[r] = at[before] + ((level - own[before]) / rise if rise else 0.0) * (at[after] - at[before])
-    return times
 
 
 def _pairs(data: xr.Dataset, feature: str, results: Results) -> Pairs:

@@ -40,8 +40,8 @@ from theory_sim.training.engines.loss import cross_entropy
 from theory_sim.training.network import Parameters
 from theory_sim.training.nonlinearity import ACTIVATION, RELU, Nonlinearity, Pooling
 
-_MOST = 2**20
-"""Pre-activations computed at once."""
+_MOST = 2**18
+"""Pre-activations computed at once. They fit into a cache: four times as many take twice as long."""
 _NAMES = ("weight", "bias", "output")
 
 Block = tuple[slice, slice]
