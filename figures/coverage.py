@@ -61,7 +61,7 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
         ax.set_xticks(range(len(sizes)), [str(n) for n in sizes])
         ax.set_xlabel("replicas R")
         ax.set_title(f"stated: {100 * float(level):g} %")
-    axes["level0"].set_ylabel("share of intervals that miss")
+    axes["level0"].set_ylabel("share that misses")
     _legend(axes["level1"])
 
 
@@ -76,7 +76,7 @@ def _legend(ax: Any) -> None:
     entries["with or without a note"] = dot(color="0.2", markerfacecolor="white")
     entries["stated"] = Line2D([], [], color="0.2", linewidth=0.8)
     entries["twice the stated"] = Line2D([], [], color="0.2", linewidth=0.8, linestyle=style.DASHED)
-    style.legend(ax, entries, ncols=1)
+    style.legend(ax, entries, ncols=3)
 
 
 FIGURE = register(
@@ -93,7 +93,7 @@ FIGURE = register(
             " fail though no drawn one does. Titles and solid lines: the stated share; dashed: twice the stated share. Each share"
             f" is that of {DRAWS} intervals; shares of 0 are at the lower edge."
         ),
-        size=(style.PAGE, 2.8),
+        size=(style.PAGE, 3.2),
         layout={"mosaic": [["level0", "level1"]]},
         needs=needs,
         compute=compute,

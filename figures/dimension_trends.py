@@ -20,7 +20,7 @@ _CURVES = {
 """Panel, colour and words of each measure."""
 _FITTED = ("fine-margin-deviations", "coarse-hard-error")
 """The measures whose rates the study decides."""
-_LEVEL = 0.25
+_GUESSING = 0.5
 
 
 def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
@@ -54,13 +54,13 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
             (drawn,) = ax.plot(xs, points.value, label=words, **look)
         entries[str(drawn.get_label())] = drawn
         ax.set_xlabel("dimension $d$")
-    entries["a quarter"] = axes["error"].axhline(_LEVEL, label="a quarter", **style.BOUND)
+    entries["guessing"] = axes["error"].axhline(_GUESSING, label="guessing", **style.BOUND)
     axes["margin"].set_ylabel("margin on hard samples")
     axes["margin"].set_title("fine labels", color=style.PALETTE["fine"], weight="bold")
     axes["error"].set_ylabel("error on hard samples")
     axes["error"].set_title("coarse labels", color=style.PALETTE["coarse"], weight="bold")
     axes["error"].set_ylim(0.1, 1)
-    axes["error"].set_yticks([0.1, 0.25, 0.5, 1], ["0.1", "0.25", "0.5", "1"])
+    axes["error"].set_yticks([0.1, 0.2, 0.5, 1], ["0.1", "0.2", "0.5", "1"])
     style.legend(axes["margin"], entries, ncols=2)
 
 
@@ -73,8 +73,9 @@ FIGURE = register(
             " samples, whose errors are 0; a margin is the score of the right coarse class minus the largest other one. The"
             " median is in standard deviations of the normal law with the same median and 1 % quantile; the median and the 1 %"
             " quantile are also in units of the median margin on easy samples (dashed). Right: error of the coarse model on hard"
-            " samples; dotted: a quarter, its bound at the largest d. Markers are means over replicas, bars 95 % intervals"
-            " (Student's t). Solid lines are power laws fitted to each replica; the legend has the mean slope with its interval."
+            " samples; dotted: the error of guessing, its bound at the largest d. Markers are means, bars 95 % intervals"
+            " over replicas (Student's t). Solid lines are power laws fitted to each replica; the legend has the mean slope with"
+            " its interval."
         ),
         size=(style.PAGE, 3.0),
         layout={"mosaic": [["margin", "error"]]},

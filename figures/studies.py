@@ -142,6 +142,7 @@ for figure in (
         },
         bounds=[],
         ylabel="share",
+        height=4.6,
     ),
     trend_figure(
         "dominant_noise",

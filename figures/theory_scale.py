@@ -156,6 +156,6 @@ FIGURE = register(
         needs=needs,
         compute=compute,
         draw=draw,
-        cost="an hour and 8 GB",
+        cost="an hour and 5 GB",
     )
 )

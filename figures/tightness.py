@@ -70,7 +70,6 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
     ax.set_xlabel("subclasses per coarse class $k$")
     ax.set_ylabel("hard test error")
     style.bound(ax, 0.5, "1/2")
-    ax.legend(loc="center left", fontsize=7)
 
     ax, few = axes["samples"], of_part(table, "samples")
     stars = of_part(table, "needed").set_index(["k", "reading"]).value
@@ -86,7 +85,9 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
     ax.set_xticks(ns, [f"{n:g}" for n in ns])
     ax.set_xlabel("training samples $n$")
     style.bound(ax, SMALL, f"{SMALL:g}")
-    ax.legend(loc="upper right", fontsize=7)
+    entries = style.entries_of(axes["subclasses"]) | style.entries_of(ax)
+    entries.pop("bound")
+    style.legend(ax, entries, ncols=3)
     for panel in axes.values():
         panel.set_yscale("symlog", linthresh=_LINEAR_BELOW, linscale=0.4)
         panel.yaxis.set_major_formatter("{x:g}")
@@ -107,7 +108,7 @@ FIGURE = register(
             " 1/2 and 0.05. Intervals are 95 % over replicas (union of t, Cox's log-normal one, and Clopper–Pearson of all"
             " samples). The vertical axes are linear up to 0.01 and logarithmic beyond."
         ),
-        size=(style.PAGE, 2.9),
+        size=(style.PAGE, 3.6),
         layout={"mosaic": [["subclasses", "samples"]]},
         needs=needs,
         compute=compute,

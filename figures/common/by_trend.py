@@ -52,6 +52,7 @@ def trend_figure(
     bounds: Sequence[float],
     ylabel: str,
     log: bool = False,
+    height: float = 2.7,
 ) -> Figure:
     """A figure of a study of trends, named as the study is.
 
@@ -64,6 +65,7 @@ def trend_figure(
         bounds: where bounds of trends are drawn.
         ylabel: of the panel.
         log: whether the y axis is logarithmic.
+        height: inches; more than two trends need more.
     """
     return Figure(
         study,
@@ -74,7 +76,7 @@ def trend_figure(
             " from its bound, with intervals that jointly cover with 95 % (Bonferroni); the side and value of the bound and the"
             " decision are at the edge. Filled: holds; open: undecided; cross: refuted; without a marker: no result."
         ),
-        size=(style.PAGE, 2.7),
+        size=(style.PAGE, height),
         layout={"mosaic": [["measures", "trends"]], "width_ratios": [1.5, 1]},
         needs=comparisons.needs(study),
         compute=partial(_compute, key=key, curves=curves),

@@ -41,13 +41,14 @@ def test_a_full_disk_behind_standard_output_is_an_error(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (2, b"error: [Errno 28] cannot print: No space left on device\n")
 
 
-def test_a_search_in_the_output_of_verify_leaves_its_exit_code(finished: Path, config_file: Path, tmp_path: Path) -> None:
+def test_a_search_in_the_output_of_verify_leaves_its_exit_code(config_file: Path, tmp_path: Path) -> None:
     """`grep -q` goes away at the first line that it looks for."""
     most = {"training_loss": 100, "easy_error": 1, "fine_hard_error": 1, "coarse_rare_growth": 100, "transfer_gain_p": 1}
     bounds = most | {"coarse_hard_error": 1e-9, "fine_rare_growth": 1e-9, "confidence": 0.5}
     options = " ".join(f"--set claims.{key}={bound}" for key, bound in bounds.items())
+    assert shell(f"$PROGRAM simulate {config_file} --device cpu --replicas 5", tmp_path).returncode == 0
     for more, code in ((options, 0), ("", 1)):
-        done = shell(f"$PROGRAM verify {config_file} --device cpu {more} | grep -q claim", tmp_path)
+        done = shell(f"$PROGRAM verify {config_file} --device cpu --replicas 5 {more} | grep -q claim", tmp_path)
         assert (done.returncode, done.stderr) == (code, b"")
 
 

@@ -67,7 +67,7 @@ def test_markers_and_power_laws_are_the_table(in_d: pd.DataFrame) -> None:
         assert_estimates(estimates(axes[panel])[f"{words} estimate"], points, DIMS, style.PALETTE[color])
     fitted = line(axes["error"], "coarse labels: slope 0.30 [0.30, 0.30]")
     np.testing.assert_allclose(fitted.get_ydata()[-1] / fitted.get_ydata()[0], 8**0.3)
-    assert set(line(axes["error"], "a quarter").get_ydata()) == {0.25}
+    assert set(line(axes["error"], "guessing").get_ydata()) == {0.5}
     check_texts(dimension_trends.FIGURE)
     check_readable(dimension_trends.FIGURE, dimension_trends.FIGURE.paint(in_d))
 

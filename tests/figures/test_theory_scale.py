@@ -54,11 +54,11 @@ def axes(table):
 def test_runs_are_the_theorys_and_the_shipped_file_is_one_of_them():
     runs = theory_scale.needs(load_config()).runs
     alone = {8192: 1, 16384: 1}
-    expected = [d for replicas in (3, 6) for d in theory_scale.DIMS for _ in range(replicas if d in alone else 1)]
+    expected = [d for replicas in (5, 6) for d in theory_scale.DIMS for _ in range(replicas if d in alone else 1)]
     assert [r.data.dim for r in runs] == expected
     for d in alone:
         assert [(r.replicas, r.seed) for r in runs if r.data.dim == d] == [
-            *((1, s) for s in range(3)),
+            *((1, s) for s in range(5)),
             *((1, s) for s in range(6)),
         ]
     assert load_config(FILE) in runs

@@ -36,7 +36,13 @@ def test_an_interval_of_a_gain_can_be_wrong(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize(
     ("note", "excused"),
-    [(stats.P_NORMAL, False), (stats.NO_P, False), (stats.ONE_REPLICA, True), ("few replicas", True), ("interval under normality", True)],
+    [
+        (stats.P_NORMAL, False),
+        (stats.NO_P, False),
+        (stats.ONE_REPLICA, True),
+        ("few replicas", True),
+        ("interval under normality", True),
+    ],
 )
 def test_a_note_about_the_p_value_excuses_nothing(monkeypatch: pytest.MonkeyPatch, note: str, excused: bool) -> None:
     beside = Quantity("beside", lambda all_: 0.0, lambda rows, confidence: Estimate(1, 1, 1, "by hand", notes=(note,)))

@@ -16,7 +16,7 @@ from theory_sim.studies.decision import StudyAnswer, decide_study, run_study
 from theory_sim.studies.sensitivity import region, table_rows
 from theory_sim.studies.study import Study, load_study, study_files
 from theory_sim.studies.sweep import Sweep
-from theory_sim.theories.theory import theory_of
+from theory_sim.theories.theory import claims_of, theory_of
 
 ROOT = Path(__file__).parents[2]
 NAMES = [path.stem for path in study_files()]
@@ -216,7 +216,7 @@ def _decision(low: float, high: float) -> str:
 
 
 def decided(states: dict[tuple[str, Any], tuple[float, float]], folder: Path) -> StudyAnswer:
-    """The made-up one-at-a-time study's answer for these intervals of its one claim, a bound of 0.05, by key and value."""
+    """The made-up one-at-a-time study's answer for these intervals of one claim, a bound of 0.05, by key and value."""
     study = Study.model_validate(ONE_AT_A_TIME)
     base = study.configuration()
     cells = {f"cell{i}": cell for i, cell in enumerate(study.cells())}
@@ -226,9 +226,10 @@ def decided(states: dict[tuple[str, Any], tuple[float, float]], folder: Path) ->
         if varied not in states:
             rows.append({"cell": id_, "status": "failed", "reason": "it diverged"})
             continue
-        low, high = states[varied]
-        claim = {"id": "fine-hard-error", "low": low, "high": high, "decision": _decision(low, high)}
-        rows.append({"cell": id_, "status": "stored"} | claim)
+        for id_of_claim in [claim.id for claim in claims_of(base)]:
+            low, high = states[varied] if id_of_claim == "fine-hard-error" else (0.0, 0.01)
+            claim = {"id": id_of_claim, "low": low, "high": high, "decision": _decision(low, high)}
+            rows.append({"cell": id_, "status": "stored"} | claim)
     pd.DataFrame(rows).to_parquet(folder / "cells.parquet")
     return decide_study(study, Sweep(folder, cells, {}))
 
@@ -252,12 +253,19 @@ def test_where_a_claim_is_refuted(tmp_path: Path) -> None:
     noise, common, dominant = answer.sensitivities
     claim = "fine-hard-error"
     assert (noise.key, noise.base, noise.values) == ("data.noise", 0.5, [0.25, 1.0, 2.0, 4.0])
-    assert noise.states == {claim: ["holds", "holds", "undecided", "refuted"]}
+    assert noise.states[claim] == ["holds", "holds", "undecided", "refuted"]
+    others = noise.states.keys() - {claim}
+    assert len(others) == 8
+    assert all(noise.states[other] == ["holds"] * 4 for other in others)
     assert (noise.where(claim, "holds"), noise.where(claim, "undecided")) == ([0.25, 1.0], [2.0])
     # A cell that diverged has no result, which is not a failure of the claim.
-    assert dominant.states == {claim: ["refuted", "no result"]}
+    assert dominant.states == {claim: ["refuted", "no result"]} | {other: ["holds", "no result"] for other in others}
     assert (common.any_claim("refuted"), dominant.any_claim("refuted"), dominant.any_claim("undecided")) == (False, True, False)
-    assert list(table_rows(answer.sensitivities)) == [
+    rows = list(table_rows(answer.sensitivities))
+    assert {row for row in rows if row[3] in others} == {
+        ("hard.noise", "4.0", "0.0, 8.0", other, "", "", "≥ 8") for other in others
+    }
+    assert [row for row in rows if row[3] not in others] == [
         ("data.noise", "0.5", "0.25, 1.0, 2.0, 4.0", claim, "≥ 4", "2", ""),
         ("hard.common", "missing", "weak", "all claims hold", "", "", ""),
         ("hard.noise", "4.0", "0.0, 8.0", claim, "≤ 0", "", "≥ 8"),
@@ -338,54 +346,54 @@ def test_wrong_names_and_comparisons(tmp_path: Path) -> None:
 
 TRENDS: dict[str, Any] = {
     "name": "made-up",
-    "question": "Do lucky sets stay?",
+    "question": "Do lucky neurons grow 1/k times as much?",
     "minutes": 1,
     "config": {"replicas": 8},
     "smoke": {},
     "grids": [{"network.threshold": [1.6, 2.4]}],
-    "trends": ["lucky-sets-kept", "lucky-sets-newcomers"],
+    "trends": ["lucky-growth-least", "lucky-growth-most"],
 }
 
 
-def trends_of(kept: float, newcomers: float, folder: Path, failed: int = 0) -> StudyAnswer:
-    """The made-up study's answer where the lucky sets at the highest threshold are so."""
+def trends_of(growth: float, folder: Path, failed: int = 0) -> StudyAnswer:
+    """The made-up study's answer where lucky neurons grow so much at the highest threshold, and 1/k at the other."""
     study = Study.model_validate(TRENDS)
     cells = {f"cell{i}": cell for i, cell in enumerate(study.cells())}
-    found = {"fine-kept": kept, "fine-newcomers": newcomers}
     rows = [
-        {"cell": id_, "replica": r, "measure": measure, "value": value + 1e-4 * r}
-        | {key: cell.values[key] for key in ("network.threshold",)}
+        {"cell": id_, "replica": r, "measure": "lucky-growth", "value": value + 1e-4 * r} | cell.values
         for id_, cell in list(cells.items())[failed:]
+        for value in [growth if cell.values["network.threshold"] > 2 else 1.0]
         for r in range(8)
-        for measure, value in (found if cell.values["network.threshold"] > 2 else dict.fromkeys(found, 0.5)).items()
     ]
     pd.DataFrame(rows).sample(frac=1, random_state=0).to_parquet(folder / "measures.parquet")
     return decide_study(study, Sweep(folder, cells, dict.fromkeys(list(cells)[:failed], "it diverged")))
 
 
 @pytest.mark.parametrize(
-    ("kept", "newcomers", "decisions", "answer"),
+    ("growth", "decisions", "answer"),
     [
-        (0.995, 0.01, ["holds", "holds"], "confirmed"),
-        (0.995, 0.2, ["holds", "refuted"], "refuted"),
-        (0.9897, 0.01, ["undecided", "holds"], "undecided"),
-        (float("nan"), 0.01, ["no result", "holds"], "no result"),
+        (1.1, ["holds", "holds"], "confirmed"),
+        (1.3, ["holds", "refuted"], "refuted"),
+        (0.7, ["refuted", "holds"], "refuted"),
+        (0.7997, ["undecided", "holds"], "undecided"),
+        (float("nan"), ["no result", "no result"], "no result"),
     ],
 )
-def test_a_study_of_trends(kept: float, newcomers: float, decisions: list[str], answer: str, tmp_path: Path) -> None:
-    found = trends_of(kept, newcomers, tmp_path)
+def test_a_study_of_trends(growth: float, decisions: list[str], answer: str, tmp_path: Path) -> None:
+    found = trends_of(growth, tmp_path)
     assert [trend.id for trend in found.trends] == TRENDS["trends"]
     assert [trend.decision for trend in found.trends] == decisions
     assert found.answer == answer
     assert found.basis == "2 trends over 2 cells, 8 replicas: 95% intervals by Bonferroni"
-    if not np.isnan(kept):
-        reach = 2.8412 * np.std(1e-4 * np.arange(8), ddof=1) / 8**0.5  # the confidence of two trends together
+    if not np.isnan(growth):
+        # 95 % for two trends over two cells together: t quantile of 7 degrees of freedom at 1 − 0.05 / 8.
+        reach = 3.3353 * np.std(1e-4 * np.arange(8), ddof=1) / 8**0.5
         e = found.trends[0].estimate
         assert e.high - e.value == pytest.approx(reach, rel=1e-3)
 
 
 def test_failed_cells_are_said(tmp_path: Path) -> None:
-    assert "1 of 2 cells failed" in trends_of(0.995, 0.01, tmp_path, failed=1).basis
+    assert "1 of 2 cells failed" in trends_of(1.1, tmp_path, failed=1).basis
 
 
 def test_an_unknown_trend_is_an_error_before_the_work(tmp_path: Path) -> None:

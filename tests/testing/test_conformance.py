@@ -296,9 +296,11 @@ def test_a_claim(results: ts.Results) -> None:
     [
         ({"statement": "errors fall"}, "a full sentence"),
         ({"statement": "Errors fall"}, "a full sentence"),
-        ({"estimate": lambda results: ts.Estimate(0.7, 0.4, 0.6, "t")}, "the estimate lies in its interval"),
+        ({"estimate": lambda results: ts.Estimate(0.7, 0.4, 0.6, "t")}, "is evaluated"),
+        ({"estimate": lambda results: 0.5}, "is evaluated"),
         ({"estimate": lambda results: ts.Estimate(0.5, 0.4, 0.6, "")}, "says how its interval was made"),
-        ({"bound": float("nan")}, "the bound is a number"),
+        ({"bound": lambda config: float("nan")}, "is evaluated"),
+        ({"bound": float("inf")}, "the bound is finite"),
         ({"estimate": lambda results: ts.Estimate(0.5, 0.4, 0.5 + float(torch.rand(())), "t")}, "the same verdict each time"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -187,10 +187,10 @@ def _certificate_lines(certificates: dict[str, Any]) -> list[str]:
     lines = []
     for model, c in certificates.items():
         line = (
-            f"certificate: {c['drawn']:,} of the {model} model's {c['neurons']:.3g} neurons were drawn; anything else or left out"
-            f" beside them fired with probability ≤ {c['total']:.1e} (limit {c['limit']:.0e})"
+            f"certificate: {c['drawn']:,} of the {model} model's {c['neurons']:.3g} neurons were drawn; the probability"
+            f" that anything left out fired is ≤ {c['total']:.1e} (limit {c['limit']:.0e})"
         )
         if c["dominant_error"]:
-            line += f"; their sum on dominant noise is normal up to {c['dominant_error']:.1e} (Kolmogorov)"
+            line += f"; the sum of those left out, on dominant noise, is normal up to {c['dominant_error']:.1e} (Kolmogorov)"
         lines.append(line)
     return lines

@@ -102,7 +102,7 @@ def test_unnamed_it_waits_until_its_results_are_there(tmp_path: Path) -> None:
     source = Source(Config(), tmp_path, "cpu")
     assert waiting(FIGURES["hierarchy"], source) == refusal(tmp_path)
     assert waiting(FIGURES["theory_scale"], source) == (
-        "its runs take five minutes and 3.5 GB; theory-sim figures theory_scale makes them"
+        "its runs take an hour and 5 GB; theory-sim figures theory_scale makes them"
     )
     assert "theory-sim pretrain configs/digits.yaml" in str(waiting(FIGURES["real_granularity"], source))
     made_up.write("hierarchy", tmp_path)
