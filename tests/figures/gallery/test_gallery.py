@@ -135,8 +135,10 @@ def test_drawing_one_figure_keeps_the_entries_of_the_others(call: Command, pictu
     assert outcome == Outcome(0, f"{pictures / 'theorem_fine'}: pdf, png, csv\n", "")
     start, end = old.index("## theorem_fine\n"), old.index("## responses\n")
     entry = old[start:end].replace("2001-02-03", datetime.date.today().isoformat())
-    entry = entry.replace(str(all_drawn[0]), str(pictures))  # the command names the folder
-    assert page.read_text() == old[:start] + entry + old[end:]
+    kept, heading, waiting = old[end:].partition("## Not drawn yet\n")
+    # Commands name the folder; those of the entries that are kept stay as they were.
+    entry, waiting = (text.replace(str(all_drawn[0]), str(pictures)) for text in (entry, waiting))
+    assert page.read_text() == old[:start] + entry + kept + heading + waiting
     assert contents(pictures) | {"README.md": b""} == before | {"README.md": b""}
 
 
