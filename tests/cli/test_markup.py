@@ -27,7 +27,7 @@ def test_a_folder_of_results(call: Call, finished: Path, config_file: Path, tmp_
 
 @pytest.mark.parametrize("name", [*NAMES, "[red]"])
 def test_errors(call: Call, name: str) -> None:
-    assert f"configuration {name}: No such" in call("simulate", name).complaint
+    assert f"no shipped configuration {name}; " in call("simulate", name).complaint
     assert f"plugin {name}.py: no such file" in call("list", "labels", "--plugin", f"{name}.py").complaint
 
 
