@@ -22,7 +22,7 @@ def names(text: str) -> set[str]:
 def test_standard_output_holds_json_alone(call: Call, name: str, tmp_path: Path) -> None:
     done = call(*LIST, name)
     assert done.code == 0
-    assert names(done.out) == {"dense", "lucky"}
+    assert names(done.out) == {"dense", "gradient", "lucky"}
     assert "defined in" in done.err  # the table
     assert list(tmp_path.iterdir()) == []
     assert "defined in" in call("list", "engines").out  # the next command prints as always
@@ -36,7 +36,7 @@ def test_devices_and_pipes_stay(call: Call, tmp_path: Path) -> None:
     reader.start()
     assert call(*LIST, "pipe").code == 0
     reader.join(20)
-    assert names(read[0]) == {"dense", "lucky"}
+    assert names(read[0]) == {"dense", "gradient", "lucky"}
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
     assert call(*LIST, "/dev/null").code == 0
@@ -48,14 +48,14 @@ def test_an_open_pipe_and_an_open_file_of_the_shell(tmp_path: Path) -> None:
     bash = ["bash", "-c", f"{script} >(cat >piped; echo >done) >/dev/null && {script} /dev/fd/3 3>opened >/dev/null"]
     subprocess.run(bash, cwd=tmp_path, check=True, timeout=100)
     for name in ("piped", "opened"):
-        assert names((tmp_path / name).read_text(encoding="utf-8")) == {"dense", "lucky"}
+        assert names((tmp_path / name).read_text(encoding="utf-8")) == {"dense", "gradient", "lucky"}
 
 
 def test_the_same_file_as_standard_output(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "theory_sim", *LIST, "both"]
     with open(tmp_path / "both", "w", encoding="utf-8") as file:
         subprocess.run(command, cwd=tmp_path, check=True, timeout=100, stdout=file, stderr=subprocess.DEVNULL)
-    assert names((tmp_path / "both").read_text(encoding="utf-8")) == {"dense", "lucky"}
+    assert names((tmp_path / "both").read_text(encoding="utf-8")) == {"dense", "gradient", "lucky"}
 
 
 def test_the_target_of_a_link_is_written_and_keeps_its_rights(call: Call, tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_the_target_of_a_link_is_written_and_keeps_its_rights(call: Call, tmp_pa
     for link, target in (("link", "target"), ("dangling", "new")):
         assert call(*LIST, link).code == 0
         assert (tmp_path / link).is_symlink()
-        assert names((tmp_path / target).read_text(encoding="utf-8")) == {"dense", "lucky"}
+        assert names((tmp_path / target).read_text(encoding="utf-8")) == {"dense", "gradient", "lucky"}
     assert stat.S_IMODE((tmp_path / "target").stat().st_mode) == 0o600
 
 

@@ -20,13 +20,13 @@ SETTINGS = ("coarse_classes", "long_tail", "hard_share", "output_layer", "finetu
 def test_errors_are_those_of_the_claims(name: str, made) -> None:
     """The deciding readout's errors and intervals are in the study's table of claims too."""
     tables, table = tables_of(name, made.folder), of(made.tables[name], part="error")
-    claims = tables.cells[tables.cells.quantity.isin([f"{m}-{k}-error" for m in ("coarse", "fine") for k in ("easy", "hard")])]
+    claims = tables.cells[tables.cells.id.isin([f"{m}-{k}-error" for m in ("coarse", "fine") for k in ("easy", "hard")])]
     deciding = table[table.readout == tables.config.transfer.readouts[0]]
     models = deciding.model if "model" in deciding else pd.Series("fine", deciding.index)
     found = set(
         zip(models + "-" + deciding.samples + "-error", *(deciding[c].round(9) for c in ("value", "low", "high")), strict=True)
     )
-    known = set(zip(claims.quantity, *(claims[c].round(9) for c in ("value", "low", "high")), strict=True))
+    known = set(zip(claims.id, *(claims[c].round(9) for c in ("estimate", "low", "high")), strict=True))
     assert found
     assert found <= known
 

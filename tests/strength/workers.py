@@ -1,9 +1,10 @@
 """Workers killed in mid-cell: ``python tests/strength/workers.py [KILLS] [SEED] [local|dask ...]``.
 
 A sweep of six cells runs on two worker processes of loky, and on two of a Dask cluster. A random one of them is killed while
-it trains a cell, KILLS times (3; of the Dask workers once, since nothing starts them again). The other cells must be finished,
-the cell of the killed worker be done again, and the tables be those of a sweep without workers, byte for byte. Then a loky
-worker is killed each time it trains one cell: this cell fails with one line, and the same command afterwards finishes it.
+it trains its block of cells, KILLS times (3; of the Dask workers once, since nothing starts them again). The other cells must be
+finished, the cells of the killed worker be done again, and the tables be those of cells run one by one without workers, byte for
+byte. Then a loky worker is killed each time it trains one cell by itself: this cell fails with one line, and the same command
+afterwards finishes it.
 """
 
 import os
@@ -28,8 +29,8 @@ SEEDS = [0, 1, 2, 3, 4, 5]
 
 
 def in_work(out: Path) -> list[Path]:
-    """The folders of cells that have a checkpoint and are not finished."""
-    found = {path.parent for path in out.glob("tiny/*/checkpoint.safetensors")}
+    """The folders of cells, and of blocks of cells, that have a checkpoint and are not finished."""
+    found = {path.parent for path in out.glob("tiny*/*/checkpoint.safetensors")}
     return sorted(folder for folder in found if not (folder / "manifest.json").exists())
 
 
@@ -107,7 +108,7 @@ def check(folder: Path, kills: int, seed: int, scheduler: str | None) -> str:
     killer = Killer(out, kills, seed)
     killer.start()
     done = sweeps.sweep(config, grids, out, "cpu", jobs=2, scheduler=scheduler)
-    alone = sweeps.sweep(config, grids, folder / "alone", "cpu", jobs=0)
+    alone = sweeps.sweep(config, grids, folder / "alone", "cpu", jobs=0, together=False)
     assert not done.failed, done.failed
     assert tables(done.folder) == tables(alone.folder)
     assert killer.killed, "no worker was killed"
@@ -121,9 +122,9 @@ def check_deadly(folder: Path) -> str:
     cell = results_folder(config.replace({"seed": 2}), out)
     killer = Killer(out, 3, 0, cell)
     killer.start()
-    done = sweeps.sweep(config, grids, out, "cpu", jobs=2)
+    done = sweeps.sweep(config, grids, out, "cpu", jobs=2, together=False)
     assert list(done.failed.items()) == [(cell.name, "its worker process died 3 times")], done.failed
-    done = sweeps.sweep(config, grids, out, "cpu", jobs=0)
+    done = sweeps.sweep(config, grids, out, "cpu", jobs=0, together=False)
     assert not done.failed
     assert tables(done.folder) == tables(sweeps.sweep(config, grids, folder / "alone", "cpu", jobs=0).folder)
     return "loky: a cell whose workers are always killed fails with one line; the same command afterwards finishes it"

@@ -268,7 +268,7 @@ def test_failed_cells_are_recorded_and_the_others_are_run(tiny: Path, tmp_path: 
     assert cells.status.tolist() == ["failed", "failed", "failed", "stored"]
     assert cells.reason[1e30, 3].startswith("DivergedError: step ")
     assert "memory" in cells.reason[0.1, 10**9]
-    assert cells.value.isna().tolist() == [True, True, True, False]
+    assert cells.estimate.isna().tolist() == [True, True, True, False]
     assert len(done.read("cells")) == 3 + 9
     assert {str(done.ids[id_]) for id_ in done.failed} == {
         f"training.step_size.fine={eta} network.neurons={m}" for eta, m in ((1e30, 10**9), (1e30, 3), (0.1, 10**9))

@@ -114,7 +114,7 @@ def test_bounds_of_claims_are_those_of_the_sweep(config: Config, tmp_path: Path)
     sweep(config, grid, out, "cpu", jobs=0)
     wide = sweep(config.replace({"claims.training_loss": 100.0}), grid, out, "cpu", jobs=0)
     cells = wide.read("cells")
-    assert set(cells[cells.quantity == "fine-training-loss"].bound) == {100.0}
+    assert set(cells[cells.id == "fine-training-loss"].bound) == {100.0}
 
 
 def test_a_block_that_fails_as_a_whole_is_run_cell_by_cell(

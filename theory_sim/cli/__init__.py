@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from theory_sim.cli import simulator, figures, sweeps, images, bench, listing, shelf, keys, reports
-from theory_sim.cli.loudness import first, loudness
+from theory_sim.cli.loudness import first, loudness, set_loudness
 from theory_sim.cli.program import app
 from theory_sim.cli.standard_streams import standard_streams
 from theory_sim.runtime.plugins import blamed
@@ -30,7 +30,7 @@ def main() -> None:
 def _exit_code() -> int:
     """Run the command; errors are printed."""
     arguments = sys.argv[1:]
-    loudness.quiet, loudness.verbose = False, False
+    set_loudness()
     try:
         code: int = app(first(arguments) or ["--help"], standalone_mode=False)
         sys.stdout.flush()  # a full disk is an error like others
@@ -61,7 +61,7 @@ _show = warnings.showwarning
 
 def _print_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
     """The package's own warnings are one line; others are Python's."""
-    if loudness.quiet:
+    if loudness().quiet:
         return
     if issubclass(category, OneLineWarning):
         print(f"warning: {one_line(str(message))}", file=sys.stderr)
@@ -70,7 +70,7 @@ def _print_warning(message: Warning | str, category: type[Warning], *where: Any,
 
 
 def _print_error(message: str) -> int:
-    if loudness.verbose:
+    if loudness().verbose:
         traceback.print_exc()
     print(f"error: {one_line(message)}", file=sys.stderr)
     return 2

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 OPTIONS = ("-q", "--quiet", "-v", "--verbose")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Loudness:
     """What the present command was asked for.
 
@@ -26,7 +26,18 @@ class Loudness:
     verbose: bool = False
 
 
-loudness = Loudness()
+_asked = Loudness()
+
+
+def loudness() -> Loudness:
+    """What the present command was asked for."""
+    return _asked
+
+
+def set_loudness(quiet: bool = False, verbose: bool = False) -> None:
+    """Set it for the present command."""
+    global _asked  # noqa: PLW0603
+    _asked = Loudness(quiet, verbose)
 
 
 def first(arguments: list[str]) -> list[str]:
@@ -40,13 +51,13 @@ def progress() -> "AbstractContextManager[Callable[[Progress], None]]":
     """The progress of long work on standard error (`theory_sim.runtime.progress.progress_bar`), unless -q was given."""
     from theory_sim.runtime.progress import ignore, progress_bar
 
-    return nullcontext(ignore) if loudness.quiet else progress_bar()
+    return nullcontext(ignore) if _asked.quiet else progress_bar()
 
 
 @contextmanager
 def working(what: str) -> Iterator[Callable[[str], Any]]:
     """A sign on a terminal that work goes on, unless -q was given; yields a function that says what is done now."""
-    if loudness.quiet:
+    if _asked.quiet:
         yield lambda now: None
         return
     with new_console(stderr=True).status(what) as status:

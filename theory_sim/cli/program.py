@@ -8,7 +8,7 @@ import typer
 
 from theory_sim.cli.config_files import config_file, expect_kind
 from theory_sim.cli.json_file import JsonFile
-from theory_sim.cli.loudness import loudness, progress
+from theory_sim.cli.loudness import progress, set_loudness
 from theory_sim.config import Config
 from theory_sim.runtime.errors import InputError, expect_utf8, shortened
 from theory_sim.runtime.plain_yaml import parse_value
@@ -106,7 +106,7 @@ def _program(
     A setting is taken from an option such as --replicas, else from --set, else from CONFIG, else from the theory's defaults.
     THEORY_SIM_OUT names the folder of results where --out does not; NO_COLOR turns colours off. -q and -v may follow the command.
     """
-    loudness.quiet, loudness.verbose = quiet, verbose
+    set_loudness(quiet, verbose)
 
 
 def read_config(

@@ -16,7 +16,7 @@ Labellings = dict[str, tuple[str, Labelling]]
 """The label functions with their keys, by their text in the configuration."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Unit:
     """One seed of the baselines, of a control, or of a label function with all its transfers.
 

@@ -10,6 +10,7 @@ from theory_sim.config import LABEL_GRANULARITY
 from theory_sim.reports.charts import Chart, Series
 from theory_sim.reports.citing import citations
 from theory_sim.reports.run_facts import set_options
+from theory_sim.runs.folder import block_of
 from theory_sim.runtime.errors import InputError
 from theory_sim.studies.sensitivity import Sensitivity, table_rows
 from theory_sim.studies.shelf import StoredRun, flat
@@ -117,8 +118,9 @@ def _environment(folder: Path, cells: list[dict[str, Any]]) -> dict[str, Any]:
     """What the first finished cell was made with; empty where its run is gone."""
     for cell in cells:
         for claim in cell["claims"][:1]:
+            run = folder.parent.parent / claim["folder"]
             try:
-                text = (folder.parent.parent / claim["folder"] / "environment.json").read_text(encoding="utf-8")
+                text = ((block_of(run) or run) / "environment.json").read_text(encoding="utf-8")
                 return dict(json.loads(text))
             except (OSError, ValueError):
                 continue

@@ -61,6 +61,13 @@ def finished_cells(out: Path, name: str) -> dict[str, Path]:
     return {id_: folder for folder in folders if (folder / CELLS).exists() for id_ in read_cells(folder)}
 
 
+def block_of(folder: Path) -> Path | None:
+    """The finished block that holds the cell whose folder this would be if it had been run alone; None if there is none."""
+    folder = folder.absolute()
+    out = folder.parent.parent
+    return finished_cells(out, folder.parent.name).get(folder.name)
+
+
 def read_cells(folder: Path) -> dict[str, Any]:
     """The configurations of a block's cells as plain values, by their hash."""
     cells: dict[str, Any] = json.loads((folder / CELLS).read_text(encoding="utf-8"))

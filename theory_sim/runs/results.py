@@ -11,7 +11,7 @@ import xarray as xr
 from torch import Tensor
 
 from theory_sim.config import STORED, Config, stored_config
-from theory_sim.runs.folder import CELLS, check_same, finished_cells, hashed, is_finished, read_cells, user_sources
+from theory_sim.runs.folder import CELLS, check_same, block_of, hashed, is_finished, read_cells, user_sources
 from theory_sim.runtime import plugins
 from theory_sim.runtime.errors import InputError, PluginWarning, expect
 from theory_sim.runtime.settings import checked
@@ -158,7 +158,7 @@ def load_results(folder: str | Path, config: Config | None = None) -> Results:
     """
     expect("load_results", folder, str, Path)
     folder = Path(folder)
-    if not is_finished(folder) and (block := finished_cells(folder.parents[1], folder.parent.name).get(folder.name)):
+    if not is_finished(folder) and (block := block_of(folder)):
         cell = load_cells(block).results(folder.name)
         if config is not None and hashed(config) != hashed(cell.config):
             raise InputError(f"{folder} holds the results of another configuration than its hash says; choose another --out")
