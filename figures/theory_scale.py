@@ -12,10 +12,10 @@ from scipy.stats import norm
 from theory_sim import stats
 from theory_sim.config import Config, load_config
 from theory_sim.figures.common import style
-from theory_sim.figures.common.claims import MODELS
 from theory_sim.figures.common.figure import Figure, Inputs, Needs, Panels, register
 from theory_sim.figures.common.groups import interval
 from theory_sim.runs.results import Results
+from theory_sim.theories.estimates import correct
 
 DIMS = (128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 _TOGETHER = 4096
@@ -24,7 +24,16 @@ _PANELS = ("many", "few")
 _FILE = Path(__file__).resolve().parent.parent / "configs" / "theory_scale.yaml"
 """Beside this folder in a checkout, and in the package above it once installed: the path is the same."""
 _LINEAR_BELOW = 1e-3
-_MARKERS = {"coarse": "s", "fine": "o"}
+_SERIES: dict[str, tuple[str, str | None, dict[str, Any]]] = {
+    "coarse": ("coarse", None, {"marker": "s", "label": "coarse labels"}),
+    "fine": ("fine", None, {"marker": "o", "label": "fine labels, summed logits"}),
+    "fine, highest head": (
+        "fine",
+        "argmax_parent",
+        {"marker": "o", "markerfacecolor": "white", "linestyle": "--", "label": "fine labels, highest head"},
+    ),
+}
+"""Model, readout (None: the first) and look of each line."""
 
 
 def at(dim: int, luck: str, base: Sequence[str] = ()) -> Config:
@@ -68,8 +77,8 @@ def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
     """Hard errors with their intervals, and the expected share of unlucky subclasses.
 
     Returns:
-        Columns ``panel``, ``model`` (``unlucky`` for the expected share), ``dim``, ``neurons`` (m), ``replicas``, ``value``,
-        ``low``, ``high`` and ``method``.
+        Columns ``panel``, ``model`` (of `_SERIES`; ``unlucky`` for the expected share), ``dim``, ``neurons`` (m), ``replicas``,
+        ``value``, ``low``, ``high`` and ``method``.
     """
     points: dict[tuple[str, int], list[Results]] = {}
     for result in inputs.runs:
@@ -77,11 +86,11 @@ def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
         points.setdefault((panel, result.config.data.dim), []).append(result)
     found: list[dict[str, Any]] = []
     for (panel, dim), together in points.items():
-        own, readout = together[0].config, together[0].config.transfer.readouts[0]
+        own = together[0].config
         replicas = sum(result.config.replicas for result in together)
         known = {"panel": panel, "dim": dim, "neurons": own.neurons, "replicas": replicas}
-        for model in MODELS:
-            parts = [result.records[model].test_correct.sel(kind="hard", test_readout=readout).values for result in together]
+        for model, (network, readout, _) in _SERIES.items():
+            parts = [correct(result, network, "hard", readout) for result in together]
             e = stats.error_rate(np.concatenate(parts), own.claims.confidence)
             found.append(known | {"model": model} | interval(e))
         share = unlucky(own)
@@ -100,18 +109,17 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
         own = table[table.panel == panel]
         expected = own[own.model == "unlucky"].sort_values("dim")
         ax.plot(expected.dim, expected.value, **style.BOUND, label="expected share of unlucky subclasses")
-        for model in MODELS:
+        for model, (network, _, look) in _SERIES.items():
             rows = own[own.model == model].sort_values("dim")
             ax.errorbar(
                 rows.dim,
                 rows.value,
                 [rows.value - rows.low, rows.high - rows.value],
-                color=style.PALETTE[model],
-                marker=_MARKERS[model],
+                color=style.PALETTE[network],
                 markersize=4,
                 capsize=2,
                 elinewidth=1,
-                label=f"{model} labels",
+                **look,
             )
         ax.set_xscale("log", base=2)
         ax.set_yscale("symlog", linthresh=_LINEAR_BELOW, linscale=0.4)
@@ -125,7 +133,7 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
     axes["many"].set_title(r"strengths vary by $\iota = 1/\ln d$")
     axes["few"].set_title(r"$\iota = 0.02$: few neurons are lucky")
     axes["many"].set_ylabel("hard test error")
-    style.legend(axes["many"], style.entries_of(axes["many"]), ncols=3)
+    style.legend(axes["many"], style.entries_of(axes["many"]), ncols=2)
 
 
 def _short(value: float) -> float:
@@ -147,11 +155,11 @@ FIGURE = register(
             " ⌈d^(2+2c₀)⌉ neurons per head, c₀ = 0.5: up to 4·10¹² neurons per head, of which those that can ever fire are"
             " simulated. Points are estimates over replicas with 95% intervals (t, Cox's log-normal one and Clopper–Pearson)."
             " Left: strengths vary by ι = 1/ln d. Right: strengths vary by ι = 0.02, so that often no neuron fires for the"
-            " rare feature of a subclass; the dotted line is the expected share of such subclasses, exp(−m Q(τ/√(1+ι))). With"
-            " coarse labels the error does not fall; with fine labels it goes to 0 as the number of neurons per feature grows"
-            " with d. The axis is linear up to 0.001, logarithmic beyond."
+            " rare feature of a subclass; the dotted line is the expected share of such subclasses, exp(−m Q(τ/√(1+ι))). The"
+            " fine model is read by the summed logits of each coarse class's heads, and by the head with the highest logit. The"
+            " vertical axis is linear up to 0.001, logarithmic beyond."
         ),
-        size=(style.PAGE, 2.9),
+        size=(style.PAGE, 3.1),
         layout={"mosaic": [["many", "few"]], "sharey": True},
         needs=needs,
         compute=compute,

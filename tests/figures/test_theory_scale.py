@@ -17,7 +17,6 @@ from theory_sim import stats
 from theory_sim.config import load_config
 from theory_sim.figures import Inputs, theory_scale
 from theory_sim.figures.common import style
-from theory_sim.figures.common.claims import MODELS
 from theory_sim.figures.gallery.costs import cost_of_run
 from theory_sim.runs.run import run
 
@@ -31,6 +30,18 @@ TINY = [
     "test.curve_samples=10",
     "record.points=2",
 ]
+
+
+LINES = [
+    ("coarse", "coarse", "sum_logits"),
+    ("fine", "fine", "sum_logits"),
+    ("fine, highest head", "fine", "argmax_parent"),
+]
+LABELS = {
+    "coarse": "coarse labels",
+    "fine": "fine labels, summed logits",
+    "fine, highest head": "fine labels, highest head",
+}
 
 
 @pytest.fixture(scope="module")
@@ -80,11 +91,11 @@ def test_the_files_header_says_what_the_figure_runs():
 
 
 def test_numbers_are_the_results(table, results):
-    assert len(table) == 3 * len(results)
+    assert len(table) == 4 * len(results)
     for result, panel in zip(results, ("many", "many", "few", "few"), strict=True):
         own = table[(table.panel == panel) & (table.dim == result.config.data.dim)].set_index("model")
-        for model, data in (("coarse", result.coarse), ("fine", result.fine)):
-            e = stats.error_rate(data.test_correct.sel(kind="hard", test_readout="sum_logits").values)
+        for model, data, readout in LINES:
+            e = stats.error_rate(result.records[data].test_correct.sel(kind="hard", test_readout=readout).values)
             assert tuple(own.loc[model, ["value", "low", "high"]]) == (e.value, e.low, e.high)
         assert own.neurons.unique() == [result.config.data.dim**3]
 
@@ -92,9 +103,9 @@ def test_numbers_are_the_results(table, results):
 def test_replicas_that_are_runs_of_their_own_make_one_point(results, tmp_path):
     runs = [run(theory_scale.at(128, "many", [*TINY, "replicas=1", f"seed={seed}"]), tmp_path, "cpu") for seed in range(3)]
     table = theory_scale.compute(runs[0].config, Inputs(runs)).set_index("model")
-    assert table.replicas.tolist() == [3, 3, 3]
-    for model in MODELS:
-        correct = [r.records[model].test_correct.sel(kind="hard", test_readout="sum_logits").values[0] for r in runs]
+    assert table.replicas.tolist() == [3, 3, 3, 3]
+    for model, data, readout in LINES:
+        correct = [r.records[data].test_correct.sel(kind="hard", test_readout=readout).values[0] for r in runs]
         e = stats.error_rate(np.stack(correct))
         assert tuple(table.loc[model, ["value", "low", "high"]]) == (e.value, e.low, e.high)
 
@@ -114,14 +125,14 @@ def test_points_and_lines_are_the_table(table, axes):
     for panel, ax in axes.items():
         own = table[table.panel == panel]
         containers = {c.get_label(): c for c in ax.containers}
-        for model in MODELS:
+        for model, data, _ in LINES:
             rows = own[own.model == model].sort_values("dim")
-            marker, _, (bars,) = containers[f"{model} labels"]
+            marker, _, (bars,) = containers[LABELS[model]]
             assert marker.get_xydata().tolist() == rows[["dim", "value"]].values.tolist()
             assert [seg[:, 1].tolist() for seg in bars.get_segments()] == [
                 pytest.approx(ends) for ends in rows[["low", "high"]].values.tolist()
             ]
-            assert same_color(marker.get_color(), style.PALETTE[model])
+            assert same_color(marker.get_color(), style.PALETTE[data])
         (expected,) = [line for line in ax.get_lines() if line.get_label().startswith("expected")]
         assert expected.get_ydata().tolist() == own[own.model == "unlucky"].sort_values("dim").value.tolist()
         assert ax.get_ylim()[0] < 0 <= own.value.min() <= own.value.max() < ax.get_ylim()[1]

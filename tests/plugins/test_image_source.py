@@ -54,7 +54,7 @@ def study(tmp_path) -> Path:
 
 
 def cells(tmp_path: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in (tmp_path / "out/stripes/cells").glob("*/*s.safetensors")}
+    return {path: path.stat().st_mtime_ns for path in (tmp_path / "out/_images/cells").glob("*/*s.safetensors")}
 
 
 def folders(tmp_path: Path) -> set[str]:

@@ -69,7 +69,7 @@ def test_two_images_in_a_part_train_a_residual_network(settings, tmp_path):
 
 
 def test_processes_that_cannot_share_a_batch(settings, tmp_path, monkeypatch, untrained):
-    monkeypatch.setattr(type(processes()), "num_processes", 3)
+    monkeypatch.setattr(type(_accelerator()), "num_processes", 3)
     with pytest.raises(InputError, match=r"pretraining\.batch: 8 images cannot be shared by 3 processes of 1 parts each"):
         study.run_study(load_study(None, settings), tmp_path)
 
