@@ -121,7 +121,13 @@ def test_a_sweep_puts_off_what_another_process_runs(config: ts.Config, finished:
     order: list[str] = []
     with held(results_folder(config, out), finished) as seen:
         done = sweep(
-            config, seeds, out, "cpu", 0, together=False, on_progress=lambda progress: order.append(f"{progress.done}, {len(seen)}")
+            config,
+            seeds,
+            out,
+            "cpu",
+            0,
+            together=False,
+            on_progress=lambda progress: order.append(f"{progress.done}, {len(seen)}"),
         )
     assert seen == ["WaitingWarning: other processes run the last 1 cells of this sweep: waiting for them"]
     assert order == ["1, 0", "2, 0", "3, 1"]

@@ -104,16 +104,16 @@ def delete(
 ) -> int:
     """Delete runs: those that are named, or all that --stale and --filter leave. Exit 1: some are kept."""
     from theory_sim.studies.disposal import delete_run, why_kept
-    from theory_sim.studies.shelf import find_run, find_runs
+    from theory_sim.studies.shelf import find_all, find_runs
 
     if bool(named) == bool(filter_ or stale):
         raise InputError("name the runs to delete, or choose them by --stale or --filter, but not both")
-    given = [find_run(one, out) for one in named] if named else find_runs(out, filter_ or (), stale)
+    given = [run for one in named for run in find_all(one, out)] if named else find_runs(out, filter_ or (), stale)
     found = list({run.folder.resolve(): run for run in given}.values())
     kept = 0
     chosen = []
     for run in found:
-        if (reason := why_kept(run)) is not None:
+        if (reason := why_kept(run, found)) is not None:
             print(f"kept: {run.folder}: {reason}", file=sys.stderr)
             kept += 1
         else:
@@ -128,7 +128,8 @@ def delete(
         return 1
     for run in chosen:
         try:
-            delete_run(run)
+            if run.files.exists():  # else it went with the first of its block
+                delete_run(run, chosen)
         except InputError as error:
             print(f"kept: {run.folder}: {error}", file=sys.stderr)
             kept += 1

@@ -194,6 +194,7 @@ def write_report(what: StoredRun | StoredStudy) -> tuple[Path, dict[str, Any]]:
     """
     check_report(what.folder)
     text, summary = report_of([what])
+    what.folder.mkdir(parents=True, exist_ok=True)  # of a cell of a block, which has none of its own
     write_text(what.folder / FILES[0], text)
     write_json(what.folder / FILES[1], summary)
     return what.folder / FILES[0], summary

@@ -62,10 +62,15 @@ def finished_cells(out: Path, name: str) -> dict[str, Path]:
 
 
 def block_of(folder: Path) -> Path | None:
-    """The finished block that holds the cell whose folder this would be if it had been run alone; None if there is none."""
+    """The finished block that holds a cell; None if there is none.
+
+    Args:
+        folder: of the cell, if it had been run alone; or below the block's folder, with the cell's hash.
+    """
     folder = folder.absolute()
-    out = folder.parent.parent
-    return finished_cells(out, folder.parent.name).get(folder.name)
+    if (folder.parent / CELLS).exists() and is_finished(folder.parent):
+        return folder.parent if folder.name in read_cells(folder.parent) else None
+    return finished_cells(folder.parent.parent, folder.parent.name).get(folder.name)
 
 
 def read_cells(folder: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import xarray as xr
 from torch import Tensor
 
 from theory_sim.config import STORED, Config, stored_config
-from theory_sim.runs.folder import CELLS, check_same, block_of, hashed, is_finished, read_cells, user_sources
+from theory_sim.runs.folder import CELLS, block_of, check_same, hashed, is_finished, read_cells, user_sources
 from theory_sim.runtime import plugins
 from theory_sim.runtime.errors import InputError, PluginWarning, expect
 from theory_sim.runtime.settings import checked
@@ -210,6 +210,15 @@ class Cells:
         return CellResults(config, self.folder / id_, records, self.environment)
 
 
+def cell_configs(folder: Path) -> dict[str, Config]:
+    """The configurations of a block's cells, by their hash.
+
+    Raises:
+        InputError: one is not valid any more.
+    """
+    return {id_: checked(Config, values, f"{folder / CELLS}: ", STORED) for id_, values in read_cells(folder).items()}
+
+
 def load_cells(folder: Path) -> Cells:
     """Read a finished block.
 
@@ -217,7 +226,7 @@ def load_cells(folder: Path) -> Cells:
         InputError: it is not finished, or a file is absent or damaged.
     """
     manifest, env = _checked(folder)
-    cells = {id_: checked(Config, values, f"{folder / CELLS}: ", STORED) for id_, values in read_cells(folder).items()}
+    cells = cell_configs(folder)
     names = [name.removesuffix(".nc") for name in manifest["files"] if name.endswith(".nc")]
     records = {name: xr.load_dataset(folder / f"{name}.nc", engine="netcdf4") for name in names}
     return Cells(folder, cells, manifest["failed"], records, env)

@@ -6,18 +6,19 @@ manifest goes first, so that a deletion that is killed leaves an unfinished run 
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from theory_sim.runs.folder import CELLS
 from theory_sim.runtime import outputs
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.locks import LOCK, locked
 from theory_sim.runtime.storage import digest, is_part
 from theory_sim.studies.shelf import StoredRun, find_runs, folder_bytes
 
-_OWN = ("config.yaml", "environment.json", "log.jsonl", "checkpoint.safetensors", LOCK, outputs.LEDGER)
+_OWN = ("config.yaml", CELLS, "environment.json", "log.jsonl", "checkpoint.safetensors", LOCK, outputs.LEDGER)
 _EVALUATION = re.compile(r"[0-9a-f]{16}\.nc")
 
 
@@ -51,60 +52,73 @@ def room(folder: Path) -> list[Room]:
     runs = find_runs(folder)
     found = []
     for place in sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()):
-        own = [run for run in runs if run.folder.parent == place]
-        sizes = {run.id: run.bytes for run in own}
+        own = [run for run in runs if run.files.parent == place]
+        sizes = {run.files: folder_bytes(run.files) for run in own}
         whole = folder_bytes(place)
-        stale = sum(sizes[run.id] for run in own if run.stale is not None)
-        unfinished = sum(sizes[run.id] for run in own if not run.finished)
+        stale = sum(sizes[files] for files in {run.files for run in own if run.stale is not None})
+        unfinished = sum(sizes[files] for files in {run.files for run in own if not run.finished})
         found.append(Room(place.name, len(own), whole, stale, unfinished, whole - sum(sizes.values())))
     return sorted(found, key=lambda each: -each.bytes)
 
 
-def why_kept(run: StoredRun) -> str | None:
-    """Why a run may not be deleted: what is in its folder that the package did not write as it is now; None: it may."""
-    if run.folder.is_symlink():
-        return f"{run.folder} is a link"
-    manifest = run.folder / "manifest.json"
+def why_kept(run: StoredRun, chosen: Iterable[StoredRun] = ()) -> str | None:
+    """Why a run may not be deleted: what is in its folder that the package did not write as it is now; None: it may.
+
+    Args:
+        run: the run.
+        chosen: all runs that are to be deleted: cells that are stored together are deleted together.
+    """
+    if run.files.is_symlink():
+        return f"{run.files} is a link"
+    if run.in_block and len({one.id for one in (run, *chosen) if one.files == run.files}) < run.together:
+        return f"it is stored together with {run.together - 1} other cells of its sweep; name {run.files} to delete them all"
+    manifest = run.files / "manifest.json"
     noted = {}
     if manifest.is_file():
         try:
             noted = dict(json.loads(manifest.read_text(encoding="utf-8"))["files"])
         except (ValueError, LookupError, TypeError):
             return f"{manifest} was changed since theory-sim wrote it"
-    for path in sorted(run.folder.rglob("*")):
+    for path in sorted(run.files.rglob("*")):
         if reason := _not_ours(path, run, noted):
             return f"{path} {reason}"
     return None
 
 
-def delete_run(run: StoredRun) -> None:
-    """Delete a run's folder, and that of its name if nothing else is in it.
+def delete_run(run: StoredRun, chosen: Iterable[StoredRun] = ()) -> None:
+    """Delete a run's folder, and that of its name if nothing else is in it; of a cell of a block, the block's.
+
+    Args:
+        run: the run.
+        chosen: as `why_kept`.
 
     Raises:
         BusyError: another process works on it.
         InputError: its folder holds what the package did not write, or a file that was changed since.
     """
-    with locked(run.folder, lambda: True, wait=False):
-        if (reason := why_kept(run)) is not None:
+    with locked(run.files, lambda: True, wait=False):
+        if (reason := why_kept(run, chosen)) is not None:
             raise InputError(f"{reason}: the run is kept")
-        files = [path for path in run.folder.rglob("*") if path.is_file() and path != run.folder / LOCK]
+        files = [path for path in run.files.rglob("*") if path.is_file() and path != run.files / LOCK]
         for path in sorted(files, key=lambda path: path.name != "manifest.json"):
             path.unlink(missing_ok=True)
-    for folder in (run.folder / "evaluations", run.folder, run.folder.parent):
-        with suppress(OSError):  # absent, or something is in it now
+    below = sorted((path for path in run.files.rglob("*") if path.is_dir()), reverse=True)
+    for folder in (*below, run.files, run.files.parent):
+        with suppress(OSError):  # something is in it now
             folder.rmdir()
 
 
 def _not_ours(path: Path, run: StoredRun, noted: dict[str, str]) -> str | None:
     """Why a path below a run's folder is not the package's."""
-    inside, foreign = path.relative_to(run.folder), "was not written by theory-sim"
+    inside, foreign = path.relative_to(run.files), "was not written by theory-sim"
     if path.is_symlink():
         return foreign
     if path.is_dir():
-        return None if inside == Path("evaluations") else foreign
+        of_cell = run.in_block and len(inside.parts) == 1  # with its page
+        return None if of_cell or inside.name == "evaluations" else foreign
     if str(inside) in noted:
         return None if digest(path) == noted[str(inside)] else "was changed since theory-sim wrote it"
-    if inside.parent == Path("evaluations"):
+    if inside.parent.name == "evaluations":
         known = _EVALUATION.fullmatch(path.name) or path.name == LOCK
     else:
         known = str(inside) == "manifest.json" or inside.name in (_OWN if not noted else (LOCK, outputs.LEDGER))

@@ -1,7 +1,8 @@
 """The runs in a folder of results: which there are, what differs between them, and what each came to.
 
 A run is read from its own files (`theory_sim.runs.folder`), as plain values: runs of other versions of the package are listed
-too, although their settings may no longer be valid. Claims are decided by the present code; where a run cannot be loaded any
+too, although their settings may no longer be valid. The cells of sweeps that are stored together (`theory_sim.runs.cells`) are
+runs too. Claims are decided by the present code; where a run cannot be loaded any
 more, `StoredRun.claims` says why.
 """
 
@@ -11,13 +12,13 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from theory_sim.config import LABEL_GRANULARITY, Config, stored_config
-from theory_sim.runs.folder import NOT_CACHED, is_finished, user_sources
-from theory_sim.runs.results import load_results
+from theory_sim.runs.folder import CELLS, NOT_CACHED, block_of, is_finished, read_cells, user_sources
+from theory_sim.runs.results import Cells, Results, cell_configs, load_cells, load_results
 from theory_sim.runtime import plugins
 from theory_sim.runtime.errors import InputError, PluginWarning, expect, nearest
 from theory_sim.runtime.plain_yaml import parse_value, read_yaml
@@ -40,14 +41,26 @@ class StoredRun:
     """A run on disk, finished or not.
 
     Attributes:
-        folder: its results folder.
+        folder: its results folder; of a cell of a block, the block's with the cell's hash below it.
         settings: its resolved configuration, by key: ``{"data.dim": 256, …}``.
         environment: what it was made with; empty where that cannot be read.
+        together: number of cells that are stored together, in `files`; 1 for a run by itself.
     """
 
     folder: Path
     settings: dict[str, Any]
     environment: dict[str, Any]
+    together: int = 1
+
+    @property
+    def in_block(self) -> bool:
+        """Whether it is a cell of a block."""
+        return (self.folder.parent / CELLS).exists()
+
+    @property
+    def files(self) -> Path:
+        """The folder that holds its files."""
+        return self.folder.parent if self.in_block else self.folder
 
     @property
     def name(self) -> str:
@@ -62,7 +75,7 @@ class StoredRun:
     @property
     def finished(self) -> bool:
         """Whether its manifest is there, which is written last."""
-        return is_finished(self.folder)
+        return is_finished(self.files)
 
     @property
     def code(self) -> str:
@@ -71,13 +84,13 @@ class StoredRun:
 
     @property
     def bytes(self) -> int:
-        """Size of all files in its folder."""
-        return folder_bytes(self.folder)
+        """Size of all files in its folder; of a cell of a block, its part of the block's."""
+        return folder_bytes(self.files) // self.together
 
     @property
     def modified(self) -> datetime:
         """When its last file was written."""
-        last = self.folder / ("manifest.json" if self.finished else "config.yaml")
+        last = self.files / ("manifest.json" if self.finished else "environment.json")
         return datetime.fromtimestamp(last.stat().st_mtime, UTC)
 
     @cached_property
@@ -102,11 +115,16 @@ class StoredRun:
             return None
         try:
             plugins.load(self.settings.get("plugins", []))
-            now = user_sources(stored_config(self.folder / "config.yaml"))
+            now = user_sources(self._config())
         except InputError as error:
             return str(error)
         changed = [name for name, digest in then.items() if name in now and now[name] != digest]
         return f"the source of {', '.join(changed)} has changed or cannot be read" if changed else None
+
+    def _config(self) -> Config:
+        if self.in_block:
+            return cell_configs(self.files)[self.id]
+        return stored_config(self.folder / "config.yaml")
 
     @cached_property
     def claims(self) -> Sequence[ClaimResult] | str:
@@ -116,7 +134,7 @@ class StoredRun:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PluginWarning)  # `stale` tells
             try:
-                return evaluate_claims(load_results(self.folder))
+                return evaluate_claims(_results(self.folder))
             except InputError as error:
                 return str(error)
 
@@ -161,8 +179,12 @@ def find_runs(folder: str | Path = "results", filters: Sequence[str] = (), stale
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"there is no folder of results {folder}; --out names another one")
-    places = [path for depth in ("", "*/", "*/*/") for path in folder.glob(f"{depth}config.yaml")]
+    depths = ("", "*/", "*/*/")
+    places = [path for depth in depths for path in folder.glob(f"{depth}config.yaml")]
     found = [run for place in places if (run := _read(place.parent)) is not None]
+    blocks = [path for depth in depths for path in folder.glob(f"{depth}{CELLS}")]
+    alone = {(run.name, run.id) for run in found}
+    found += [run for block in blocks for run in cells_of(block.parent) if (run.name, run.id) not in alone]
     for text in filters:
         found = _filtered(found, text)
     if stale:
@@ -182,6 +204,8 @@ def find_run(named: str, folder: str | Path = "results") -> StoredRun:
     """
     if (Path(named) / "config.yaml").is_file() and (run := _read(Path(named))) is not None:
         return run
+    if (block := block_of(Path(named))) is not None:
+        return next(run for run in cells_of(block) if run.id == Path(named).name)
     name, slash, id_ = named.strip("/").rpartition("/")
     found = [run for run in find_runs(folder) if (run.name, run.id) == (name, id_) or (not slash and _is_named(run, named))]
     if len(found) == 1:
@@ -190,6 +214,16 @@ def find_run(named: str, folder: str | Path = "results") -> StoredRun:
         raise InputError(f"there is no run '{named}' in {folder}; theory-sim runs list shows those that there are")
     ids = ", ".join(run.id for run in found[:5]) + (", …" if len(found) > 5 else "")
     raise InputError(f"'{named}' names {len(found)} runs in {folder}: give the beginning of an id: {ids}")
+
+
+def find_all(named: str, folder: str | Path = "results") -> list[StoredRun]:
+    """The runs of a name: the one that `find_run` finds, or all cells of the block whose folder is named.
+
+    Raises:
+        InputError: as `find_run`.
+    """
+    block = Path(named)
+    return cells_of(block) if (block / CELLS).is_file() else [find_run(named, folder)]
 
 
 def list_runs(folder: str | Path = "results", filters: Sequence[str] = (), stale: bool = False) -> "pd.DataFrame":
@@ -226,6 +260,28 @@ def flat(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     for key, value in tree.items():
         found |= flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
     return found
+
+
+def cells_of(block: Path) -> list[StoredRun]:
+    """The cells of a block, as runs; none where its files cannot be read."""
+    try:
+        settings = {id_: flat(values) for id_, values in read_cells(block).items()}
+        env = json.loads((block / "environment.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, AttributeError):
+        return []
+    return [StoredRun(block / id_, own, env, len(settings)) for id_, own in settings.items()]
+
+
+def _results(folder: Path) -> Results:
+    if (block := block_of(folder)) is None:
+        return load_results(folder)
+    return _cells(block, (block / "manifest.json").stat().st_mtime_ns).results(folder.name)
+
+
+@lru_cache(maxsize=1)
+def _cells(block: Path, written: int) -> Cells:
+    """A block, read once for all of its cells that follow each other in a list."""
+    return load_cells(block)
 
 
 def _read(folder: Path) -> StoredRun | None:
