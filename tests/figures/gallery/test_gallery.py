@@ -298,7 +298,7 @@ def test_list_tells_what_is_there_and_what_is_missing(tiny, tmp_path: Path) -> N
     assert before["readouts"][1:] == ["1", "1", "2"]
     assert before["granularity"][-1].startswith("there are no tables in")
     assert {after[name][-1] for name in DRAWN} == {"nothing"}
-    assert {after[name][-1] for name in COSTS} == {"34"}
+    assert {name: after[name][-1] for name in COSTS} == {"theory_scale": "34", "spurious_growth": "4"}
     assert list(Path().iterdir()) == []
     assert not (tmp_path / "nothing").exists()
 
