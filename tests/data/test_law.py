@@ -12,7 +12,7 @@ from scipy import stats
 import theory_sim as ts
 from theory_sim.data.latents import DOMINANT_NOISE
 from theory_sim.data.law import described, shares_of
-from theory_sim.data.setup import law_of
+from theory_sim.data.setup import Setup, law_of
 from theory_sim.runtime.errors import InputError
 
 TREE = ts.LabelTree.of(2, 3)
@@ -163,3 +163,13 @@ def test_the_papers_law_is_described() -> None:
     assert list(own.kinds) == ["easy", "hard"]
     assert [type(group.holds).__name__ for group in own.kinds["hard"]] == ["Nothing", "Node", "OtherClass", "Nothing"]
     assert (own.patches, own.noise, own.own_noises) == (30, ts.Gaussian(0.5), (ts.Gaussian(4.0),))
+
+
+def test_a_law_is_made_once_for_a_configuration_and_a_setup(monkeypatch: pytest.MonkeyPatch) -> None:
+    config, other = ts.Config(), ts.Config().replace({"data.noise": 0.25})
+    own = law_of(config)
+    assert law_of(config) is own
+    assert law_of(other).noise == ts.Gaussian(0.25)
+    assert law_of(config) == own
+    monkeypatch.setattr("theory_sim.data.setup.SETUPS", {config.theory: Setup(config.theory, law())})
+    assert law_of(config) == law()

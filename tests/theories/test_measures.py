@@ -10,6 +10,7 @@ from theory_sim.config import load_config
 from theory_sim.runs.results import Results
 from theory_sim.runs.run import run
 from theory_sim.runtime.errors import InputError
+from theory_sim.theories.estimates import values_of
 from theory_sim.theories.label_granularity.claims import growth_by_leaf
 from theory_sim.theories.label_granularity.theory import theory
 from theory_sim.theories.measures import Measure
@@ -145,3 +146,11 @@ def test_a_measure_gives_a_number_for_each_replica(tmp_path, given, message):
     with pytest.raises(InputError, match=message):
         Measure("mine", "mine", given).values(made_up(tmp_path))
     assert Measure("mine", "mine", lambda results: [1, 2, 3]).values(made_up(tmp_path)).tolist() == [1, 2, 3]
+
+
+def test_values_are_those_of_labelled_arrays():
+    data = record("leaf", LEAVES)
+    for at in ({}, {"kind": "hard"}, {"test_readout": "sum_logits", "kind": "easy"}):
+        np.testing.assert_array_equal(values_of(data, "test_correct", **at), data.test_correct.sel(at).values)
+    with pytest.raises(KeyError):
+        values_of(data, "test_correct", kind="neither")

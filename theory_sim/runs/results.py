@@ -4,9 +4,11 @@ import html
 import json
 import warnings
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import xarray as xr
 from torch import Tensor
 
@@ -197,17 +199,35 @@ class Cells:
             raise InputError(f"{self.folder} has no cell {id_}")
         if id_ in self.failed:
             raise InputError(f"{self.folder}: the cell {id_} has failed: {self.failed[id_]}")
-        config = self.configs[id_]
-        done = [other for other in self.configs if other not in self.failed]
-        cell, each = done.index(id_), config.replicas
+        config, cell = self.configs[id_], self._places[id_]
+        here = slice(cell * config.replicas, (cell + 1) * config.replicas)
         text = json.dumps(config.model_dump(mode="json"))
-        records = {}
-        for name, data in self.records.items():
-            own = data.isel(replica=slice(cell * each, (cell + 1) * each))
-            own = own.assign_coords(replica=("replica", range(each), data.replica.attrs))
-            alignment = json.loads(data.attrs["alignment"])[cell]
-            records[name] = own.assign_attrs(config=text, alignment=json.dumps(alignment))
+        records = {
+            name: data.isel(replica=here).assign_attrs(config=text, alignment=self._alignments[name][cell])
+            for name, data in self._counted.items()
+        }
         return CellResults(config, self.folder / id_, records, self.environment)
+
+    # What all cells share: a block may have thousands.
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """The place of each cell among those that did not fail."""
+        return {id_: place for place, id_ in enumerate(id_ for id_ in self.configs if id_ not in self.failed)}
+
+    @cached_property
+    def _counted(self) -> dict[str, xr.Dataset]:
+        """The records, with the replicas of each cell counted from 0."""
+        each = next(iter(self.configs.values())).replicas
+        return {
+            name: data.assign_coords(replica=("replica", np.tile(range(each), len(self._places)), data.replica.attrs))
+            for name, data in self.records.items()
+        }
+
+    @cached_property
+    def _alignments(self) -> dict[str, list[str]]:
+        """The attribute ``alignment`` of each cell of each network."""
+        return {name: [json.dumps(of) for of in json.loads(data.attrs["alignment"])] for name, data in self.records.items()}
 
 
 def cell_configs(folder: Path) -> dict[str, Config]:

@@ -40,6 +40,7 @@ import numpy as np
 from theory_sim.runs.results import Results
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.outputs import write_output
+from theory_sim.theories.estimates import values_of
 from theory_sim.theories.label_granularity.claims import growth_by_leaf
 from theory_sim.theories.theory import evaluate_claims, theory_of
 
@@ -111,19 +112,21 @@ def _by_replica(results: Results) -> Iterator[Row]:
     for model, data in results.records.items():
         aligned = {key: value for key, value in json.loads(data.attrs["alignment"]).items() if key in _REPLICA}
         rare, common = (grown.mean(1) if grown.size else np.zeros(len(grown)) for grown in growth_by_leaf(data, results.config))
-        for r, of_replica in enumerate(data.test_error.values):
+        kinds, readouts = (data.get_index(of).tolist() for of in ("kind", "test_readout"))
+        loss = values_of(data, "final_loss")
+        for r, of_replica in enumerate(values_of(data, "test_error").tolist()):
             row = {
                 "replica": r,
                 "model": model,
                 "labels": data.attrs["labels"],
                 "classes": data.sizes["head"],
                 **aligned,
-                "training_loss": float(data.final_loss[r].mean()),
+                "training_loss": float(loss[r].mean()),
                 "rare_growth": float(rare[r] / common[r]) if common[r] > 0 else None,
             }
-            for kind, of_kind in zip(data.kind.values, of_replica, strict=True):
-                for readout, error in zip(data.test_readout.values, of_kind, strict=True):
-                    yield row | {"kind": str(kind), "readout": str(readout), "error": float(error)}
+            for kind, of_kind in zip(kinds, of_replica, strict=True):
+                for readout, error in zip(readouts, of_kind, strict=True):
+                    yield row | {"kind": kind, "readout": readout, "error": error}
 
 
 def write(path: Path, table: str, keys: Mapping[str, Sequence[Any]], parts: Iterable[list[Row]]) -> None:

@@ -1,19 +1,39 @@
 """What claims and measures of several theories are about: errors, the training loss, and the time at which a level is passed."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from theory_sim import stats
 from theory_sim.runs.results import Results
 from theory_sim.stats import Estimate
 
 
+def values_of(data: xr.Dataset, name: str, **at: Any) -> np.ndarray:
+    """The values of a variable, at labels of its dimensions: ``data[name].sel(**at).values``.
+
+    Measures ask hundreds of times for each cell of a sweep, and labelled arrays take a hundred times as long.
+
+    Args:
+        data: a record.
+        name: of the variable.
+        at: labels by dimension, such as ``kind="hard"``.
+
+    Raises:
+        KeyError: there is no such variable or label.
+    """
+    variable = data.variables[name]
+    place = tuple(data.get_index(dim).get_loc(at[dim]) if dim in at else slice(None) for dim in variable.dims)
+    values: np.ndarray = variable.values[place]
+    return values
+
+
 def correct(results: Results, network: str, kind: str, readout: str | None = None) -> np.ndarray:
     """Probability of the right answer by a readout, the first of the configuration if none is named: (replica, sample)."""
     by = readout or results.config.transfer.readouts[0]
-    correct: np.ndarray = results.records[network].test_correct.sel(kind=kind, test_readout=by).values
-    return correct
+    return values_of(results.records[network], "test_correct", kind=kind, test_readout=by)
 
 
 def error(network: str, kind: str, results: Results) -> Estimate:
@@ -23,7 +43,7 @@ def error(network: str, kind: str, results: Results) -> Estimate:
 
 def final_loss(network: str, results: Results) -> Estimate:
     """Training loss at the end of training, on a batch of the training law."""
-    final, confidence = results.records[network].final_loss.values, results.config.claims.confidence
+    final, confidence = values_of(results.records[network], "final_loss"), results.config.claims.confidence
     if len(final) > 1:
         return stats.positive_mean(final.mean(1), confidence)
     of_one = stats.bootstrap([final[0].astype(float)], np.mean, confidence, vectorized=True)

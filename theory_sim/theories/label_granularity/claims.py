@@ -26,7 +26,7 @@ from theory_sim.labels.functions import label_function
 from theory_sim.runs.results import Results
 from theory_sim.stats import Estimate
 from theory_sim.theories.claims import Claim
-from theory_sim.theories.estimates import correct, error, final_loss
+from theory_sim.theories.estimates import correct, error, final_loss, values_of
 
 COARSE, FINE = "Theorem 1: coarse labels", "Theorem 2: fine labels"
 
@@ -172,7 +172,8 @@ def growth_by_leaf(data: xr.Dataset, config: Config) -> tuple[np.ndarray, np.nda
     labels = label_function(data.attrs["labels"], tree, config.data.training_samples)
     if labels.placeholder or not law.n_node_features:
         return np.zeros((data.sizes["replica"], 0)), np.zeros((data.sizes["replica"], 0))
-    grown = data.response.isel(step=-1).values.astype(float) - data.response.isel(step=0).values
+    response = values_of(data, "response")
+    grown = response[:, -1].astype(float) - response[:, 0]
     own, common, rare = labels.leaf_label.numpy(), tree.coarse_of_leaf.numpy(), np.array(tree.leaves)
     kept = common != rare
     return grown[:, own[kept], rare[kept]], grown[:, own[kept], common[kept]]

@@ -10,6 +10,7 @@ from theory_sim.data.law import described
 from theory_sim.data.parts import gaussian_norm
 from theory_sim.data.setup import law_of
 from theory_sim.runs.results import Results
+from theory_sim.theories.estimates import values_of
 from theory_sim.theories.label_granularity.extremes import error_of_cells, mean_of_cells
 from theory_sim.theories.measures import Measure
 from theory_sim.theories.trends import Trend
@@ -25,13 +26,12 @@ def dominant_response(network: str, step: int, results: Results) -> np.ndarray:
     if not law.own_noises or json.loads(data.attrs["certificate"]) is not None:
         return np.full(config.replicas, np.nan)
     sigma = gaussian_norm(law.own_noises[0], "dominant response") / np.sqrt(config.data.dim)
-    at = data.isel(step=step)
-    spread, bias = sigma * at.norm.values, at.bias.values
+    spread, bias = sigma * values_of(data, "norm")[:, step], values_of(data, "bias")[:, step]
     with np.errstate(divide="ignore", invalid="ignore"):
         z = bias / spread
         each = np.where(spread > 0, spread * scipy_stats.norm.pdf(z) + bias * scipy_stats.norm.cdf(z), np.maximum(bias, 0))
-    if "output" in at:
-        each = each * at.output.values
+    if "output" in data:
+        each = each * values_of(data, "output")[:, step]
     response: np.ndarray = each.sum(2).mean(1)
     return response
 

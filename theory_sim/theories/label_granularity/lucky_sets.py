@@ -20,6 +20,7 @@ from theory_sim import stats
 from theory_sim.config import Config
 from theory_sim.runs.results import Results
 from theory_sim.stats import Estimate
+from theory_sim.theories.estimates import values_of
 from theory_sim.theories.label_granularity.extremes import at_largest, error_of
 from theory_sim.theories.label_granularity.measures import pairs_of
 from theory_sim.theories.measures import Measure
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 def _firing(data: xr.Dataset, config: Config) -> Iterator[np.ndarray]:
     """Whether each neuron fires at each step, for rare and then for common pairs: (pair, replica, step, neuron)."""
     for heads, features in pairs_of(data, config):
-        yield data.firing.values[:, :, heads, :, features]
+        yield values_of(data, "firing")[:, :, heads, :, features]
 
 
 def lucky_neurons(network: str, results: Results) -> np.ndarray:
@@ -43,8 +44,8 @@ def lucky_neurons(network: str, results: Results) -> np.ndarray:
 
 def _moved(network: str, results: Results) -> np.ndarray:
     """Whether training moved any correlation, by replica: an untrained network keeps its lucky sets for no reason."""
-    correlation = results.records[network].correlation
-    moved: np.ndarray = (correlation.isel(step=-1) != correlation.isel(step=0)).any(("head", "neuron", "feature")).values
+    correlation = values_of(results.records[network], "correlation")
+    moved: np.ndarray = (correlation[:, -1] != correlation[:, 0]).any((1, 2, 3))
     return moved
 
 
@@ -77,7 +78,7 @@ def uncovered(results: Results) -> np.ndarray:
     """Number of leaves whose own head has no lucky neuron for their rare feature, fine model."""
     data = results.records["fine"]
     (heads, features), _ = pairs_of(data, results.config)
-    missed: np.ndarray = (~data.lucky.values[:, heads, :, features].any(2)).sum(0)
+    missed: np.ndarray = (~values_of(data, "lucky")[:, heads, :, features].any(2)).sum(0)
     return missed.astype(float)
 
 

@@ -14,6 +14,7 @@ from scipy import stats as scipy_stats
 from theory_sim import stats
 from theory_sim.runs.results import Results
 from theory_sim.stats import Estimate
+from theory_sim.theories.estimates import values_of
 from theory_sim.theories.label_granularity.extremes import at_largest, error_of, guessing_error
 from theory_sim.theories.measures import Measure
 from theory_sim.theories.trends import Trend
@@ -28,11 +29,10 @@ _NORMAL = float(-scipy_stats.norm.ppf(_TAIL))
 def quantile(results: Results, network: str, kind: str, q: float) -> np.ndarray:
     """A quantile of the margins on a kind of test samples, by replica; NaN where the law has no such kind."""
     data = results.records[network]
-    if "test_margin" not in data or kind not in data.kind:
+    if "test_margin" not in data or kind not in data.get_index("kind"):
         return np.full(results.config.replicas, np.nan)
     readout = results.config.transfer.readouts[0]
-    found: np.ndarray = data.test_margin.sel(kind=kind, margin_quantile=q, test_readout=readout).values.astype(float)
-    return found
+    return values_of(data, "test_margin", kind=kind, margin_quantile=q, test_readout=readout).astype(float)
 
 
 def relative(network: str, q: float, results: Results) -> np.ndarray:

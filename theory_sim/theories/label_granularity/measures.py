@@ -5,7 +5,7 @@ neurons that the pure feature fires; S(0) are the *lucky* ones, S(t) ∖ S(0) th
 is trained on. k is the number of subclasses of a coarse class.
 """
 
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import xarray as xr
@@ -13,8 +13,9 @@ import xarray as xr
 from theory_sim.config import Config
 from theory_sim.data.setup import law_of
 from theory_sim.labels.functions import label_function
+from theory_sim.labels.tree import LabelTree
 from theory_sim.runs.results import Results
-from theory_sim.theories.estimates import correct
+from theory_sim.theories.estimates import correct, values_of
 from theory_sim.theories.label_granularity.claims import chance, coarse_growth_bound, growth_by_leaf
 from theory_sim.theories.measures import Measure
 
@@ -29,7 +30,13 @@ def pairs_of(data: xr.Dataset, config: Config) -> tuple[Pairs, Pairs]:
     if labels.placeholder or not law.n_node_features:
         nothing = np.zeros(0, dtype=int)
         return (nothing, nothing), (nothing, nothing)
-    own, common, rare = labels.leaf_label.numpy(), law.tree.coarse_of_leaf.numpy(), np.array(law.tree.leaves)
+    return _pairs(tuple(labels.leaf_label.tolist()), law.tree)
+
+
+@lru_cache(maxsize=32)
+def _pairs(head_of_leaf: tuple[int, ...], tree: LabelTree) -> tuple[Pairs, Pairs]:
+    """The pairs; measures ask for the same ones dozens of times for each run."""
+    own, common, rare = np.array(head_of_leaf), tree.coarse_of_leaf.numpy(), np.array(tree.leaves)
     kept = common != rare
     both = (np.unique(np.stack([own[kept], features[kept]]), axis=1) for features in (rare, common))
     (rare_heads, rare_features), (common_heads, common_features) = both
@@ -39,8 +46,9 @@ def pairs_of(data: xr.Dataset, config: Config) -> tuple[Pairs, Pairs]:
 def _lucky_growth(data: xr.Dataset, pairs: Pairs) -> np.ndarray:
     """Mean growth g_T − g_0 of the lucky neurons of some pairs, by replica; NaN where no neuron is lucky."""
     heads, features = pairs
-    lucky = data.lucky.values[:, heads, :, features]  # (pair, replica, neuron)
-    grown = (data.correlation.isel(step=-1) - data.correlation.isel(step=0)).values[:, heads, :, features]
+    lucky, correlation = values_of(data, "lucky"), values_of(data, "correlation")
+    lucky = lucky[:, heads, :, features]  # (pair, replica, neuron)
+    grown = (correlation[:, -1] - correlation[:, 0])[:, heads, :, features]
     count = lucky.sum((0, 2))
     with np.errstate(invalid="ignore"):
         mean: np.ndarray = np.where(lucky, grown, 0).sum((0, 2)) / count
@@ -89,7 +97,7 @@ def success(results: Results) -> np.ndarray:
     config, bounds = results.config, results.config.claims
     met = np.ones(config.replicas, dtype=bool)
     for network, data in results.records.items():
-        met &= data.final_loss.values.mean(1) <= bounds.training_loss
+        met &= values_of(data, "final_loss").mean(1) <= bounds.training_loss
         met &= 1 - correct(results, network, "easy").mean(1) <= bounds.easy_error
     coarse, fine = (hard_error(network, results) for network in ("coarse", "fine"))
     lowest = chance(config) if bounds.coarse_hard_error == "chance" else bounds.coarse_hard_error

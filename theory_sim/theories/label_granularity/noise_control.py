@@ -14,6 +14,7 @@ import numpy as np
 from theory_sim import stats
 from theory_sim.runs.results import Results
 from theory_sim.stats import Estimate
+from theory_sim.theories.estimates import values_of
 from theory_sim.theories.measures import Measure
 from theory_sim.theories.trends import Trend
 
@@ -26,8 +27,7 @@ def _margins(network: str, results: Results) -> np.ndarray:
     data = results.records[network]
     if "noise_margin" not in data:
         return np.full((results.config.replicas, 1), np.nan)
-    found: np.ndarray = data.noise_margin.values.astype(float)
-    return found
+    return values_of(data, "noise_margin").astype(float)
 
 
 def largest(network: str, results: Results) -> np.ndarray:

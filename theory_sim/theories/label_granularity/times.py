@@ -38,7 +38,7 @@ from theory_sim.data.setup import law_of
 from theory_sim.labels.functions import label_function
 from theory_sim.runs.results import Results
 from theory_sim.stats import Estimate, mean, undefined
-from theory_sim.theories.estimates import passed
+from theory_sim.theories.estimates import passed, values_of
 from theory_sim.theories.label_granularity.extremes import extreme
 from theory_sim.theories.label_granularity.measures import Pairs, pairs_of
 from theory_sim.theories.label_granularity.recursion import followed
@@ -76,16 +76,16 @@ def _growth(correlation: np.ndarray, lucky: np.ndarray) -> np.ndarray:
 def _growth_time(feature: str, results: Results, start: xr.Dataset, then: xr.Dataset) -> np.ndarray:
     """T₀ in the record `then`, of the neurons that are lucky in `start`; interpolated between the steps of `start` alone."""
     heads, features = _pairs(start, feature, results)
-    growth = _growth(then.correlation.values[:, :, heads, :, features], start.lucky.values[:, heads, :, features])
-    at = then.step.values
-    steps = start.step.values[start.step.values <= at[-1]]
+    growth = _growth(values_of(then, "correlation")[:, :, heads, :, features], values_of(start, "lucky")[:, heads, :, features])
+    at, steps = values_of(then, "step"), values_of(start, "step")
+    steps = steps[steps <= at[-1]]
     at_steps = np.array([np.interp(steps, at, own) for own in growth])
     return passed(steps, at_steps, LEVEL * results.config.network.init_std)
 
 
 def _loss_time(results: Results, start: xr.Dataset, then: xr.Dataset) -> np.ndarray:
     """First step at which the loss is at most `LOSS` times its initial value."""
-    loss = then.training_loss.values.astype(float)
+    loss = values_of(then, "training_loss").astype(float)
     return passed(np.arange(loss.shape[1]), -loss / loss[:, :1], -LOSS)
 
 
@@ -113,7 +113,7 @@ def time_ratio(network: str, what: str, results: Results) -> np.ndarray:
     ratio = np.full(results.config.replicas, np.nan)
     if not np.isfinite(seen[what]).any():
         return ratio
-    steps = [int(step) for step in data.step.values]
+    steps = values_of(data, "step").tolist()
     long = math.ceil(_MOST_RATIO * finite.max())
     # The prediction ends at a recorded step, so that both times are interpolated between the same ones.
     horizon = next((step for step in steps if step >= long), steps[-1])
@@ -140,7 +140,7 @@ def rate(network: str, what: str, results: Results) -> np.ndarray:
         if not len(heads):
             return np.full(config.replicas, np.nan)
         truth = label_function(data.attrs["labels"], law.tree, config.data.training_samples).probability().numpy()
-        on_path = np.array([[feature in law.tree.ancestors(leaf) for leaf in law.tree.leaves] for feature in features])
+        on_path = (law.tree.paths.numpy() == features[:, None, None]).any(2)
         drift = truth[:, heads].T - 1 / data.sizes["head"]
         each = (np.asarray(law.tree.leaf_probability) * on_path * drift).sum(1)
         rates[feature] = config.training.step_size[network] * reach * float(each.mean())

@@ -22,7 +22,7 @@ from theory_sim.config import Config
 from theory_sim.runs.results import Results
 from theory_sim.stats import Estimate
 from theory_sim.theories.claims import Claim
-from theory_sim.theories.estimates import correct, error
+from theory_sim.theories.estimates import correct, error, values_of
 from theory_sim.theories.measures import Measure
 from theory_sim.theories.spurious_features.growth import first_time, growth, predicted_first_time
 from theory_sim.theories.spurious_features.law import MAJORITY, MINORITY, NETWORK, LawSettings
@@ -155,7 +155,7 @@ def worst_group(results: Results) -> np.ndarray:
     """The smallest accuracy of the four groups, the pairs of a class and a kind; NaN where one of them has no test sample."""
     data, found = results.records[NETWORK], []
     for kind in (MAJORITY, MINORITY):
-        right, of = correct(results, NETWORK, kind), data.test_class.sel(kind=kind).values
+        right, of = correct(results, NETWORK, kind), values_of(data, "test_class", kind=kind)
         for group in (of == 0, of == 1):
             count = group.sum(1)
             found.append(np.where(count > 0, (right * group).sum(1) / np.maximum(count, 1), np.nan))
