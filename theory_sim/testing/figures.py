@@ -10,12 +10,14 @@ Needs ``pip install theory-sim[figures]``.
 """
 
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
 
 import matplotlib.figure
+import numpy as np
 import pandas as pd
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
@@ -119,7 +121,9 @@ def check_readable(figure: Figure, picture: matplotlib.figure.Figure) -> None:
     found, page = text_boxes(picture), picture.bbox
     outside = [text for text, b in found if min(b.x0 - page.x0, b.y0 - page.y0, page.x1 - b.x1, page.y1 - b.y1) < -1]
     require(not outside, f"texts are on the page: {outside}")
-    crossing = [(a, b) for (a, of_a), (b, of_b) in itertools.combinations(found, 2) if _overlap(of_a, of_b)]
+    corners = [_corners(text) for text in _shown(picture)]
+    pairs = itertools.combinations(zip(found, corners, strict=True), 2)
+    crossing = [(a, b) for ((a, box_a), of_a), ((b, box_b), of_b) in pairs if _overlap(box_a, box_b) and _cross(of_a, of_b)]
     require(not crossing, f"texts do not overlap: {crossing}")
 
 
@@ -142,8 +146,11 @@ def text_boxes(picture: matplotlib.figure.Figure) -> list[tuple[str, Bbox]]:
     """Each visible text of titles, labels, ticks, panels and legends, and where it is, in pixels."""
     with style.applied():
         picture.draw_without_rendering()
-    seen = [text for text in _texts(picture) if text.get_text().strip() and text.get_visible()]
-    return [(text.get_text(), text.get_window_extent()) for text in seen]
+    return [(text.get_text(), text.get_window_extent()) for text in _shown(picture)]
+
+
+def _shown(picture: matplotlib.figure.Figure) -> list[Text]:
+    return [text for text in _texts(picture) if text.get_text().strip() and text.get_visible()]
 
 
 def _texts(picture: matplotlib.figure.Figure) -> Iterator[Text]:
@@ -163,6 +170,30 @@ def _texts(picture: matplotlib.figure.Figure) -> Iterator[Text]:
 def _overlap(a: Bbox, b: Bbox) -> bool:
     wide, high = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
     return bool(wide > 1 and high > 1)
+
+
+def _corners(text: Text) -> np.ndarray:
+    """The corners of a text's rectangle, (4, 2): a slanted text fills less than its box."""
+    box, angle = text.get_window_extent(), math.radians(text.get_rotation())
+    middle = np.array([box.x0 + box.x1, box.y0 + box.y1]) / 2
+    text.set_rotation(0)
+    level = text.get_window_extent()
+    text.set_rotation(math.degrees(angle))
+    half = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [level.width / 2, level.height / 2]
+    turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+    corners: np.ndarray = middle + half @ turn
+    return corners
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two rectangles have more than a pixel in common: no direction of their sides separates them."""
+    for corners in (a, b):
+        for side in corners[1:3] - corners[:2]:
+            along = side / (np.linalg.norm(side) or 1.0)
+            of_a, of_b = a @ along, b @ along
+            if min(of_a.max(), of_b.max()) - max(of_a.min(), of_b.min()) <= 1:
+                return False
+    return True
 
 
 def _of(figure: Figure) -> Callable[[bool, str], None]:
