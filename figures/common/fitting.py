@@ -11,8 +11,9 @@ from matplotlib.figure import Figure as Picture
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FuncFormatter
-from matplotlib.transforms import Bbox
+from matplotlib.transforms import Bbox, BboxBase
 
+from theory_sim.figures.common.rectangles import corners, overlap
 from theory_sim.figures.common.restack import TALLEST, Stack
 
 _GAP = 0.04
@@ -76,11 +77,15 @@ def _label_column(column: Sequence[Axes | None]) -> None:
 
 
 def is_crowded(panels: Mapping[str, Axes]) -> bool:
-    """Whether free texts touch, such as the numbers of narrow cells."""
+    """Whether free texts touch, such as the numbers of narrow cells, or slanted labels of ticks."""
     gap = next(iter(panels.values())).figure.dpi * _GAP / 2
     boxes = [text.get_window_extent() for ax in panels.values() for text in ax.texts if text.get_text()]
     pairs = combinations(boxes, 2)
-    return any(min(a.x1, b.x1) - max(a.x0, b.x0) > -gap and min(a.y1, b.y1) - max(a.y0, b.y0) > 1 for a, b in pairs)
+    if any(min(a.x1, b.x1) - max(a.x0, b.x0) > -gap and min(a.y1, b.y1) - max(a.y0, b.y0) > 1 for a, b in pairs):
+        return True
+    ticks = [[text for _, text in _ticks(ax.xaxis)] for ax in panels.values() if ax.axison]
+    slanted = [[corners(text) for text in texts] for texts in ticks if any(text.get_rotation() % 90 for text in texts)]
+    return any(overlap(a, b) for texts in slanted for a, b in pairwise(texts))
 
 
 def fit(picture: Picture, panels: Mapping[str, Axes], stack: Stack) -> None:
@@ -152,7 +157,7 @@ def _outer(ax: Axes) -> Bbox:
     return Bbox.union(boxes)
 
 
-def _beside(a: Bbox, b: Bbox) -> bool:
+def _beside(a: BboxBase, b: BboxBase) -> bool:
     return bool(min(a.y1, b.y1) > max(a.y0, b.y0))
 
 
@@ -180,7 +185,7 @@ def _ticks(axis: Axis) -> list[tuple[float, Text]]:
     """Place and label of each tick that is seen and has one."""
     low, high = sorted(axis.get_view_interval())
     return [
-        (tick.get_loc(), tick.label1)
+        (float(tick.get_loc()), tick.label1)
         for tick in axis.get_major_ticks()
         if low <= tick.get_loc() <= high and tick.label1.get_visible() and tick.label1.get_text().strip()
     ]
@@ -234,12 +239,12 @@ def _heighten(picture: Picture, panels: Mapping[str, Axes], stack: Stack, needed
 
 
 def _wanted(ax: Axes, natural: float) -> float:
-    """The height of a panel in inches: the natural one, or that of an image, which its width decides."""
+    """The height of a panel in inches: the natural one, or less for an image that is too narrow for it."""
     aspect = ax.get_aspect()
     if aspect == "auto":
         return natural
-    figure = ax.figure
-    return float(ax.get_position(original=True).width * figure.bbox.width / figure.dpi * ax.get_data_ratio() * float(aspect))
+    inches = ax.get_position(original=True).width * ax.figure.bbox.width / ax.figure.dpi
+    return min(natural, float(inches * ax.get_data_ratio() * float(aspect)))
 
 
 def _room_of_ticks(panels: Sequence[Axes], dpi: float) -> float:

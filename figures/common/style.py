@@ -77,6 +77,8 @@ _RC = {
     "axes.spines.right": False,
     # PDF files embed TrueType fonts: the text can be searched and edited, and publishers accept it.
     "pdf.fonttype": 42,
+    # The names of parts of SVG files are random without it.
+    "svg.hashsalt": "theory-sim",
 }
 
 

@@ -22,7 +22,7 @@ SHOWN = ("png", "svg", "webp", "jpg", "jpeg", "gif", "avif")
 
 
 def chosen(text: str, look: Look) -> tuple[str, ...]:
-    """The formats in a list such as ``pdf,png``, each once, after writing an empty picture in each.
+    """The formats in a list such as ``pdf,png``, each once, after writing a tiny picture in each.
 
     Raises:
         InputError: matplotlib has no such format, or cannot write it here: pgf needs LaTeX, some need a library.
@@ -40,15 +40,17 @@ def chosen(text: str, look: Look) -> tuple[str, ...]:
 
 
 def _check(name: str) -> None:
-    """Write an empty picture in a format."""
+    """Write a tiny picture in a format."""
     program = str(matplotlib.rcParams["pgf.texsystem"])
     if name == "pgf" and shutil.which(program) is None:
         raise InputError(
             f"format 'pgf' needs LaTeX, and there is no command {program}: install it, or name another one (pgf.texsystem) in a"
             " style file"
         )
+    picture = Picture(figsize=(0.2, 0.2))
+    picture.text(0, 0, "a")  # which LaTeX sets, where it is needed
     try:
-        Picture(figsize=(0.1, 0.1)).savefig(BytesIO(), format=name)
+        picture.savefig(BytesIO(), format=name)
     except Exception as error:  # whatever an optional library raises
         raise InputError(f"format '{name}' cannot be written here: {' '.join(str(error).split())}") from None
 

@@ -99,7 +99,7 @@ def figures(
     if list_:
         return _print_list(wanted, source, json)
     look = Look(width, style, palette)
-    suffixes = formats.chosen(format_ or ",".join(formats.FORMATS), look)
+    suffixes = formats.chosen(",".join(formats.FORMATS) if format_ is None else format_, look)
     why_not = partial(needed.waiting, source=source) if from_ is None else partial(drawing.without_table, folder=from_)
     waiting = {} if names else {figure.name: why for figure in wanted if (why := why_not(figure)) is not None}
     wanted = [figure for figure in wanted if figure.name not in waiting]

@@ -17,20 +17,22 @@ from io import StringIO
 from pathlib import Path
 
 import matplotlib.figure
-import numpy as np
 import pandas as pd
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from theory_sim.config import Config
 from theory_sim.figures import Figure, Needs
-from theory_sim.figures.common import style
+from theory_sim.figures.common import rectangles, style
+from theory_sim.figures.common.look import Look
 from theory_sim.figures.gallery.drawing import save
 from theory_sim.figures.gallery.making import tables
 from theory_sim.figures.gallery.source import SMOKE, Source
 
 _TALLEST = 9
 """Inches that fit on a page."""
+_TALLEST_NARROW = 10.5
+"""The same where panels are below each other: figures of many texts need a page without its margins."""
 _SMALLEST = 6
 """Font size in points that can be read on a page."""
 
@@ -51,6 +53,7 @@ def check_figure(figure: Figure, folder: Path, config: Config = SMOKE) -> None:
     ((_, table),) = tables([figure], Source(config, folder / "results", "cpu", smoke=True))
     check_table(figure, table)
     check_picture(figure, as_drawn(table))
+    check_narrow(figure, as_drawn(table))
     check_files(figure, table, folder)
 
 
@@ -112,6 +115,19 @@ def check_picture(figure: Figure, table: pd.DataFrame) -> None:
         check_readable(figure, picture)
 
 
+def check_narrow(figure: Figure, table: pd.DataFrame, width: float = style.COLUMN) -> matplotlib.figure.Figure:
+    """Check the picture of a table at another width, by default that of a column of a journal; returns the picture."""
+    look, require = Look(width), _of(figure)
+    with style.applied(look):
+        picture = figure.paint(table, look)
+        require(math.isclose(picture.get_figwidth(), width), f"the picture is {width:g} inches wide")
+        require(
+            bool(picture.get_figheight() < _TALLEST_NARROW), f"at {width:g} inches the height is below {_TALLEST_NARROW} inches"
+        )
+        check_readable(figure, picture)
+    return picture
+
+
 def check_readable(figure: Figure, picture: matplotlib.figure.Figure) -> None:
     """Check that no text is tiny, leaves the page, or overlaps another by more than a pixel."""
     require = _of(figure)
@@ -121,9 +137,11 @@ def check_readable(figure: Figure, picture: matplotlib.figure.Figure) -> None:
     found, page = text_boxes(picture), picture.bbox
     outside = [text for text, b in found if min(b.x0 - page.x0, b.y0 - page.y0, page.x1 - b.x1, page.y1 - b.y1) < -1]
     require(not outside, f"texts are on the page: {outside}")
-    corners = [_corners(text) for text in _shown(picture)]
+    corners = [rectangles.corners(text) for text in _shown(picture)]
     pairs = itertools.combinations(zip(found, corners, strict=True), 2)
-    crossing = [(a, b) for ((a, box_a), of_a), ((b, box_b), of_b) in pairs if _overlap(box_a, box_b) and _cross(of_a, of_b)]
+    crossing = [
+        (a, b) for ((a, box_a), of_a), ((b, box_b), of_b) in pairs if _overlap(box_a, box_b) and rectangles.overlap(of_a, of_b)
+    ]
     require(not crossing, f"texts do not overlap: {crossing}")
 
 
@@ -170,30 +188,6 @@ def _texts(picture: matplotlib.figure.Figure) -> Iterator[Text]:
 def _overlap(a: Bbox, b: Bbox) -> bool:
     wide, high = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
     return bool(wide > 1 and high > 1)
-
-
-def _corners(text: Text) -> np.ndarray:
-    """The corners of a text's rectangle, (4, 2): a slanted text fills less than its box."""
-    box, angle = text.get_window_extent(), math.radians(text.get_rotation())
-    middle = np.array([box.x0 + box.x1, box.y0 + box.y1]) / 2
-    text.set_rotation(0)
-    level = text.get_window_extent()
-    text.set_rotation(math.degrees(angle))
-    half = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [level.width / 2, level.height / 2]
-    turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
-    corners: np.ndarray = middle + half @ turn
-    return corners
-
-
-def _cross(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two rectangles have more than a pixel in common: no direction of their sides separates them."""
-    for corners in (a, b):
-        for side in corners[1:3] - corners[:2]:
-            along = side / (np.linalg.norm(side) or 1.0)
-            of_a, of_b = a @ along, b @ along
-            if min(of_a.max(), of_b.max()) - max(of_a.min(), of_b.min()) <= 1:
-                return False
-    return True
 
 
 def _of(figure: Figure) -> Callable[[bool, str], None]:
