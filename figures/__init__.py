@@ -8,6 +8,16 @@ No figure trains. It names the runs, evaluations and studies it needs (`Needs`);
 them on (`Inputs`). `Figure.compute` turns them into a table, which is written as CSV; `Figure.draw` draws the CSV file read
 back.
 
+`Figure.paint` draws such a table for a notebook or a paper, at another width, in another style or with other colours (`Look`)::
+
+    import pandas as pd
+    from theory_sim.figures import FIGURES, Look
+
+    table = pd.read_csv("paper_figs/responses.csv")
+    FIGURES["responses"].paint(table, Look(width=3.3, palette="colorblind")).savefig("responses.svg")
+
+The command does the same for all: ``theory-sim figures --from paper_figs --out column --width 3.3``.
+
 To add a figure of your own, put it in a file and name the file on the command line::
 
     # my_figure.py, drawn by: theory-sim figures my_figure --plugin my_figure.py
@@ -19,8 +29,9 @@ To add a figure of your own, put it in a file and name the file on the command l
 """
 
 from theory_sim.figures.common.figure import FIGURES, Figure, Inputs, Layout, Needs, Panels, Size, StudyTables, register
+from theory_sim.figures.common.look import Look
 
-__all__ = ["FIGURES", "Figure", "Inputs", "Layout", "Needs", "Panels", "Size", "StudyTables", "plot", "register"]
+__all__ = ["FIGURES", "Figure", "Inputs", "Layout", "Look", "Needs", "Panels", "Size", "StudyTables", "plot", "register"]
 
 # The package's own figures are registered first, in the order of the gallery, whichever module is imported first.
 FIGURES.load()

@@ -61,16 +61,12 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
         style.steps(ax, int(table.step.max()))
         ax.set_title(f"{model} labels", color=style.PALETTE[model], weight="bold")
         ax.axhline(0, color="0.8", linewidth=0.6, zorder=1)
-        ax.label_outer()
+        style.label_left(ax)
     axes["coarse"].set_ylabel(r"correlation $\langle w, v\rangle\,/\,\sigma_0$")
-    handles = [Line2D([], [], color=_color(features), linewidth=2.2) for features in FEATURES]
-    handles += [Line2D([], [], color="0.3", linewidth=width) for width in (2.2, 0.7)]
-    handles.append(Line2D([], [], color="black", linewidth=0.9, linestyle=(0, (3, 2))))
-    labels = [*(f"{features} features" for features in FEATURES), "lucky", "unlucky", "predicted, and its difference"]
-    # Legends are filled column by column; the features belong into the first row.
-    order = [0, 3, 1, 4, 2, 5]
-    figure = axes["coarse"].figure
-    figure.legend([handles[i] for i in order], [labels[i] for i in order], loc="outside lower center", ncols=3)
+    entries = {f"{features} features": Line2D([], [], color=_color(features), linewidth=2.2) for features in FEATURES}
+    entries |= {luck: Line2D([], [], color="0.3", linewidth=width) for luck, width in (("lucky", 2.2), ("unlucky", 0.7))}
+    entries["predicted, and its difference"] = Line2D([], [], color="black", linewidth=0.9, linestyle=(0, (3, 2)))
+    style.legend(axes["coarse"], entries, ncols=3, by_row=True)
 
 
 def _rows(data: xr.Dataset, predicted: xr.Dataset, config: Config) -> Iterator[dict[str, Any]]:

@@ -23,17 +23,16 @@ from theory_sim.figures.common.tables import grouped, rows
 from theory_sim.labels.tree import LabelTree
 from theory_sim.runtime.streams import streams
 
-_COMMON, _RARE, _NOISE = (style.PALETTE[role] for role in ("common", "rare", "noise"))
 _TREE = TreeSettings(coarse=2, subclasses=3)
 
-HOLDS: dict[str, tuple[str, dict[str, Any]]] = {
-    "common feature": ("c", {"facecolor": _COMMON, "edgecolor": _COMMON}),
-    "rare feature": ("r", {"facecolor": _RARE, "edgecolor": _RARE}),
-    "feature noise": ("f", {"facecolor": "white", "edgecolor": _COMMON}),
-    "dominant noise": ("d", {"facecolor": _NOISE, "edgecolor": _NOISE}),
-    "noise": ("", {"facecolor": "white", "edgecolor": _NOISE}),
+HOLDS = {
+    "common feature": ("c", "common", True),
+    "rare feature": ("r", "rare", True),
+    "feature noise": ("f", "common", False),
+    "dominant noise": ("d", "noise", True),
+    "noise": ("", "noise", False),
 }
-"""The possible contents of a patch, with their letter and look in the strip."""
+"""The possible contents of a patch, with their letter in the strip, the role of their colour, and whether they are filled."""
 _TITLES = {"easy": "easy sample of leaf $(y, c)$ = ({})", "hard": "the same sample made hard"}
 
 
@@ -97,11 +96,11 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
     axes["easy tree"].set_title("label tree", loc="center")
     axes["easy"].set_xlabel("")
     axes["easy"].set_xticklabels([])
-    handles = [Rectangle((0, 0), 1, 1, linewidth=0.8, **look) for _, look in HOLDS.values()]
-    labels = [f"{letter}: {kind}" if letter else f"{kind} only" for kind, (letter, _) in HOLDS.items()]
-    axes["easy"].figure.legend(
-        handles, labels, loc="outside lower center", ncols=len(labels), handlelength=1, handleheight=1, columnspacing=2
-    )
+    entries: dict[str, style.Mark] = {
+        f"{letter}: {kind}" if letter else f"{kind} only": Rectangle((0, 0), 1, 1, linewidth=0.8, **_look(kind))
+        for kind, (letter, *_) in HOLDS.items()
+    }
+    style.legend(axes["easy"], entries, ncols=len(entries), handlelength=1, handleheight=1, columnspacing=2)
 
 
 def _holds(tree: LabelTree, leaf: int, content: int) -> str:
@@ -113,10 +112,16 @@ def _holds(tree: LabelTree, leaf: int, content: int) -> str:
     return "common feature" if content < tree.n_coarse else "rare feature"
 
 
+def _look(holds: str) -> dict[str, Any]:
+    """The look of a patch's box in the strip."""
+    _, role, filled = HOLDS[holds]
+    return {"facecolor": style.PALETTE[role] if filled else "white", "edgecolor": style.PALETTE[role]}
+
+
 def _strip(ax: Axes, patches: pd.DataFrame) -> None:
     """Draw a row of boxes above the heat map, one per patch."""
     for patch in rows(patches):
-        letter, look = HOLDS[patch.holds]
+        letter, look = HOLDS[patch.holds][0], _look(patch.holds)
         ax.add_patch(Rectangle((patch.patch - 0.92, -1.05), 0.84, 0.84, linewidth=0.8, label=patch.holds, **look))
         dark = look["facecolor"] != "white"
         ink = "white" if dark else look["edgecolor"]
@@ -149,7 +154,7 @@ def _tree(ax: Axes, features: Sequence[str], leaf: str, ylim: tuple[float, float
         ax.plot(
             [depth - 1, depth - 1, depth],
             [y[parent[0]] if parent else root, y[feature], y[feature]],
-            color="black" if on_path else _NOISE,
+            color="black" if on_path else style.PALETTE["noise"],
             linewidth=1.2 if on_path else 0.7,
             zorder=2 if on_path else 1,
         )
@@ -173,7 +178,7 @@ def _is_coarse(feature: str) -> bool:
 
 
 def _role_color(feature: str) -> str:
-    return _COMMON if _is_coarse(feature) else _RARE
+    return style.PALETTE["common" if _is_coarse(feature) else "rare"]
 
 
 FIGURE = register(

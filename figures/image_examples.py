@@ -14,6 +14,8 @@ from theory_sim.runtime.errors import InputError
 _KINDS = ("easy", "hard")
 _WIDEST = 6
 _LONGEST = 18
+_CHARACTERS = 25
+"""In the line of a network."""
 _LINE = 0.125
 """Height of a line of text, in inches."""
 
@@ -28,7 +30,7 @@ def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
         InputError: it has no image: a study of one seed has none.
     """
     (folder,) = inputs.image_folders
-    table = pd.read_csv(folder / "examples.csv", dtype={"file": str})
+    table = pd.read_csv(folder / "examples.csv")
     if table.empty:
         raise InputError(f"{folder / 'examples.csv'} has no image: that takes seeds whose networks find some easy and some hard")
     return table
@@ -44,7 +46,9 @@ def _columns(table: pd.DataFrame) -> int:
 
 def layout(table: pd.DataFrame) -> Layout:
     """A row of images for each kind."""
-    return {"mosaic": [[f"{kind} {place}" for place in range(_columns(table))] for kind in _rows(table)]}
+    numbers = {kind: table[table.samples == kind].file.nunique() for kind in _rows(table)}
+    columns = range(_columns(table))
+    return {"mosaic": [[f"{kind} {place}" if place < n else "." for place in columns] for kind, n in numbers.items()]}
 
 
 def size(table: pd.DataFrame) -> Size:
@@ -66,16 +70,17 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
             ax.set_title(f"{kind}: {_short(_last(first.leaf))}\n{_short(str(first.true))}", fontsize=6.5, loc="center")
             for line, row in enumerate(own.itertuples()):
                 right = str(row.predicted) == str(row.true)
-                said = "as above" if right else _short(str(row.predicted))
+                name = _short(str(row.label_function))
+                said = "✓" if right else _short(str(row.predicted), max(6, _CHARACTERS - len(name) - 7))
                 ax.annotate(
-                    f"{_short(str(row.label_function))}: {said} {row.confidence:.2f}",
+                    f"{name}: {said} {row.confidence:.2f}",
                     (0.5, 0),
                     (0, -6 - 9 * line),
                     "axes fraction",
                     "offset points",
                     ha="center",
                     va="top",
-                    fontsize=5.5,
+                    fontsize=6,
                     color=style.PALETTE["bound" if right else "rare"],
                 )
 
@@ -85,8 +90,8 @@ def _last(leaf: object) -> str:
     return str(leaf).rsplit("/", 1)[-1]
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+def _short(text: str, longest: int = _LONGEST) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def figure(study: ImageStudyDrawn) -> Figure:
@@ -99,7 +104,7 @@ def figure(study: ImageStudyDrawn) -> Figure:
             f" pretrained on {study.fine}) or hard (misclassified by most of both), drawn at random among these. {study.about}"
             " Above each image: its fine class and its coarse class, the target. Below it: what the first seed's"
             " networks say after full finetuning, by their pretraining labels, with the probability that they give to it; wrong"
-            " answers are coloured. 'As above' is the true coarse class."
+            " answers are coloured. A check mark means the true coarse class."
         ),
         size=size,
         layout=layout,

@@ -72,19 +72,17 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
         # Both models share the scale.
         ax.set_ylim(0 if quantity == "firing" else float(shown.low.min()) - room, float(shown.high.max()) + room)
         ax.set_ylabel(_LABELS[quantity])
-        if model == "coarse":
+        place = ax.get_subplotspec()
+        if place is not None and not place.is_last_row():
             ax.set_xlabel("")
             ax.set_xticklabels([])
         if quantity == "firing":
             ax.set_title(f"{model} labels", color=style.PALETTE[model], weight="bold")
     groups = {f"{features} features": _role(features) for features in FEATURES}
     groups |= {f"neurons {group}" if group != "all others" else "all other neurons": _role(group) for group in _NEURONS}
-    handles = [Line2D([], [], color=style.PALETTE[role], linestyle=line) for role, line in groups.values()]
     # The groups of the left panel and those of the others share their colours; the rows of the legend tell them apart.
-    order = [0, 3, 1, 4, 2, 5]
-    labels = list(groups)
-    figure = axes["coarse firing"].figure
-    figure.legend([handles[i] for i in order], [labels[i] for i in order], loc="outside lower center", ncols=3)
+    entries = {label: Line2D([], [], color=style.PALETTE[role], linestyle=line) for label, (role, line) in groups.items()}
+    style.legend(axes["coarse firing"], entries, ncols=3, by_row=True)
 
 
 def _series(data: xr.Dataset, config: Config) -> Iterator[tuple[tuple[str, str], np.ndarray]]:

@@ -52,7 +52,7 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
         ax.minorticks_off()
         ax.set_xlabel(r"bias decay $\kappa\,\ln^5 d$")
         ax.set_title(f"{model} labels", color=style.PALETTE[model], weight="bold")
-        ax.label_outer()
+        style.label_left(ax)
     axes["coarse"].set_ylabel(r"largest $(\langle w, \zeta\rangle + b)\,/\,\sigma_0$")
     style.legend(axes["coarse"], entries, ncols=3)
 

@@ -39,8 +39,8 @@ _BORDER: dict[str, Any] = {
     "linewidth": 1.6,
     "solid_capstyle": "projecting",
 }
-_HALF: dict[str, Any] = {"colors": style.PALETTE["rare"], "linewidths": 1.4}
-"""The contour where the recursion predicts an error of ½."""
+_HALF_WIDTH = 1.4
+"""Of the contour where the recursion predicts an error of ½, in the colour of rare features."""
 _TITLES = {"coarse": "coarse model: hard error", "fine": "fine model: hard error", "gain": "gain: coarse − fine"}
 
 
@@ -143,26 +143,39 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
         predicted = table[(table["plane"] == plane) & (table.quantity == f"{quantity} predicted")]
         if not predicted.empty:
             _half(ax, predicted.pivot(index="y", columns="x", values="value").to_numpy())
-            legend["predicted error of 1/2"] = Line2D([], [], color=_HALF["colors"], linewidth=_HALF["linewidths"])
+            legend["predicted error of 1/2"] = Line2D([], [], color=style.PALETTE["rare"], linewidth=_HALF_WIDTH)
         ax.set_xticks(np.arange(grid.shape[1]) + 0.5, [f"{x:g}" for x in grid.columns])
         ax.set_yticks(np.arange(grid.shape[0]) + 0.5, [f"{y:g}" for y in grid.index])
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-        ax.set_title(_TITLES[quantity] if plane == "noise" else "", color=style.PALETTE.get(quantity, "black"))
-        x, y = _AXES[plane]
-        ax.set_xlabel(x if quantity == "fine" else "")
-        ax.set_ylabel(y if quantity == "coarse" else "")
-        if quantity != "coarse":
-            ax.set_yticklabels([])
+        _label(ax, plane, quantity)
     axes["scale"].figure.colorbar(mesh, cax=axes["scale"], label="hard error, gain")
     style.legend(axes["scale"], legend, ncols=2)
+
+
+def _label(ax: Axes, plane: str, quantity: str) -> None:
+    """Label a map. Those of a row share the axis of y, and the middle one has the label of x for all; where the maps of a plane
+    are below each other, they share the axis of x, and the middle one has the label of y.
+    """
+    x, y = _AXES[plane]
+    place = ax.get_subplotspec()
+    rows = len(_AXES) if place is None else place.get_gridspec().nrows
+    side_by_side, one_column = rows == len(_AXES), rows > len(QUANTITIES)
+    ax.set_title(_TITLES[quantity] if plane == "noise" or one_column else "", color=style.PALETTE.get(quantity, "black"))
+    ax.set_xlabel(x if quantity == ("fine" if side_by_side else "gain") else "")
+    ax.set_ylabel(y if quantity == ("coarse" if side_by_side else "fine") else "")
+    if side_by_side and quantity != "coarse":
+        ax.set_yticklabels([])
+    if not side_by_side and quantity != "gain":
+        ax.set_xticklabels([])
 
 
 def _half(ax: Axes, error: np.ndarray) -> None:
     """Draw the line where the error is ½, linear between the centres of cells; none where it is not crossed."""
     if min(error.shape) > 1 and error.min() < 0.5 < error.max():
         rows, columns = error.shape
-        ax.contour(np.arange(columns) + 0.5, np.arange(rows) + 0.5, error, levels=[0.5], zorder=2.5, **_HALF)  # below the numbers
+        look: dict[str, Any] = {"colors": style.PALETTE["rare"], "linewidths": _HALF_WIDTH, "zorder": 2.5}  # below the numbers
+        ax.contour(np.arange(columns) + 0.5, np.arange(rows) + 0.5, error, levels=[0.5], **look)
 
 
 def _place(plane: str, cell: Config) -> tuple[float, float]:

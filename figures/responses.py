@@ -83,7 +83,7 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
         ax.set_ylim(-0.04 * float(table.high.max()), 1.06 * float(table.high.max()))
         ax.set_title(f"{model} labels", color=style.PALETTE[model], weight="bold")
         ax.set_xlabel("feature")
-        ax.label_outer()
+        style.label_left(ax)
     axes["coarse"].set_ylabel("response at the end")
     entries = {
         "common feature": Line2D([], [], color=style.PALETTE["common"], marker="o", markersize=4, linestyle="none"),

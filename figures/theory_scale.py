@@ -129,7 +129,7 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
         ax.minorticks_off()
         ax.set_ylim(-_LINEAR_BELOW / 4, 1.3)
         ax.set_xlabel("dimension $d$, neurons per head $m$")
-        ax.label_outer()
+        style.label_left(ax)
     axes["many"].set_title(r"strengths vary by $\iota = 1/\ln d$")
     axes["few"].set_title(r"$\iota = 0.02$: few neurons are lucky")
     axes["many"].set_ylabel("hard test error")

@@ -12,7 +12,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from theory_sim.config import Config
-from theory_sim.figures.common import style
+from theory_sim.figures.common import fitting, style
+from theory_sim.figures.common.look import Look
+from theory_sim.figures.common.restack import restack
 from theory_sim.runs.results import Results
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.registry import Registry
@@ -142,13 +144,36 @@ class Figure:
         """The panels for a table."""
         return self.layout(table) if callable(self.layout) else self.layout
 
-    def paint(self, table: pd.DataFrame) -> matplotlib.figure.Figure:
-        """The picture of a table. It is made outside pyplot: no window opens, and nothing has to be closed."""
-        with style.applied():
-            picture = matplotlib.figure.Figure(figsize=self.size_of(table), layout="constrained")
-            layout: Mapping[str, Any] = self.layout_of(table)
-            self.draw(table, picture.subplot_mosaic(**layout))
+    def paint(self, table: pd.DataFrame, look: Look | None = None) -> matplotlib.figure.Figure:
+        """The picture of a table. It is made outside pyplot: no window opens, and nothing has to be closed.
+
+        Args:
+            table: as `compute` returns it, or read from a CSV file of the gallery.
+            look: another width, style or palette than the gallery's. At another width panels are put below each other where
+                they do not fit side by side, texts are wrapped, and the height is what the panels need.
+        """
+        look, natural, layout = look or Look(), self.size_of(table), self.layout_of(table)
+        with style.applied(look):
+            if look.style is None and look.width in (None, natural[0]):
+                picture = matplotlib.figure.Figure(figsize=natural, layout="constrained")
+                self.draw(table, picture.subplot_mosaic(**_arguments(layout)))
+                return picture
+            width, most = look.width or natural[0], None
+            while True:
+                stack = restack(layout, natural, width, most)
+                picture = matplotlib.figure.Figure(figsize=(width, sum(stack.heights)), layout="constrained")
+                panels = picture.subplot_mosaic(**_arguments(stack.layout))
+                self.draw(table, panels)
+                fitting.label_stacked(panels, stack)
+                fitting.fit(picture, panels, stack)
+                if stack.across == 1 or not fitting.is_crowded(panels):
+                    break
+                most = stack.across - 1
         return picture
+
+
+def _arguments(layout: Layout) -> dict[str, Any]:
+    return {**layout}
 
 
 FIGURES: Registry[Figure] = Registry(

@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.container import Container
 
+from theory_sim.figures.common.look import Look
+
 Mark = Artist | Container
 """What a legend can explain."""
 
@@ -32,6 +34,9 @@ PALETTE = {
 """The colour of each role, in every figure. They are chosen from Okabe & Ito's and Tol's sets to maximise the smallest distance
 under normal sight and simulated protanopia, deuteranopia and tritanopia; a test checks that distance."""
 
+_GALLERY = dict(PALETTE)
+"""The colours when no palette is asked for. Drawing code reads those of `PALETTE` when it draws, not when it is imported."""
+
 BOUND: dict[str, Any] = {"color": PALETTE["bound"], "linewidth": 0.6, "linestyle": (0, (1, 1.5))}
 """The line of a bound."""
 
@@ -43,6 +48,9 @@ LEVELS = LinearSegmentedColormap.from_list("levels", ["#FFFFFF", "#1A1A1A"])
 
 SIGNED = LinearSegmentedColormap.from_list("signed", ["#8C510A", "#FFFFFF", "#1A1A1A"])
 """Colour map of numbers of either sign, 0 in the middle, without the hues of the roles."""
+
+_COMPACT: dict[str, Any] = {"columnspacing": 1.0, "handlelength": 1.4, "handletextpad": 0.5}
+"""The spacing of a legend that has no room for the usual one."""
 
 _RC = {
     "figure.dpi": 150,
@@ -69,20 +77,28 @@ _RC = {
     "axes.spines.right": False,
     # PDF files embed TrueType fonts: the text can be searched and edited, and publishers accept it.
     "pdf.fonttype": 42,
+    # The names of parts of SVG files are random without it.
+    "svg.hashsalt": "theory-sim",
 }
 
 
 @contextmanager
-def applied() -> Iterator[None]:
-    """Apply the style to all that is drawn or saved inside the context.
+def applied(look: Look | None = None) -> Iterator[None]:
+    """Apply the style to all that is drawn or saved inside the context, and on top of it the style and palette of a look.
 
     The style starts from matplotlib's defaults, so that neither a matplotlibrc nor what a session has set changes a figure. The
-    session's settings are restored at the end.
+    session's settings, and the colours of the roles in `PALETTE`, are restored at the end.
     """
+    look, before = look or Look(), dict(PALETTE)
     with matplotlib.style.context("default"):
         # Color codes such as "r" are no setting that the context could restore.
         sns.set_theme("paper", "ticks", color_codes=False, rc=_RC)
-        yield
+        matplotlib.rcParams.update(look.settings)
+        PALETTE.update(_GALLERY | look.colors)
+        try:
+            yield
+        finally:
+            PALETTE.update(before)
 
 
 def band(ax: Axes, table: pd.DataFrame, x: str, color: str, **line: Any) -> None:
@@ -114,10 +130,35 @@ def steps(ax: Axes, last: int) -> None:
     ax.set_xlabel("training step")
 
 
-def legend(ax: Axes, entries: Mapping[str, Mark], ncols: int, **look: Any) -> None:
-    """Draw the figure's legend below its panels. Its columns are filled one after the other."""
-    handles: Any = list(entries.values())
-    ax.figure.legend(handles, list(entries), loc="outside lower center", ncols=ncols, **look)
+def label_left(ax: Axes) -> None:
+    """Label the y axis of a panel only if nothing is at its left: the panels of a row share it."""
+    place = ax.get_subplotspec()
+    if place is not None and not place.is_first_col():
+        ax.set_ylabel("")
+        ax.tick_params("y", which="both", labelleft=False)
+
+
+def legend(ax: Axes, entries: Mapping[str, Mark], ncols: int, by_row: bool = False, **look: Any) -> None:
+    """Draw the figure's legend below its panels, with fewer columns where the figure is too narrow for so many.
+
+    Args:
+        ax: a panel of the figure.
+        entries: the marks by their texts.
+        ncols: number of columns.
+        by_row: whether the entries fill rows one after the other, instead of columns.
+        look: arguments of `matplotlib.figure.Figure.legend`.
+    """
+    figure, texts = ax.figure, list(entries)
+    room = figure.bbox.width - 0.1 * figure.dpi
+    for columns, spacing in ((n, spacing) for n in range(min(ncols, len(texts)), 0, -1) for spacing in ({}, _COMPACT)):
+        # Matplotlib fills columns.
+        order = [i for column in range(columns) for i in range(column, len(texts), columns)] if by_row else range(len(texts))
+        handles: Any = [entries[texts[i]] for i in order]
+        options = look | spacing
+        drawn = figure.legend(handles, [texts[i] for i in order], loc="outside lower center", ncols=columns, **options)
+        if drawn.get_window_extent().width <= room or (columns == 1 and spacing):
+            return
+        drawn.remove()
 
 
 def entries_of(ax: Axes) -> dict[str, Mark]:

@@ -3,11 +3,13 @@
 import datetime
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from theory_sim.config import Config
 from theory_sim.figures.common.figure import FIGURES, Figure
+from theory_sim.figures.gallery.formats import FORMATS, shown
 from theory_sim.figures.gallery.source import Source
 from theory_sim.figures.gallery.studies import image_command, study_cells, study_command
 from theory_sim.runtime.outputs import check_ours
@@ -29,13 +31,30 @@ def check_page(folder: Path) -> None:
         check_ours([path])
 
 
-def write_page(figures: Iterable[Figure], source: Source, command: str, folder: Path) -> None:
+@dataclass(frozen=True)
+class Drawn:
+    """How figures were drawn.
+
+    Attributes:
+        command: the command that drew them, without their names.
+        formats: of the pictures.
+        width: of the pictures in inches; None: each figure's own.
+        read_from: the folder of the CSV files that they were drawn from; None: they were drawn from results.
+    """
+
+    command: str
+    formats: Sequence[str] = FORMATS
+    width: float | None = None
+    read_from: Path | None = None
+
+
+def write_page(figures: Iterable[Figure], source: Source, drawn: Drawn, folder: Path) -> None:
     """Write the gallery's page, ``README.md``: figures drawn now get new entries, all others keep theirs.
 
     Args:
         figures: those drawn now.
         source: where they came from.
-        command: the command that drew them, without their names.
+        drawn: how they were drawn.
         folder: of the pictures and the page.
 
     Raises:
@@ -46,11 +65,12 @@ def write_page(figures: Iterable[Figure], source: Source, command: str, folder: 
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     entries = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", before, re.M | re.S))
     for figure in figures:
-        entries[figure.name] = _entry(figure, source, command)
+        entries[figure.name] = _entry(figure, source, drawn)
     # Entries of plugins that are not loaded now come last.
     order = [*(name for name in FIGURES if name in entries), *(name for name in entries if name not in FIGURES)]
     text = _OPENING + "".join(f"## {name}\n{entries[name].rstrip()}\n\n" for name in order)
-    absent = [f"- **{name}**: {first}`{command} {name}`\n" for name, first in _commands(source).items() if name not in entries]
+    missing = {} if drawn.read_from else {name: first for name, first in _commands(source).items() if name not in entries}
+    absent = [f"- **{name}**: {first}`{drawn.command} {name}`\n" for name, first in missing.items()]
     if absent:
         text += "## Not drawn yet\n\n" + "".join(absent)
     write_text(path, text.rstrip() + "\n")
@@ -68,22 +88,31 @@ def _commands(source: Source) -> dict[str, str]:
     return found
 
 
-def _entry(figure: Figure, source: Source, command: str) -> str:
-    name, needs = figure.name, figure.needs(source.config)
+def _entry(figure: Figure, source: Source, drawn: Drawn) -> str:
+    name, picture = figure.name, shown(drawn.formats)
+    files = [suffix for suffix in drawn.formats if suffix != picture] + ["csv"]
+    lines = [] if picture is None else [f"\n![{name}]({name}.{picture})"]
+    lines += [f"\n{figure.caption}\n", "- files: " + ", ".join(f"[{name}.{suffix}]({name}.{suffix})" for suffix in files)]
+    if drawn.width is not None:
+        lines.append(
+            f"- width: {drawn.width:g} inches; of panels below each other, the caption's left one is above its right one"
+        )
+    lines += _origin(figure, source) if drawn.read_from is None else [f"- numbers: {drawn.read_from / name}.csv"]
+    lines += [f"- command: `{drawn.command} {name}`", f"- drawn: {datetime.date.today().isoformat()}"]
+    return "\n".join(lines)
+
+
+def _origin(figure: Figure, source: Source) -> list[str]:
+    """The studies and configurations that a figure was drawn from."""
+    needs = figure.needs(source.config)
     studies = [study_command(study, source.out, source.smoke) for study in needs.made_by_study]
     studies += [image_command(study, source.out) for study in needs.image_studies]
     runs = needs.runs + [cell for study in needs.made_by_study for cell in study_cells(study, source.smoke)]
-    lines = [
-        f"\n![{name}]({name}.png)\n",
-        f"{figure.caption}\n",
-        f"- files: [{name}.pdf]({name}.pdf), [{name}.csv]({name}.csv)",
-        *[f"- study: `{study}`" for study in studies],
-        *([] if needs.image_studies else [f"- configuration: {describe(runs or [source.config])}"]),
-    ]
+    lines = [f"- study: `{study}`" for study in studies]
+    lines += [] if needs.image_studies else [f"- configuration: {describe(runs or [source.config])}"]
     if needs.evaluations:
         lines.append(f"- tested with: {describe([other for _, other in needs.evaluations])}")
-    lines += [f"- command: `{command} {name}`", f"- drawn: {datetime.date.today().isoformat()}"]
-    return "\n".join(lines)
+    return lines
 
 
 def describe(runs: Sequence[Config]) -> str:

@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,16 +35,55 @@ def figures(
     smoke: Annotated[bool, typer.Option("--smoke", help="At toy size: shows that all figures draw, not what is true.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Draw nothing: compute, and compare with the CSV files there.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="List the figures, and what each needs that is missing.")] = False,
+    from_: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FOLDER", help="Draw the CSV files in this folder again; nothing is run or loaded."),
+    ] = None,
+    width: Annotated[
+        float | None,
+        typer.Option(
+            metavar="INCHES",
+            help="Width of the pictures, from 3.3 (a journal's column) to 40; without it each figure's own. Panels"
+            " that do not fit side by side are put below each other.",
+        ),
+    ] = None,
+    style: Annotated[
+        str | None, typer.Option(metavar="FILE|NAME", help="A style of matplotlib, applied on top of the gallery's.")
+    ] = None,
+    palette: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|COLOURS",
+            help="A palette of seaborn, or four colours separated by commas, for common and rare features, and"
+            " coarse and fine labels.",
+        ),
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="FORMATS",
+            help="Formats of the pictures, such as pdf,png,svg (pgf needs LaTeX); pdf,png. The numbers are always CSV.",
+        ),
+    ] = None,
     json: Json = None,
 ) -> int:
-    """Draw the figures: PDF, PNG, the numbers as CSV, and a page of all. Exit 1: --check found other numbers."""
+    """Draw the figures: PDF, PNG, the numbers as CSV, and a page of all. Exit 1: --check found other numbers.
+
+    The numbers do not depend on --width, --style, --palette and --format. To draw finished figures for a journal's column:
+    theory-sim figures --from paper_figs --out column --width 3.3
+    """
     # First: a wrong configuration is answered without importing the numerical packages.
     plugins.load([plugins.resolved(name, Path.cwd()) for name in plugin or []])
-    if smoke and config is not None:
-        raise InputError("--smoke has a configuration of its own: leave --config out")
+    for_pictures = {"--from": from_, "--width": width, "--style": style, "--palette": palette, "--format": format_}
+    _refuse_together("--smoke has a configuration of its own", smoke, {"--config": config, "--from": from_})
+    _refuse_together("--check draws nothing", check, for_pictures)
+    if from_ is not None and out is None:
+        raise InputError("--from needs --out FOLDER: a place for the pictures")
     checked = None if smoke else read_config(config)
     try:
-        from theory_sim.figures.gallery import compare, drawing, making, needed, page
+        from theory_sim.figures.common.look import Look
+        from theory_sim.figures.gallery import compare, drawing, formats, making, needed, page
         from theory_sim.figures.gallery.source import SMOKE, Source
     except ModuleNotFoundError as error:
         raise InputError(f"figures need the package {error.name}: pip install 'theory-sim[figures]'") from None
@@ -59,33 +98,50 @@ def figures(
     wanted = needed.chosen(names or [])
     if list_:
         return _print_list(wanted, source, json)
-    waiting = {} if names else {figure.name: why for figure in wanted if (why := needed.waiting(figure, source)) is not None}
+    look = Look(width, style, palette)
+    suffixes = formats.chosen(",".join(formats.FORMATS) if format_ is None else format_, look)
+    why_not = partial(needed.waiting, source=source) if from_ is None else partial(drawing.without_table, folder=from_)
+    waiting = {} if names else {figure.name: why for figure in wanted if (why := why_not(figure)) is not None}
     wanted = [figure for figure in wanted if figure.name not in waiting]
     if not check:
         page.check_page(folder)
-        check_ours(file for figure in wanted for file in drawing.files(figure, folder))
+        check_ours(file for figure in wanted for file in drawing.files(figure, folder, suffixes))
     with progress() as on_progress:
-        made = making.tables(wanted, source, on_progress)
-    with nullcontext() if check else locked(folder):
-        if check:
-            found = {figure.name: compare.differing(figure, table, folder) for figure, table in made}
-        else:
-            drawing.draw(made, folder)
-            named = os.fsencode(config).decode("utf-8", "backslashreplace") if config else ""
-            options = [*(["--smoke"] if smoke else []), *([f"--config {named}"] if named else [])]
-            places = {"--out": out, "--results": None if results == Path("results") else results}
-            options += [f"{option} {shlex.quote(str(place))}" for option, place in places.items() if place is not None]
-            options += [f"--plugin {name}" for name in plugin or []]
-            page.write_page(wanted, source, " ".join(["theory-sim figures", *options]), folder)
-    drawn = {figure.name: str(folder / figure.name) for figure in wanted}
-    if json is not None:
-        json.write({"waiting": waiting} | ({"differing": found} if check else {"drawn": drawn}))
+        made = making.tables(wanted, source, on_progress) if from_ is None else drawing.read_tables(wanted, from_)
     if check:
+        found = {figure.name: compare.differing(figure, table, folder) for figure, table in made}
         lines = [f"{name}: {difference or 'the same'}" for name, difference in found.items()]
+        said: dict[str, Any] = {"differing": found}
     else:
-        lines = [f"{place}: pdf, png, csv" for place in drawn.values()]
+        places = {"--config": config, "--out": out, "--results": None if results == Path("results") else results}
+        command = _command(smoke, places | for_pictures, plugin or [])
+        with locked(folder):
+            drawing.draw(made, folder, look, suffixes)
+            page.write_page(wanted, source, page.Drawn(command, suffixes, width, from_), folder)
+        found = {}
+        lines = [f"{folder / figure.name}: {', '.join([*suffixes, 'csv'])}" for figure in wanted]
+        said = {"drawn": {figure.name: str(folder / figure.name) for figure in wanted}}
+    if json is not None:
+        json.write({"waiting": waiting} | said)
     print("\n".join([*lines, *(f"{name}: waits, {reason}" for name, reason in waiting.items())]))
-    return 1 if check and any(found.values()) else 0
+    return 1 if any(found.values()) else 0
+
+
+def _refuse_together(why: str, flag: bool, others: dict[str, Any]) -> None:
+    """Refuse options that a flag makes meaningless."""
+    for name, value in others.items():
+        if flag and value is not None:
+            raise InputError(f"{why}: leave {name} out")
+
+
+def _command(smoke: bool, options: dict[str, Any], plugin: list[str]) -> str:
+    """The command that draws the figures, without their names."""
+    words = ["theory-sim figures", *(["--smoke"] if smoke else [])]
+    for option, value in options.items():
+        if value is not None:
+            text = os.fsencode(value).decode("utf-8", "backslashreplace") if isinstance(value, Path) else str(value)
+            words.append(f"{option} {text if option == '--config' else shlex.quote(text)}")
+    return " ".join([*words, *(f"--plugin {name}" for name in plugin)])
 
 
 def _print_list(figures: "list[Figure]", source: "Source", json: JsonFile | None) -> int:

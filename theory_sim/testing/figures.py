@@ -10,6 +10,7 @@ Needs ``pip install theory-sim[figures]``.
 """
 
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterator
 from io import StringIO
@@ -22,13 +23,16 @@ from matplotlib.transforms import Bbox
 
 from theory_sim.config import Config
 from theory_sim.figures import Figure, Needs
-from theory_sim.figures.common import style
+from theory_sim.figures.common import rectangles, style
+from theory_sim.figures.common.look import Look
 from theory_sim.figures.gallery.drawing import save
 from theory_sim.figures.gallery.making import tables
 from theory_sim.figures.gallery.source import SMOKE, Source
 
 _TALLEST = 9
 """Inches that fit on a page."""
+_TALLEST_NARROW = 10.5
+"""The same where panels are below each other: figures of many texts need a page without its margins."""
 _SMALLEST = 6
 """Font size in points that can be read on a page."""
 
@@ -49,6 +53,7 @@ def check_figure(figure: Figure, folder: Path, config: Config = SMOKE) -> None:
     ((_, table),) = tables([figure], Source(config, folder / "results", "cpu", smoke=True))
     check_table(figure, table)
     check_picture(figure, as_drawn(table))
+    check_narrow(figure, as_drawn(table))
     check_files(figure, table, folder)
 
 
@@ -110,6 +115,19 @@ def check_picture(figure: Figure, table: pd.DataFrame) -> None:
         check_readable(figure, picture)
 
 
+def check_narrow(figure: Figure, table: pd.DataFrame, width: float = style.COLUMN) -> matplotlib.figure.Figure:
+    """Check the picture of a table at another width, by default that of a column of a journal; returns the picture."""
+    look, require = Look(width), _of(figure)
+    with style.applied(look):
+        picture = figure.paint(table, look)
+        require(math.isclose(picture.get_figwidth(), width), f"the picture is {width:g} inches wide")
+        require(
+            bool(picture.get_figheight() < _TALLEST_NARROW), f"at {width:g} inches the height is below {_TALLEST_NARROW} inches"
+        )
+        check_readable(figure, picture)
+    return picture
+
+
 def check_readable(figure: Figure, picture: matplotlib.figure.Figure) -> None:
     """Check that no text is tiny, leaves the page, or overlaps another by more than a pixel."""
     require = _of(figure)
@@ -119,7 +137,11 @@ def check_readable(figure: Figure, picture: matplotlib.figure.Figure) -> None:
     found, page = text_boxes(picture), picture.bbox
     outside = [text for text, b in found if min(b.x0 - page.x0, b.y0 - page.y0, page.x1 - b.x1, page.y1 - b.y1) < -1]
     require(not outside, f"texts are on the page: {outside}")
-    crossing = [(a, b) for (a, of_a), (b, of_b) in itertools.combinations(found, 2) if _overlap(of_a, of_b)]
+    corners = [rectangles.corners(text) for text in _shown(picture)]
+    pairs = itertools.combinations(zip(found, corners, strict=True), 2)
+    crossing = [
+        (a, b) for ((a, box_a), of_a), ((b, box_b), of_b) in pairs if _overlap(box_a, box_b) and rectangles.overlap(of_a, of_b)
+    ]
     require(not crossing, f"texts do not overlap: {crossing}")
 
 
@@ -142,8 +164,11 @@ def text_boxes(picture: matplotlib.figure.Figure) -> list[tuple[str, Bbox]]:
     """Each visible text of titles, labels, ticks, panels and legends, and where it is, in pixels."""
     with style.applied():
         picture.draw_without_rendering()
-    seen = [text for text in _texts(picture) if text.get_text().strip() and text.get_visible()]
-    return [(text.get_text(), text.get_window_extent()) for text in seen]
+    return [(text.get_text(), text.get_window_extent()) for text in _shown(picture)]
+
+
+def _shown(picture: matplotlib.figure.Figure) -> list[Text]:
+    return [text for text in _texts(picture) if text.get_text().strip() and text.get_visible()]
 
 
 def _texts(picture: matplotlib.figure.Figure) -> Iterator[Text]:
