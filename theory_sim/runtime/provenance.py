@@ -11,7 +11,7 @@ import torch
 
 PACKAGE = Path(__file__).parent.parent
 RUN = (
-    "config.py",
+    "config",
     "runtime",
     "labels",
     "data",
@@ -22,6 +22,7 @@ RUN = (
     "theories/label_granularity/law.py",
     "theories/benign_overfitting/__init__.py",
     "theories/benign_overfitting/law.py",
+    "theories/spurious_features/__init__.py",
     "theories/spurious_features/law.py",
 )
 """The modules and packages that a run's numbers come from: all that it imports. What decides claims is not among them."""
