@@ -158,7 +158,8 @@ def load_results(folder: str | Path, config: Config | None = None) -> Results:
     """
     expect("load_results", folder, str, Path)
     folder = Path(folder)
-    if not is_finished(folder) and (block := finished_cells(folder.parents[1], folder.parent.name).get(folder.name)):
+    above = folder.absolute().parent  # a relative path of one part has no grandparent
+    if not is_finished(folder) and (block := finished_cells(above.parent, above.name).get(folder.name)):
         cell = load_cells(block).results(folder.name)
         if config is not None and hashed(config) != hashed(cell.config):
             raise InputError(f"{folder} holds the results of another configuration than its hash says; choose another --out")
