@@ -113,11 +113,18 @@ class Config(Section):
     @property
     def _differences(self) -> dict[str, Any]:
         """All else that differs from the theory's defaults, by key."""
+        engine = {"training": {"engine": self.training.engine}}
         try:
             default = Config(**self._of_theory)
-        except (ValueError, InputError):  # a theory of a session that is over
-            default = Config()
+            usual = with_defaults(self._of_theory | engine)["engine"]
+        except (ValueError, InputError):  # a theory or an engine of a session that is over
+            default, usual = Config(), {}
         named = differences(self, default)
+        if self.training.engine != default.training.engine:
+            # An engine's settings belong to it alone: those of another are left out, and what is not given has its own default.
+            own = {key: value for key, value in self.engine.items() if key not in usual or value != usual[key]}
+            named = {key: value for key, value in named.items() if not key.startswith("engine.")}
+            named |= {"engine": own} if own or default.engine else {}
         return {key: value for key, value in named.items() if key not in ("theory", "plugins")}
 
     @property
