@@ -115,6 +115,28 @@ def test_a_configuration_shows_what_differs() -> None:
     assert "<td>noise" not in config._repr_html_()
 
 
+@pytest.mark.parametrize(
+    ("theory", "changes", "shown"),
+    [
+        ("label-granularity", {"training.engine": "gradient"}, "{'training.engine': 'gradient'}"),
+        (
+            "label-granularity",
+            {"training.engine": "gradient", "engine": {"biases": "frozen"}},
+            "{'training.engine': 'gradient', 'engine': {'biases': 'frozen'}}",
+        ),
+        ("benign-overfitting", {"training.engine": "dense", "engine": {}}, "{'training.engine': 'dense', 'engine': {}}"),
+        ("benign-overfitting", {"engine.biases": "frozen"}, "{'engine.biases': 'frozen'}"),
+    ],
+)
+def test_another_engine_is_shown_with_those_of_its_settings_that_are_not_its_defaults(
+    theory: str, changes: dict[str, Any], shown: str
+) -> None:
+    """All settings of the engine were listed, and for an engine without settings the expression was refused."""
+    config = ts.load_config(theory=theory).replace(changes)
+    assert repr(config).endswith(f".replace({shown})")
+    assert eval(repr(config), {"Config": ts.Config}) == config
+
+
 def test_a_theorys_configuration_shows_what_differs_from_its_defaults() -> None:
     law = ts.PatchLaw(ts.LabelTree.of(2, 2), 3, ts.Gaussian(0.1), {"one": [ts.Group(ts.Node(1), 1)]})
     try:

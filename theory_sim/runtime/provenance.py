@@ -11,7 +11,7 @@ import torch
 
 PACKAGE = Path(__file__).parent.parent
 RUN = (
-    "config.py",
+    "config",
     "runtime",
     "labels",
     "data",
