@@ -23,7 +23,7 @@ def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
         InputError: it has no row: no network was trained on leaves and used as it is.
     """
     (folder,) = inputs.image_folders
-    table = pd.read_csv(folder / "confusion.csv", dtype={"true": str, "predicted": str})
+    table = pd.read_csv(folder / "confusion.csv")
     if table.empty:
         raise InputError(f"{folder / 'confusion.csv'} has no row: that takes the label function leaf and the transfer mode none")
     return table.assign(share=table.images / table.groupby("true").images.transform("sum"))
@@ -60,7 +60,7 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
     ax.set_xlabel("predicted class")
     ax.set_ylabel("true class")
     ax.set_title("fine classes")
-    bar = ax.figure.colorbar(picture, ax=ax, shrink=0.7, ticks=np.sqrt([0, 0.01, 0.1, 0.5, 1]))
+    bar = ax.figure.colorbar(picture, cax=axes["scale"], ticks=np.sqrt([0, 0.01, 0.1, 0.5, 1]))
     bar.set_ticklabels(["0", "0.01", "0.1", "0.5", "1"])
     bar.set_label("share of the true class")
     _draw_shares(table, axes["shares"], list(classes.coarse[first]))
@@ -75,7 +75,7 @@ def _draw_shares(table: pd.DataFrame, ax: Axes, coarse: list[str]) -> None:
         share = (table[chosen].groupby("true_coarse").images.sum() / images).reindex(coarse).fillna(0).to_numpy()
         ax.barh(range(len(coarse)), share, left=left, color=style.PALETTE[color], label=label)
         left += share
-    ax.set_yticks(range(len(coarse)), coarse, fontsize=6)
+    ax.set_yticks(range(len(coarse)), map(str, coarse), fontsize=6)
     ax.invert_yaxis()
     ax.set_xlabel("share of images")
     ax.set_title("wrong fine class")
@@ -88,13 +88,13 @@ def figure(study: ImageStudyDrawn) -> Figure:
         f"{study.prefix}_confusion",
         "Which fine classes of real images are taken for which, within a coarse class and across.",
         caption=(
-            "Left: of the test images of each fine class the share that networks trained on the fine classes take for each"
-            " (shades by its square root), all seeds together; lines separate the coarse classes. Right: of the test images of"
-            " each coarse class the share that is taken for another fine class of the same coarse class, which is no error on the"
-            " coarse target, and of another one. " + study.about
+            "Left: of the test images of each coarse class the share that networks trained on the fine classes take for another"
+            " fine class of the same coarse class, which is no error on the coarse target, or of another one. Right: of the test"
+            " images of each fine class the share that is taken for each (shades by its square root). All seeds together; lines"
+            " separate the coarse classes. " + study.about
         ),
         size=(style.PAGE, 3.6),
-        layout={"mosaic": [["matrix", "shares"]], "width_ratios": [1.7, 1]},
+        layout={"mosaic": [["shares", "matrix", "scale"]], "width_ratios": [1, 1.7, 0.06]},
         needs=study.needs,
         compute=compute,
         draw=draw,

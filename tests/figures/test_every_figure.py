@@ -45,6 +45,10 @@ def test_files(name: str, made, tmp_path: Path) -> None:
 
 def test_published_numbers_can_be_read_where_they_are_drawn(figure: Figure, made) -> None:
     path = PUBLISHED / f"{figure.name}.csv"
+    if not path.exists():
+        waiting = (PUBLISHED / "README.md").read_text(encoding="utf-8").partition("## Not drawn yet")[2]
+        assert f"- **{figure.name}**: " in waiting
+        return
     table = pd.read_csv(path)
     assert list(table.columns) == list(made.tables[figure.name].columns), f"another version: theory-sim figures {figure.name}"
     conformance.check_picture(figure, table)

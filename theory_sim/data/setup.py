@@ -65,10 +65,10 @@ _last: list[tuple[weakref.ref[Config], Setup, Law]] = []
 def law_of(config: Config) -> Law:
     """The law of samples of a configuration."""
     setup = SETUPS[config.theory]
-    for of, by, law in _last:
+    for of, by, made in _last:
         if of() is config and by is setup:
-            return law
-    law = setup.law_at(config)
+            return made
+    law: Law = setup.law_at(config)
     _last[:] = [(weakref.ref(config), setup, law)]
     return law
 
