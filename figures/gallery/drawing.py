@@ -88,9 +88,10 @@ def save(figure: Figure, table: pd.DataFrame, folder: Path, look: Look | None = 
         InputError: as `theory_sim.runtime.outputs.write_output`, or the table was read from a file and is of another version.
     """
     numbers, *pictures = files(figure, folder, formats)
-    write_output(numbers, lambda part: table.to_csv(part, index=False))
+    read_from = table.attrs.get(READ_FROM)
+    write_output(numbers, partial(table.to_csv, index=False) if read_from is None else partial(copyfile, read_from))
     with style.applied(look):  # matplotlib reads some settings only when it saves
-        picture = _paint(figure, pd.read_csv(numbers), look, table.attrs.get(READ_FROM))
+        picture = _paint(figure, pd.read_csv(numbers), look, read_from)
         # All files get the layout of the PNG, whose letters are the wider ones.
         picture.draw_without_rendering()
         picture.set_layout_engine("none")
@@ -122,7 +123,7 @@ def _write(picture: Picture, path: Path, options: dict[str, Any]) -> None:
 
 
 def read_tables(figures: Iterable[Figure], folder: Path) -> list[tuple[Figure, pd.DataFrame]]:
-    """Pairs of each figure and its table, read from the CSV files of a gallery; the numbers are those of the files, to the digit.
+    """Pairs of each figure and its table, read from the CSV files of a gallery; `save` copies the files to the byte.
 
     Args:
         figures: the figures.
@@ -135,7 +136,7 @@ def read_tables(figures: Iterable[Figure], folder: Path) -> list[tuple[Figure, p
     for figure in figures:
         path = files(figure, folder)[0]
         try:
-            table = pd.read_csv(path, float_precision="round_trip")
+            table = pd.read_csv(path)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
             raise InputError(f"cannot read {path}: {reason}") from None
