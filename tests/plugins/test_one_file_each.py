@@ -224,7 +224,7 @@ def theirs(case: Case) -> st.SearchStrategy[ts.Config]:
         more = {"data.patches": config.data.patches + 2, "data.dim": config.data.dim + 1, "plugins": [str(case.file)]}
         return config.replace(more | {"theory": case.values["theory"]})
 
-    return testing.configs(max_dim_extra=8).map(at)
+    return testing.configs().map(at)
 
 
 @each_theory

@@ -16,7 +16,7 @@ def compiled():
     loops = {id(loop): loop for module in modules for loop in vars(module).values() if isinstance(loop, Dispatcher)}
     return {loop.py_func.__qualname__: len(loop.signatures) for loop in loops.values()}
 
-strategies = [testing.drawn_batches(), testing.drawn_batches(of=testing.configs(dtype="float32"))]
+strategies = [testing.drawn_batches(), testing.drawn_batches(of=testing.configs(**{"training.dtype": "float64"}))]
 before = compiled()
 assert sum(before.values()) > 5, before
 for strategy in strategies:

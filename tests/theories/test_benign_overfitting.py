@@ -27,6 +27,15 @@ def decided(tmp_path_factory):
 
 
 @pytest.mark.parametrize("orthogonal", [False, True])
+def test_labels_are_as_noisy_as_the_law_says(orthogonal):
+    """With orthogonal noise the law samples by a function of its own: its flipped labels were taken for wrong ones."""
+    config = THEORY.config({"law.orthogonal": orthogonal, "law.flip": 0.2, "replicas": 2})
+    checks = ts.check_data(config, samples=2000, alpha=1e-6)
+    testing.require(checks)
+    assert any(check.name == "test: label noise" for check in checks)
+
+
+@pytest.mark.parametrize("orthogonal", [False, True])
 def test_samples(orthogonal):
     """±s e_1 in one patch, N(0, σ_p² I) in the other, in random order; labels flipped with probability p, in tests too."""
     config = THEORY.config(

@@ -24,6 +24,11 @@ OPTIONS = [
     ],
     ["training.engine=gradient", "engine={biases: frozen, init: uniform}", "network.train_output=true"],
     [
+        "training.engine=gradient",
+        "engine={activation: z^2, init: uniform, init_scale: 0.5, phases: [{steps: 9, step_size: 0.01}, {momentum: 0.5}]}",
+        "data.basis=rotated",
+    ],
+    [
         "training.engine=lucky",
         "data.dim=256",
         "data.noise=0.02",
@@ -43,6 +48,26 @@ def test_a_run(options, config_file, tmp_path, monkeypatch, device):
     assert results.environment["device"] == device
     assert all(0 <= error <= 1 for error in results.fine.test_error.values.flat)
     assert len(ts.evaluate_claims(results)) == 9
+    assert all(check.passed for check in ts.check_data(config, device=device))
+
+
+@pytest.mark.parametrize(
+    ("theory", "changes"),
+    [
+        ("benign-overfitting", {"data.basis": "rotated"}),
+        ("benign-overfitting", {"law.orthogonal": True, "law.reversed_test": True}),
+        ("spurious-features", {"law.agreement": 0.8, "data.training_samples": 100}),
+    ],
+    ids=str,
+)
+def test_a_run_of_another_theory(theory, changes, tmp_path, monkeypatch, device):
+    monkeypatch.setattr("theory_sim.runs.run.choose_device", torch.device)
+    sizes = {"replicas": 2, "training.steps": 4, "test.samples": 40, "test.curve_samples": 4, "record.points": 2}
+    config = ts.load_config(theory=theory).replace(sizes | changes)
+    results = ts.run(config, tmp_path, device)
+    assert results.environment["device"] == device
+    assert all(0 <= error <= 1 for error in results.records["network"].test_error.values.flat)
+    assert len(ts.evaluate_claims(results)) >= 2
     assert all(check.passed for check in ts.check_data(config, device=device))
 
 

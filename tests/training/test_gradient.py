@@ -330,3 +330,46 @@ def test_errors_may_be_measured_against_noisy_labels():
 def test_any_settings_keep_the_contract(settings, seed):
     config = load_config(overrides=[*SMALL, "training.batch=full", f"seed={seed}"], engine=settings)
     testing.require(testing.check_engine("gradient", config))
+
+
+@given(testing.gradient_settings(steps=6), st.booleans(), st.integers(0, 1000))
+def test_training_with_any_settings_is_that_of_autograd_and_pytorchs_sgd(settings, output, seed):
+    """All phases, with momentum, balanced subsets and every rule for biases; the module's derivatives are autograd's."""
+    own = ["training.batch=full", "training.steps=6", f"seed={seed}", f"network.train_output={output}", "data.hard_share=0.4"]
+    training = Training(load_config(overrides=[*SMALL, *own], engine=settings))
+    model, batch = training.models["fine"], training.next_batch()
+    engine, labels = model.engine, model.labels.assign(batch)
+    names = ["weight", *["bias"] * (settings["biases"] == "trained"), *["output"] * output]
+    start = Parameters(*(getattr(engine.parameters, name).clone() for name in ("weight", "bias", "output")))
+    phases = settings["phases"]
+    phase_of = [phases[0] if step < (phases[0].get("steps") or 0) else phases[-1] for step in range(6)]
+    for _ in range(6):
+        engine.step(batch, labels)
+    for r in range(2):
+        module = TwoLayerConvNet.of(start, r, engine.nonlinearity)
+        values = {name: getattr(module, name).requires_grad_(name in names) for name in ("weight", "bias", "output")}
+        for step, phase in enumerate(phase_of):
+            if step == 0 or phase is not phase_of[step - 1]:
+                eta = phase.get("step_size") or training.config.training.step_size["fine"]
+                sgd = torch.optim.SGD([values[name] for name in names], eta, phase["momentum"])
+            rows = balanced(batch.coarse[r], batch.kind[r]) if phase["samples"] == "balanced" else slice(None)
+            sgd.zero_grad()
+            with torch.enable_grad():
+                cross_entropy(module(batch.x[r, rows]), labels[r, rows]).backward()
+            before = module.weight.detach().clone()
+            sgd.step()
+            if settings["biases"] == "scheduled":
+                moved = (module.weight.detach() - before).norm(dim=-1)
+                module.bias.data -= training.config.bias_decay * moved
+        for name, value in values.items():
+            found = getattr(engine.parameters, name)[r]
+            torch.testing.assert_close(found, value.detach(), rtol=1e-7, atol=1e-10, equal_nan=True)
+
+
+def balanced(coarse, kind):
+    """The first samples of each class and kind, as many as the smallest of these groups has."""
+    groups = {}
+    for row, group in enumerate(zip(coarse.tolist(), kind.tolist(), strict=True)):
+        groups.setdefault(group, []).append(row)
+    least = min(map(len, groups.values()))
+    return sorted(row for rows in groups.values() for row in rows[:least])

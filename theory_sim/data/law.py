@@ -39,6 +39,7 @@ class _Features:
     features: Sequence[str]
     kinds: Any
     training: Mapping[str, float]
+    label_noise: float
     node_features: bool
 
     @property
@@ -102,8 +103,6 @@ class PatchLaw(_Features):
         expect("PatchLaw: noise", self.noise, Gaussian, Coordinates)
         expect("PatchLaw: kinds", self.kinds, Mapping)
         expect("PatchLaw: independent", self.independent, bool)
-        if not 0 <= expect_number("PatchLaw: label_noise", self.label_noise) <= 1:
-            raise InputError(f"PatchLaw: label_noise: should be a probability, got {self.label_noise}")
         _check_kinds("PatchLaw", self, tuple(self.kinds))
         for kind, groups in self.kinds.items():
             expect(f"PatchLaw: kinds: {kind}", groups, list, tuple)
@@ -148,6 +147,7 @@ class SampledLaw(_Features):
         training: as in `PatchLaw`.
         features: as in `PatchLaw`.
         node_features: whether the tree's nodes have features.
+        label_noise: probability that `sample` labels a sample as a leaf drawn at random, which the checks of labels must know.
     """
 
     tree: LabelTree
@@ -156,6 +156,7 @@ class SampledLaw(_Features):
     training: Mapping[str, float] = field(default_factory=dict)
     features: Sequence[str] = ()
     node_features: bool = True
+    label_noise: float = 0.0
 
     def __post_init__(self) -> None:
         expect("SampledLaw: kinds", self.kinds, list, tuple)
@@ -203,6 +204,8 @@ def _check_kinds(law: str, of: _Features, kinds: Sequence[str]) -> None:
     expect(f"{law}: tree", of.tree, LabelTree)
     expect(f"{law}: training", of.training, Mapping)
     expect(f"{law}: node_features", of.node_features, bool)
+    if not 0 <= expect_number(f"{law}: label_noise", of.label_noise) <= 1:
+        raise InputError(f"{law}: label_noise: should be a probability, got {of.label_noise}")
     expect(f"{law}: features", of.features, list, tuple)
     if not kinds:
         raise InputError("a law needs at least one kind of sample")

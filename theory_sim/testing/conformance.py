@@ -32,6 +32,9 @@ from theory_sim.theories.theory import THEORIES, claims_of, theory_of
 from theory_sim.training.engines.base import Engine
 from theory_sim.training.trainer import Training
 
+_LISTED = 5
+"""Most findings that an error lists: one fault may break dozens of checks."""
+
 
 class ConformanceError(AssertionError):
     """An implementation does not keep its contract; the message names what fails."""
@@ -41,10 +44,11 @@ def require(checks: Sequence[Check]) -> None:
     """Refuse findings that fail.
 
     Raises:
-        ConformanceError: some do; the message lists them.
+        ConformanceError: some do; the message lists the gravest: exact invariants, then distributions by their p-values.
     """
-    if failed := [check for check in checks if not check.passed]:
-        raise ConformanceError("; ".join(f"{check.name}: {check.finding}" for check in failed))
+    if failed := sorted((check for check in checks if not check.passed), key=lambda check: -1.0 if check.p is None else check.p):
+        more = f"; and {len(failed) - _LISTED} more" if len(failed) > _LISTED else ""
+        raise ConformanceError("; ".join(f"{check.name}: {check.finding}" for check in failed[:_LISTED]) + more)
     if not checks:
         raise ConformanceError("nothing was checked")
 
@@ -55,7 +59,7 @@ def check_law(config: Config, samples: int = 300, alpha: float = 1e-6) -> list[C
     Args:
         config: the configuration.
         samples: of each kind and replica.
-        alpha: probability that a correct law fails.
+        alpha: probability that a correct law fails; see `theory_sim.testing.false_alarm_level`.
     """
     law, dictionary = law_of(config), make_dictionary(config, torch.device("cpu"))
     sampler = make_sampler(law, dictionary)

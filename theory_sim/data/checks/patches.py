@@ -19,7 +19,7 @@ def labels(law: Law, batch: Batch, kind: str, number: int) -> Iterator[Check]:
     yield exactly(f"{kind}: kind of sample", batch.kind != number, "samples say another")
     ancestor = law.tree.coarse_of_leaf[batch.leaf]
     yield exactly(f"{kind}: coarse label is the leaf's ancestor", batch.coarse != ancestor, "labels wrong")
-    if getattr(law, "label_noise", 0) == 0:
+    if law.label_noise == 0:
         yield exactly(f"{kind}: labels are clean", batch.labelled_leaf != batch.leaf, "labels changed")
 
 

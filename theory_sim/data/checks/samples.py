@@ -43,8 +43,6 @@ def distributions(law: PatchLaw, batch: Batch, kind: str, step: int) -> Iterator
     """
     yield from _leaves(law, batch, kind, step)
     yield from _tags(batch, kind)
-    if law.label_noise > 0:
-        yield from _label_noise(law, batch, kind)
     columns = {"tags": _Column(scores(batch.tag.double().numpy()), np.ones(batch.tag.shape, dtype=bool))}
     for role in roles_of(law, batch, kind):
         if role.where.any():
@@ -97,7 +95,7 @@ def _tags(batch: Batch, kind: str) -> Iterator[Check]:
     yield tested(f"{kind}: tags are not used again", p, f"{near} pairs nearly equal")
 
 
-def _label_noise(law: PatchLaw, batch: Batch, kind: str) -> Iterator[Check]:
+def label_noise(law: Law, batch: Batch, kind: str) -> Iterator[Check]:
     """Labels change with the stated probability, from any leaf to any leaf, whatever the tag and the sample before."""
     share, leaf, given = np.array(law.tree.leaf_probability), batch.leaf.numpy(), batch.labelled_leaf.numpy()
     changed, expected = given != leaf, law.label_noise * (1 - float(np.square(law.tree.leaf_probability).sum()))

@@ -28,7 +28,7 @@ from theory_sim.data.checks.base import Check
 from theory_sim.data.checks.blocks import noise_checks
 from theory_sim.data.checks.patches import exact, finite, labels
 from theory_sim.data.checks.random_streams import check_streams
-from theory_sim.data.checks.samples import distributions, mixture
+from theory_sim.data.checks.samples import distributions, label_noise, mixture
 from theory_sim.data.dictionary import Dictionary
 from theory_sim.data.law import Law, PatchLaw
 from theory_sim.data.sampler import Batch, make_sampler
@@ -118,6 +118,8 @@ def _all_checks(
         truth = Batch.joined([_without_patches(batch) for batch in batches])
         checks += labels(law, truth, kind, number)
         checks.append(finite(batches, kind))
+        if law.label_noise > 0:
+            checks += label_noise(law, truth, kind)
         if isinstance(law, PatchLaw):
             checks += exact(law, truth, kind)
             checks += distributions(law, truth, kind, batches[0].leaf.shape[1])

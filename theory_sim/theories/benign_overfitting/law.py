@@ -82,7 +82,15 @@ def _orthogonal(described: PatchLaw) -> SampledLaw:
         noise = (batch.content < 0)[..., None]
         return replace(batch, x=batch.x - noise * along * v[:, None, None])
 
-    return SampledLaw(described.tree, list(described.kinds), sample, described.training, [SIGNAL], node_features=False)
+    return SampledLaw(
+        described.tree,
+        list(described.kinds),
+        sample,
+        described.training,
+        [SIGNAL],
+        node_features=False,
+        label_noise=described.label_noise,
+    )
 
 
 DEFAULTS: dict[str, Any] = {
