@@ -129,7 +129,7 @@ def test_the_same_table_gives_the_same_bytes(suffix: str, tmp_path: Path) -> Non
     assert one == other
 
 
-def test_pgf_code_has_its_images_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pgf_code_has_its_images_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """It named images by the temporary file beside its place, and left them there."""
     # Without texts this is all that LaTeX is asked for.
     command = r"\includegraphics"
@@ -137,11 +137,11 @@ def test_pgf_code_has_its_images_beside_it(tmp_path: Path, monkeypatch: pytest.M
     picture = Figure()
     picture.add_axes((0, 0, 1, 1)).imshow([[0.0, 1.0]])
     picture.axes[0].set_axis_off()
-    _write(picture, tmp_path / "map.pgf", {})
-    images = re.findall(r"\\includegraphics\[[^]]*\]\{([^}]+)\}", (tmp_path / "map.pgf").read_text())
+    _write(picture, Path("map.pgf"), {})
+    images = re.findall(r"\\includegraphics\[[^]]*\]\{([^}]+)\}", Path("map.pgf").read_text())
     assert images
-    assert {path.name for path in tmp_path.iterdir()} == {"map.pgf", LEDGER, *images}
-    check_ours(path for path in tmp_path.iterdir() if path.name != LEDGER)
+    assert {path.name for path in Path().iterdir()} == {"map.pgf", LEDGER, *images}
+    check_ours(path for path in Path().iterdir() if path.name != LEDGER)
 
 
 def test_a_broken_latex_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
