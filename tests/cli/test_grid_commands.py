@@ -1,6 +1,7 @@
 """``theory-sim bench grid`` and ``theory-sim study benign_overfitting``: what they print, write and exit with."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -26,4 +27,5 @@ def test_the_study_of_a_grid(call: Call, tmp_path: Path) -> None:
     assert [each["of"] for each in verdict["transitions"]][-1] == "published"
     first = verdict["agreements"][0]
     assert f"{first['difference']:+.4f} ± {first['error']:.4f}" in done.out
+    assert re.search(r"\d+ s for what was not on disk, at most \d+\.\d\d GB of memory, in 1 processes beside this one", done.out)
     assert "benign_overfitting" in call("study", "--list").out

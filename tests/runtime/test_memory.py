@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from theory_sim.config import load_config
-from theory_sim.runtime.memory import ReusableBuffer
+from theory_sim.runtime.memory import ReusableBuffer, peak_memory, total_memory
 from theory_sim.training.trainer import Training
 
 _CPU = {"device": torch.device("cpu"), "dtype": torch.float32}
@@ -92,3 +92,11 @@ thread.start(); thread.join()
     assert before > 20 * 9000
     assert after < 1000
     assert in_thread < 10 * 9766
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not count")
+def test_the_peak_counts_each_worker_as_the_largest():
+    subprocess.run([sys.executable, "-c", "x = b'x' * 10**8"], check=True)
+    own = peak_memory()
+    assert 10**8 < own < total_memory(torch.device("cpu"))  # PyTorch alone takes more
+    assert peak_memory(2) - own >= 2 * 10**8

@@ -91,5 +91,15 @@ def test_generators_fill_the_numbers_of_their_own_replicas_alone() -> None:
     assert torch.equal(own().normal(4, dtype=torch.float32), expected)
     assert torch.equal(own().one(1).normal(4, dtype=torch.float32), expected[1:])
     assert torch.equal(own().normal_(torch.empty(2, 4), 0.5), expected * 0.5)
+    assert torch.equal(own().normal_(torch.empty(2, 4), np.array([0.5, 2.0])), expected * torch.tensor([[0.5], [2.0]]))
     with pytest.raises(ValueError, match=r"longer|shorter"):
         own().normal_(torch.empty(3, 4))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_replicas_of_different_scales_are_those_drawn_alone(dtype: torch.dtype) -> None:
+    scales = np.array([0.3, 1.7, 0.3])
+    drawn = module.streams(0, "check", 3).normal_(torch.empty(3, 700, dtype=dtype), scales)
+    for replica, scale in enumerate(scales):
+        alone = module.streams(0, "check", 3).one(replica).normal_(torch.empty(1, 700, dtype=dtype), float(scale))
+        assert torch.equal(drawn[replica], alone[0])

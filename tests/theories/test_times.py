@@ -166,6 +166,31 @@ def test_the_recursion_is_followed_once(results: ts.Results, monkeypatch: pytest
     assert len(calls) == 1
 
 
+def test_cells_that_are_trained_alike_share_a_prediction(results: ts.Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(recursion, "predict", lambda config, data: calls.append(1) or predict(config, data))
+    recursion._last.clear()
+    for change, made in (
+        ({}, 1),
+        ({"hard.noise": 0.0, "hard.feature_noise": [0.1, 0.2], "test.samples": 7}, 1),
+        ({"data.hard_share": 0.1, "hard.noise": 0.0}, 2),
+        ({"data.hard_share": 0.1, "hard.noise": 1.0}, 3),  # hard samples occur in training
+        ({"training.step_size.fine": 0.07}, 4),
+        ({"data.noise": 0.3}, 5),
+    ):
+        config = results.config.replace(change)
+        found = recursion.followed(ts.Results(config, Path(), results.records), "fine", 3)
+        assert len(calls) == made
+        again = predict(config.replace({"training.steps": 3, "record.points": 1}), results.fine)
+        np.testing.assert_array_equal(found.correlation, again.correlation)
+    recursion._last.clear()
+    moved = results.fine.copy(deep=True)
+    moved.correlation[:, 0] += 0.1
+    for record in (results.fine, moved):
+        recursion.followed(ts.Results(results.config, Path(), {"fine": record}), "fine", 3)
+    assert len(calls) == 7
+
+
 # --- trends -------------------------------------------------------------------------------------------------------
 
 

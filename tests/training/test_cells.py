@@ -9,6 +9,7 @@ import torch
 import xarray as xr
 
 from theory_sim.config import Config, load_config
+from theory_sim.data.latents import Latents
 from theory_sim.runtime.errors import DivergedError
 from theory_sim.training.cells import CellsTraining, Distinct
 from theory_sim.training.engines.firing import JoinedFiring, ListedFiring, firing
@@ -203,3 +204,21 @@ def test_each_cell_takes_the_form_that_it_takes_alone() -> None:
     mixed = firing(torch.cat([few, few.abs()]), 2)
     assert isinstance(mixed, JoinedFiring)
     assert [type(cell).__name__ for cell in mixed.cells] == ["ListedFiring", "DenseFiring"]
+
+
+def test_cells_that_differ_in_the_noise_alone_are_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    base = load_config(overrides=["replicas=2", "training.batch=8", "test.samples=10", "test.curve_samples=4"])
+    training = CellsTraining([base.replace({"data.noise": noise}) for noise in (0.1, 0.2, 0.3)])
+    replicas: list[int] = []
+    of = Latents.of
+
+    def counted(self: Latents, uniform: torch.Tensor, shares: Any) -> Any:
+        replicas.append(len(uniform))
+        return of(self, uniform, shares)
+
+    monkeypatch.setattr(Latents, "of", counted)
+    batch = training.next_batch()
+    assert replicas == [6]
+    spread = [float(x[content < 0].std()) for x, content in zip(batch.x, batch.content, strict=True)]
+    ratios = torch.tensor(spread[::2]) / spread[0]
+    torch.testing.assert_close(ratios, torch.tensor([1.0, 2.0, 3.0]), rtol=0.03, atol=0)

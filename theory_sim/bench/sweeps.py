@@ -3,6 +3,8 @@
 Seconds of a cell are compared: in a block; one cell after the other in a process that is warm; and one new process for each
 cell, which imports the package and compiles nothing new. All write their results; the first two also claims, measures and
 tables. The grid varies numbers of the law of samples and of training, at size A of `theory_sim.bench.simulator`.
+
+Of studies those cells are compared that share their shapes, at their own sizes and with fewer steps.
 """
 
 import subprocess
@@ -14,14 +16,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from theory_sim.bench.simulator import SIZES, configuration
 from theory_sim.config import Config
 from theory_sim.runtime.plain_yaml import yaml_text
-from theory_sim.studies.sweep import sweep
+from theory_sim.studies.study import load_study
+from theory_sim.studies.sweep import make_cells, sweep
+from theory_sim.studies.work import plan
 
 BOUND = 10.0
 """Seconds of a cell in a process of its own ÷ seconds of a cell in a block, at least."""
+STUDIES = ("granularity", "assumptions", "boundary")
+"""Studies some of whose cells share their shapes."""
+STUDY_BOUND = 2.0
+"""Seconds of a study's cells one after the other ÷ seconds in blocks, at least."""
 _NAME = "bench"
 
 
@@ -66,6 +75,52 @@ def measure(cells: int = 64, replicas: int = 5, few: int = 4, steps: int | None 
         alone = _seconds(lambda: sweep(base, _grid(few), folder / "alone", "cpu", jobs=0, together=False))
         process = _seconds(lambda: _in_processes(base, few, folder))
     return SweepSpeed(cells, replicas, together / cells, alone / few, process / few)
+
+
+@dataclass(frozen=True)
+class StudySpeed:
+    """Seconds of those cells of a study that share their shapes.
+
+    Attributes:
+        study: its name.
+        cells: number of its cells.
+        shared: number of these that are in blocks.
+        blocks: number of blocks.
+        together: in blocks.
+        alone: one after the other, in the same process.
+    """
+
+    study: str
+    cells: int
+    shared: int
+    blocks: int
+    together: float
+    alone: float
+
+    @property
+    def ratio(self) -> float:
+        """How much faster blocks are."""
+        return self.alone / self.together
+
+
+def measure_study(name: str, steps: int = 20, smoke: bool = False) -> StudySpeed:
+    """Measure the cells of a study that share their shapes, in blocks and by themselves.
+
+    Args:
+        name: of the study.
+        steps: of training; cells that vary this number are run alone, and left out.
+        smoke: whether at the study's small size.
+    """
+    study = load_study(name)
+    config = study.configuration(smoke).replace({"training.steps": steps})
+    cells = dict(enumerate(make_cells(config, study.grids_at(smoke))))
+    planned = plan({str(i): cell.config for i, cell in cells.items()}, 1, torch.device("cpu"))
+    blocks = [[cells[int(i)] for i in group] for group in planned if len(group) > 1]
+    grids = [{key: [value] for key, value in cell.values.items()} for block in blocks for cell in block]
+    with tempfile.TemporaryDirectory() as folder:
+        together = _seconds(lambda: sweep(config, grids, Path(folder, "blocks"), "cpu", jobs=0))
+        alone = _seconds(lambda: sweep(config, grids, Path(folder, "alone"), "cpu", jobs=0, together=False))
+    return StudySpeed(name, len(cells), len(grids), len(blocks), together, alone)
 
 
 def _grid(cells: int) -> list[dict[str, list[float]]]:

@@ -28,6 +28,9 @@ def bench(
         typer.Option(help="Measurements of each, in turns; 15, pretrain 5, grid 3.", **whole("--rounds", least=1)),
     ] = None,
     cells: Annotated[int, typer.Option(help="sweep: cells side by side.", **whole("--cells", least=2))] = 64,
+    studies: Annotated[
+        bool, typer.Option("--studies", help="sweep: also the cells of granularity, assumptions and boundary that share shapes.")
+    ] = False,
     draws: Annotated[int, typer.Option(help="coverage: intervals of each kind.", **whole("--draws", least=10))] = 1000,
     json: Json = None,
 ) -> int:
@@ -38,7 +41,7 @@ def bench(
     if what == "simulator":
         return _bench_simulator(sizes, device, scaling, rounds or 15, json)
     if what == "sweep":
-        return _bench_sweep(cells, json)
+        return _bench_sweep(cells, studies, json)
     if what == "grid":
         return _bench_grid(rounds or 3, json)
     if what == "pretrain":
@@ -98,25 +101,35 @@ def _bench_simulator(sizes: str | None, device: str, scaling: bool, rounds: int,
     return 0
 
 
-def _bench_sweep(cells: int, json: JsonFile | None) -> int:
-    """Cells of a sweep side by side against cells by themselves."""
-    from theory_sim.bench.sweeps import BOUND, measure
+def _bench_sweep(cells: int, studies: bool, json: JsonFile | None) -> int:
+    """Cells of a sweep side by side against cells by themselves; of studies as well."""
+    from theory_sim.bench.sweeps import BOUND, STUDIES, STUDY_BOUND, measure, measure_study
     from theory_sim.runtime.threads import torch_threads
 
     with working("measuring"), torch_threads(1):
         speed = measure(cells)
+        found = [measure_study(name) for name in STUDIES] if studies else []
     if json is not None:
-        json.write(asdict(speed) | {"ratios": speed.ratios})
+        of_studies = [asdict(each) | {"ratio": each.ratio} for each in found]
+        json.write(asdict(speed) | {"ratios": speed.ratios, "studies": of_studies})
     table = new_table("cells", "replicas", "a cell in a block", "alone", "in a process of its own", *speed.ratios)
     seconds = (f"{1e3 * t:.3g} ms" for t in (speed.together, speed.alone, speed.process))
     table.add_row(str(cells), str(speed.replicas), *seconds, *(f"{ratio:.3g}" for ratio in speed.ratios.values()))
     new_console().print(table)
+    if found:
+        table = new_table("study", "cells", "in blocks", "blocks", "together", "alone", "alone ÷ together")
+        for each in found:
+            sizes = (str(number) for number in (each.cells, each.shared, each.blocks))
+            judged = f"{each.ratio:.3g} {'✓' if each.ratio >= STUDY_BOUND else '✗'} ≥ {STUDY_BOUND:g}"
+            table.add_row(each.study, *sizes, f"{each.together:.3g} s", f"{each.alone:.3g} s", judged)
+        new_console().print(table)
     return 0 if speed.ratios["process ÷ block"] >= BOUND else 1
 
 
 def _bench_grid(rounds: int, json: JsonFile | None) -> int:
     """Networks trained and tested by inner products, against loops over networks."""
     from theory_sim.bench.grid import LEAST, measure
+    from theory_sim.runtime.memory import peak_memory
 
     with working("measuring"):
         found = measure(rounds)
@@ -128,6 +141,8 @@ def _bench_grid(rounds: int, json: JsonFile | None) -> int:
         table.add_row(str(each.dim), f"{each.signal:g}", *times, judged, f"{each.vectorised / each.ours:.3g}")
     new_console().print(table)
     print("seconds of one network, trained and tested, on one core; plain: each sample is made by itself")
+    if (peak := peak_memory()) is not None:
+        print(f"this process held at most {peak / 1e9:.2f} GB of memory")
     if json is not None:
         json.write([asdict(each) for each in found])
     return 0 if all(each.plain >= LEAST * each.ours for each in found) else 1

@@ -2,6 +2,7 @@
 
 import json as json_
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -125,11 +126,15 @@ def study(
 
 def _grid(name: str, smoke: bool, jobs: int | None, out: Path, json: "JsonFile | None") -> int:
     """Compute a grid of small networks, and print how it agrees with the published one."""
+    from theory_sim.runtime.memory import peak_memory
     from theory_sim.studies import grids
+    from theory_sim.studies.backends import cores
 
-    study = grids.small(grids.GRIDS[name]) if smoke else grids.GRIDS[name]
+    study, start = grids.small(grids.GRIDS[name]) if smoke else grids.GRIDS[name], time.perf_counter()
+    jobs = cores() if jobs is None else jobs
     with progress() as on_progress:
         answer = grids.run_grid(study, out, jobs, on_progress=on_progress)
+    seconds, peak = time.perf_counter() - start, peak_memory(jobs)
     console = new_console()
     table = new_table("reading", "part of the grid", "cells", "ours − published", "sd of z", title=study.question)
     for each in answer.agreements:
@@ -144,10 +149,18 @@ def _grid(name: str, smoke: bool, jobs: int | None, out: Path, json: "JsonFile |
         table.add_row(fitted.of, f"{e.value:.3f}", f"[{e.low:.3f}, {e.high:.3f}]", f"{fitted.constant:.3g}")
     console.print(table)
     print(f"table: {answer.folder / grids.TABLE}")
+    memory = "" if peak is None else f", at most {peak / 1e9:.2f} GB of memory, in {jobs} processes beside this one"
+    print(f"{seconds:.0f} s for what was not on disk{memory}")
     if json is not None:
         transitions = [asdict(fitted) for fitted in answer.transitions]
         json.write(
-            {"folder": str(answer.folder), "agreements": [asdict(each) for each in answer.agreements], "transitions": transitions}
+            {
+                "folder": str(answer.folder),
+                "agreements": [asdict(each) for each in answer.agreements],
+                "transitions": transitions,
+                "seconds": seconds,
+                "peak_bytes": peak,
+            }
         )
     return 0
 

@@ -1,22 +1,28 @@
 """Samples of several cells of a sweep side by side: each cell's replicas have a law of their own.
 
-Each cell's samples are drawn from its own streams, so that they are those of the cell alone, bit for bit. Neighbouring cells of
-equal laws are drawn together.
+Each cell's samples are drawn from its own streams, so that they are those of the cell alone, bit for bit. What does not depend on
+the law is done for all cells at once; and neighbouring cells whose laws differ in the noise alone share all but its scale.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
+from itertools import pairwise
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from theory_sim.data.dictionary import Dictionary
-from theory_sim.data.law import Law, Shares
-from theory_sim.data.sampler import Batch, Sampler, make_sampler
+from theory_sim.data.law import PatchLaw, Shares
+from theory_sim.data.sampler import Batch, PatchSampler
 from theory_sim.runtime.memory import ReusableBuffer
 from theory_sim.runtime.streams import Streams
 
 TRAINING = "of training"
 """Instead of shares: each law's own shares of training samples."""
+
+Part = tuple[slice, PatchSampler]
+"""Replicas of neighbouring cells, and what draws their samples."""
 
 
 class CellsSampler:
@@ -27,37 +33,47 @@ class CellsSampler:
         dictionary: the features of all replicas.
     """
 
-    def __init__(self, laws: Sequence[Law], dictionary: Dictionary) -> None:
-        each = len(dictionary.vectors) // len(laws)
-        starts = [cell for cell, law in enumerate(laws) if not cell or law != laws[cell - 1]]
-        self._parts: list[tuple[slice, Law, Sampler]] = []
-        for start, stop in zip(starts, [*starts[1:], len(laws)], strict=True):
-            here = slice(start * each, stop * each)
-            own = replace(dictionary, vectors=dictionary.vectors[here])
-            self._parts.append((here, laws[start], make_sampler(laws[start], own)))
+    def __init__(self, laws: Sequence[PatchLaw], dictionary: Dictionary) -> None:
+        self._dictionary, self._patches = dictionary, laws[0].patches
+        every = tuple(field.name for field in fields(PatchLaw))
+        self._of_law = list(_parts(laws, dictionary, every))
+        # The noise is no part of the truth about samples: cells that differ in it are one part here.
+        self._of_truth = list(_parts(laws, dictionary, tuple(name for name in every if name != "noise")))
+        self._std = np.empty(len(dictionary.vectors))
+        for here, sampler in self._of_law:
+            self._std[here] = sampler.drawn_std
         self._memory = ReusableBuffer()
 
     def sample(self, streams: Streams, samples: int, shares: Shares) -> Batch:
         """As `theory_sim.data.sampler.Sampler.sample`; `TRAINING` are each law's own shares."""
-        return self._each(lambda sampler, own, told: sampler.sample(own, samples, told), streams, shares)
+        truth, like = self._truth(streams, samples, shares), self._dictionary.vectors
+        shape = len(streams), samples, self._patches, like.shape[-1]
+        x = streams.normal_(self._memory.empty(*shape, device=like.device, dtype=like.dtype), self._std)
+        for here, sampler in self._of_law:
+            if not sampler.draws_noise:
+                sampler.make_noise(x[here], truth["content"][here], _of(sampler, shares))
+        self._dictionary.add_to(x, truth["content"], truth["strength"])
+        return Batch(x, **truth)
 
     def latents(self, streams: Streams, samples: int, shares: Shares) -> Batch:
         """As `theory_sim.data.sampler.Sampler.latents`."""
-        return self._each(lambda sampler, own, told: sampler.latents(own, samples, told), streams, shares)
+        truth = self._truth(streams, samples, shares)
+        return Batch(truth["strength"].new_empty(*truth["strength"].shape, 0), **truth)
 
-    def _each(self, draw: Callable[[Sampler, Streams, Shares], Batch], streams: Streams, shares: Shares) -> Batch:
-        batches = [
-            draw(sampler, streams.part(here), law.training_shares if shares is TRAINING else shares)
-            for here, law, sampler in self._parts
-        ]
-        return batches[0] if len(batches) == 1 else self._joined(batches)
+    def _truth(self, streams: Streams, samples: int, shares: Shares) -> dict[str, Tensor]:
+        found = [sampler.truth(streams.part(here), samples, _of(sampler, shares)) for here, sampler in self._of_truth]
+        return found[0] if len(found) == 1 else {name: torch.cat([truth[name] for truth in found]) for name in found[0]}
 
-    def _joined(self, batches: Sequence[Batch]) -> Batch:
-        x = batches[0].x
-        replicas = sum(len(batch.leaf) for batch in batches)
-        whole = x.new_empty(replicas, *x.shape[1:])  # latents alone
-        if x.numel():
-            whole = self._memory.empty(*whole.shape, device=x.device, dtype=x.dtype)
-            torch.cat([batch.x for batch in batches], out=whole)
-        names = [field.name for field in fields(Batch) if field.name != "x"]
-        return Batch(whole, **{name: torch.cat([getattr(batch, name) for batch in batches]) for name in names})
+
+def _parts(laws: Sequence[PatchLaw], dictionary: Dictionary, names: Sequence[str]) -> Iterator[Part]:
+    """Neighbouring cells whose laws are alike in some fields, with a sampler of the first one's law."""
+    each = len(dictionary.vectors) // len(laws)
+    alike = [all(getattr(a, name) == getattr(b, name) for name in names) for a, b in pairwise(laws)]
+    starts = [0, *(cell for cell, same in enumerate(alike, start=1) if not same)]
+    for start, stop in pairwise([*starts, len(laws)]):
+        here = slice(start * each, stop * each)
+        yield here, PatchSampler(laws[start], replace(dictionary, vectors=dictionary.vectors[here]))
+
+
+def _of(sampler: PatchSampler, shares: Shares) -> Shares:
+    return sampler.law.training_shares if shares is TRAINING else shares

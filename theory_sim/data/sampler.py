@@ -226,6 +226,11 @@ class PatchSampler:
         dictionary: the features of the R replicas; its device and dtype are those of the samples.
         noise_patches: False leaves out patches that hold the law's noise alone; the order of the others does not matter
             then. Samples that hold fewer than others are filled up with patches that are 0.
+
+    Attributes:
+        columns: which uniform numbers of a sample say what.
+        drawn_std: σ of the normal numbers.
+        draws_noise: whether these are the noise of all patches as they are drawn.
     """
 
     def __init__(self, law: PatchLaw, dictionary: Dictionary, noise_patches: bool = True) -> None:
@@ -244,6 +249,7 @@ class PatchSampler:
             for number, noise in enumerate(law.own_noises)
             if not self._is_drawn(noise)
         ]
+        self.draws_noise = self._is_drawn(law.noise) and not self._noises
         self._shares: dict[str | float, dict[str, float]] = {}
 
     def draw(self, streams: Streams, samples: int) -> Draws:
@@ -262,6 +268,10 @@ class PatchSampler:
         """
         told = self._told(shares)
         return self._patches(draws.normal, self._truth(draws.uniform, told), told)
+
+    def truth(self, streams: Streams, samples: int, shares: Shares) -> dict[str, Tensor]:
+        """All of a `Batch` but its patches."""
+        return self._truth(self._uniform(streams, samples), self._told(shares))
 
     def sample(self, streams: Streams, samples: int, shares: Shares) -> Batch:
         """`samples` samples for each stream; see `assemble`."""
@@ -285,7 +295,7 @@ class PatchSampler:
 
     def latents(self, streams: Streams, samples: int, shares: Shares) -> Batch:
         """The truth about samples whose patches nobody needs: `Batch.x` has no dimension."""
-        truth = self._truth(self._uniform(streams, samples), shares_of(self.law, shares))
+        truth = self.truth(streams, samples, shares)
         return Batch(truth["strength"].new_empty(*truth["strength"].shape, 0), **truth)
 
     def _uniform(self, streams: Streams, samples: int) -> Float[Tensor, "R B column"]:
@@ -298,14 +308,24 @@ class PatchSampler:
 
     def _patches(self, x: Float[Tensor, "R B P d"], truth: dict[str, Tensor], shares: Mapping[str, float]) -> Batch:
         """Normal numbers become noise of its law, in place, and features are added."""
-        content = truth["content"]
+        self.make_noise(x, truth["content"], shares)
+        self.dictionary.add_to(x, truth["content"], truth["strength"])
+        return Batch(x, **truth)
+
+    def make_noise(self, x: Float[Tensor, "R B P d"], content: Int[Tensor, "R B P"], shares: Shares) -> None:
+        """Turn normal numbers into the noise of each patch, in place.
+
+        Args:
+            x: the numbers, with the σ of `drawn_std`.
+            content: what each patch holds.
+            shares: probability of every kind of sample.
+        """
         if not self._is_drawn(self.law.noise):
             self._make_noise(x, content >= NOISE, self.law.noise)
+        told = self._told(shares) if self._noises else {}
         for of, noise, kinds in self._noises:
-            if any(shares[kind] for kind in kinds):
+            if any(told[kind] for kind in kinds):
                 self._make_noise(x, content == of, noise)
-        self.dictionary.add_to(x, content, truth["strength"])
-        return Batch(x, **truth)
 
     def _is_drawn(self, noise: Noise) -> bool:
         """Whether normal numbers are this noise as they are drawn."""

@@ -3,6 +3,7 @@
 import ctypes
 import math
 import os
+import sys
 import weakref
 
 import numpy as np
@@ -32,6 +33,24 @@ def check_fits(needed: float, device: torch.device, what: str) -> None:
     """
     if needed > total_memory(device):
         raise InputError(f"{what} {needed / 1e9:.3g} GB of memory, more than the {total_memory(device) / 1e9:.3g} GB of {device}")
+
+
+def peak_memory(workers: int = 0) -> int | None:
+    """Bytes that this process and its workers have held at most.
+
+    Args:
+        workers: processes that have ended; each is counted as the largest one of them.
+
+    Returns:
+        None where the system does not count, as on Windows.
+    """
+    try:
+        import resource
+    except ImportError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    own, largest = (resource.getrusage(of).ru_maxrss for of in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return unit * (own + workers * largest)
 
 
 class ReusableBuffer:

@@ -163,9 +163,9 @@ def _fill(out, keys, tiles, scale, first, last, transform):
         _words(words, keys[row], tiles[row] + _u64(tile))
         start = tile * TILE
         if start + TILE <= n:
-            transform(words, out[row, start : start + TILE], scale)
+            transform(words, out[row, start : start + TILE], scale[row])
         else:
-            transform(words, whole, scale)
+            transform(words, whole, scale[row])
             out[row, start:] = whole[: n - start]
 
 
@@ -195,7 +195,7 @@ def _fill_uniform64(out, keys, tiles, scale, first, last):
 
 
 fill_normal: Fills = {np.dtype(np.float32): _fill_normal32, np.dtype(np.float64): _fill_normal64}
-"""By type, ``fill(out, keys, tiles, scale, first, last)``: row r of `out` becomes `scale` times the numbers of tiles
+"""By type, ``fill(out, keys, tiles, scale, first, last)``: row r of `out` becomes ``scale[r]`` times the numbers of tiles
 ``tiles[r]``, ``tiles[r] + 1``, … of key ``keys[r]``; done are only tiles `first` … `last` − 1, counted through all rows."""
 fill_uniform: Fills = {np.dtype(np.float32): _fill_uniform32, np.dtype(np.float64): _fill_uniform64}
 """The same for uniform numbers."""

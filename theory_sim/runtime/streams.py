@@ -74,13 +74,14 @@ class Streams:
         generators = None if self._generators is None else self._generators[here]
         return Streams(self._keys[here], self.device, self._tiles[here], generators)
 
-    def normal_(self, out: Float[Tensor, "R *n"], std: float = 1.0) -> Float[Tensor, "R *n"]:
-        """Fill a contiguous tensor with N(0, std²), replica r from stream r."""
+    def normal_(self, out: Float[Tensor, "R *n"], std: float | Float[np.ndarray, " R"] = 1.0) -> Float[Tensor, "R *n"]:
+        """Fill a contiguous tensor with N(0, std²), replica r from stream r; each replica may have its own std."""
         if self._generators is None:
             self._fill(philox.fill_normal, out, std)
         else:
-            for part, generator in zip(out, self._generators, strict=True):
-                part.normal_(std=std, generator=generator)
+            of_each = np.broadcast_to(std, len(self)).tolist()
+            for part, generator, own in zip(out, self._generators, of_each, strict=True):
+                part.normal_(std=own, generator=generator)
         return out
 
     def normal(self, *shape: int, dtype: torch.dtype) -> Float[Tensor, "R *shape"]:
@@ -114,15 +115,15 @@ class Streams:
         for generator, own in zip(self._generators or [], state.get("generators", []), strict=True):
             generator.set_state(own.clone())  # it does not look at where a view begins
 
-    def _fill(self, law: philox.Fills, out: Tensor, scale: float) -> None:
+    def _fill(self, law: philox.Fills, out: Tensor, scale: float | Float[np.ndarray, " R"]) -> None:
         rows = out.view(len(self), -1).numpy()
         if not rows.size:
             return
         each = math.ceil(rows.shape[1] / philox.TILE)
-        fill, scale = law[rows.dtype], rows.dtype.type(scale)
+        fill, of_rows = law[rows.dtype], np.full(len(rows), scale, rows.dtype)
         tiles = each * len(rows)
         map_blocks(
-            lambda first: fill(rows, self._keys, self._tiles, scale, first, min(first + _BLOCK, tiles)), range(0, tiles, _BLOCK)
+            lambda first: fill(rows, self._keys, self._tiles, of_rows, first, min(first + _BLOCK, tiles)), range(0, tiles, _BLOCK)
         )
         self._tiles += np.uint64(each)
 

@@ -25,7 +25,7 @@ def values_of(data: xr.Dataset, name: str, **at: Any) -> np.ndarray:
         KeyError: there is no such variable or label.
     """
     variable = data.variables[name]
-    place = tuple(data.get_index(dim).get_loc(at[dim]) if dim in at else slice(None) for dim in variable.dims)
+    place = tuple(data.get_index(dim).get_loc(at[dim]) if dim in at else slice(None) for dim in map(str, variable.dims))
     values: np.ndarray = variable.values[place]
     return values
 

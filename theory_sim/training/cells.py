@@ -206,7 +206,7 @@ class CellsTraining(Training):
         shifted = [cell.at_target for cell in self.cells]
         if all(target is cell for target, cell in zip(shifted, self.cells, strict=True)):
             return own, own
-        return own, CellsSampler([law_of(target) for target in shifted], self.dictionary)
+        return own, CellsSampler([described(law_of(target), "cells side by side") for target in shifted], self.dictionary)
 
     def _draw_training_set(self) -> Batch | None:
         """The finite training sets of all sources; smaller ones are filled up with samples that are never drawn."""
