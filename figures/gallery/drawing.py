@@ -56,7 +56,9 @@ def draw(
         return
     # Processes are not forked: PyTorch's threads would not survive that.
     cores = min(2, os.cpu_count() or 1)
-    with ProcessPoolExecutor(cores, get_context("spawn")) as pool:
+    with starting_processes():  # the first pool starts Python's tracker of semaphores
+        pool = ProcessPoolExecutor(cores, get_context("spawn"))
+    with pool:
         drawn = []
         for figure, table in chain(first, made):
             entry = FIGURES.entry(figure.name)

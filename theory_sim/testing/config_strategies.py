@@ -89,7 +89,7 @@ def _check(given: Mapping[str, Any], default: Config) -> None:
         if default.theory != LABEL_GRANULARITY:
             raise
         try:
-            _made(_SMALLEST | given, default)
+            _made({**_SMALLEST, **given}, default)
         except InputError as error:
             raise InputError(f"configs: {error}") from None
 
