@@ -118,7 +118,7 @@ class _Places(Visitor):  # type: ignore[misc]
 
 
 def _ignored(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where types stand, which are mypy's to check, and options of the compiler: from and to."""
+    """Places of types, which are mypy's to check, and options of the compiler: from and to."""
     for node in ast.walk(ast.parse(source)):
         for made in getattr(node, "decorator_list", []):
             if ast.unparse(made).startswith(_COMPILES):

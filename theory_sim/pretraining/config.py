@@ -189,9 +189,9 @@ class ImageStudy(Section):
     confidence: OpenShare = 0.95
     """Confidence of the intervals."""
     splits: Annotated[list[Split], Field(min_length=1), Distinct] = ["both"]
-    """How hard and easy images are told apart; see `theory_sim.pretraining.difficulty`. The first is printed."""
+    """How hard and easy images are distinguished; see `theory_sim.pretraining.difficulty`. The first is printed."""
     controls: Annotated[list[Control], Distinct] = ["width", "augmentation", "split"]
-    """Networks without fine labels, whose gains stand beside the others': see `theory_sim.pretraining.controls`."""
+    """Networks without fine labels, whose gains are shown beside the others': see `theory_sim.pretraining.controls`."""
     keep: Literal["weights", "none"] | None = None
     """Whether the weights of baselines, controls and transferred networks are kept, for `theory_sim.load_classifier`; without it
     those of networks up to 10 MB are (a ResNet-18 has 45 MB). Those of pretraining are always kept."""
