@@ -7,12 +7,13 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
+_FUNCTION = re.compile(r"<(?:factory|(?:function|class) (?:[^<>]|<\w+>)*)>")
 _LETTER = re.compile(r"^(\s*(?::\w+ \w+: )?)([A-Za-z])\.$")
 
 
 def _signature(app: Sphinx, kind: str, name: str, value: Any, options: Any, signature: str | None, returned: str | None) -> Any:
-    """A default that a function makes is shown as ``...``, since ``<factory>`` cannot be parsed."""
-    return (signature.replace("<factory>", "..."), returned) if signature else None
+    """A default that is a function is shown as ``...``, since ``<factory>`` and ``<function f>`` cannot be parsed."""
+    return (_FUNCTION.sub("...", signature), returned) if signature else None
 
 
 def _docstring(app: Sphinx, kind: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
