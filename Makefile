@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: verify test lint figures strength mutants clean
+.PHONY: verify test test-fast coverage lint docs figures strength mutants clean
 
 verify: $(VENV)/installed
 	$(BIN)/theory-sim verify
@@ -11,6 +11,22 @@ verify: $(VENV)/installed
 test: $(VENV)/installed lint
 	$(BIN)/theory-sim verify configs/small.yaml --out $(VENV)/results
 	$(BIN)/pytest -n 2
+
+# Tests without those that train for long, or start many processes: tests/slow.txt.
+test-fast: $(VENV)/installed
+	$(BIN)/pytest -n 2 -m "not slow"
+
+coverage: $(VENV)/installed
+	$(BIN)/pytest -n 2 --cov --cov-report=term --cov-report=html:build/coverage
+
+# The site, its notebooks run; a warning is an error. DOCS_NOTEBOOKS=off leaves the notebooks' output out.
+docs: $(VENV)/docs
+	$(BIN)/sphinx-build -W --keep-going -d docs/_build/doctrees docs docs/_build/html
+
+$(VENV)/docs: pyproject.toml constraints.txt
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $@
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
@@ -36,4 +52,4 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) results
+	rm -rf $(VENV) results docs/_build build

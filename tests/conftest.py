@@ -20,8 +20,18 @@ settings.register_profile(
 settings.load_profile("theory_sim")
 
 
+SLOW = frozenset((Path(__file__).parent / "slow.txt").read_text().split())
+"""Files whose tests take longest; ``make test-fast`` leaves them out."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(Path(__file__).parents[1]).as_posix() in SLOW:
+            item.add_marker(pytest.mark.slow)
+
+
 def devices() -> list[str]:
-    """Everything that this machine can compute on, and a device that only says that it is one."""
+    """Everything that this machine can compute on, and a mock device backend."""
     return ["cpu", *(["cuda"] if torch.cuda.is_available() else []), str(PRETENDED)]
 
 

@@ -92,7 +92,7 @@ def test_a_round_trip_through_yaml_changes_nothing(tmp_path):
         ("data.noise=.inf", "data.noise: should be a finite number"),
         ("data.noise=many", "data.noise: should be a valid number, got 'many'"),
         ("data.strength_spread=1.5", "data.strength_spread: should be less than or equal to 1"),
-        ("hard.feature_noise=[0.4,0.2]", "hard.feature_noise: the lower end 0.4 lies above the upper end 0.2"),
+        ("hard.feature_noise=[0.4,0.2]", "hard.feature_noise: the lower end 0.4 is above the upper end 0.2"),
         ("hard.feature_noise=[0.4]", "hard.feature_noise: List should have at least 2 items"),
         ("hard.common=absent", "hard.common: should be 'missing' or 'weak', got 'absent'"),
         ("network.threshold=high", "network.threshold: should be"),

@@ -1,4 +1,4 @@
-"""What the README and the findings say can be done can be done."""
+"""What the README, the site's pages and the findings say can be done can be done."""
 
 import ast
 import re
@@ -12,27 +12,36 @@ from theory_sim.config import Config, load_config
 from theory_sim.figures.gallery.needed import chosen
 from theory_sim.runtime.settings import value_at
 from theory_sim.studies.grids import GRIDS
-from theory_sim.studies.study import study_files
+from theory_sim.studies.study import Study, study_files
 
 ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text()
 FINDINGS = (ROOT / "paper_figs" / "FINDINGS.md").read_text()
+PAGES = {path.relative_to(DOCS).as_posix(): path.read_text() for path in DOCS.rglob("*.md") if "_build" not in path.parts}
+PROSE = "\n".join([README, (ROOT / "CONTRIBUTING.md").read_text(), *PAGES.values()])
+DESIGN, NOTATION = PAGES["design.md"], PAGES["theory/model.md"].split("## Symbols and settings")[1]
 TINY = '"tree.subclasses=2", "replicas=2", "data.dim=16", "network.neurons=6", "training.steps=10", "test.samples=20"'
 
 
-def test_the_python_example_runs(tmp_path, monkeypatch, capsys):
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 150
+
+
+@pytest.mark.parametrize("text", [README, PAGES["howto/python.md"]], ids=["README", "howto"])
+def test_the_python_example_runs(text, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (code,) = re.findall(r"```python\n(import theory_sim as ts\n.*?)```", README, re.S)
+    (code,) = re.findall(r"```python\n(import theory_sim as ts\n.*?)```", text, re.S)
     assert '"tree.subclasses=4", "replicas=3"' in code
     exec(code.replace('"tree.subclasses=4", "replicas=3"', TINY), {})
     assert capsys.readouterr().out.count("\n") == 9
 
 
-def test_the_theory_of_the_readme_runs(tmp_path, monkeypatch, capsys):
+def test_the_theory_of_the_pages_runs(tmp_path, monkeypatch, capsys):
     from theory_sim.cli import main
 
     monkeypatch.chdir(tmp_path)
-    (code,) = re.findall(r"```python\n(# my_theory.*?)```", README, re.S)
+    (code,) = re.findall(r"```python\n(# my_theory.*?)```", PAGES["howto/plugins.md"], re.S)
     (tmp_path / "my_theory.py").write_text(code)
     settings = [part for text in TINY.replace('"', "").split(", ") for part in ("--set", text)]
     monkeypatch.setattr("sys.argv", ["theory-sim", "verify", "my_theory.py", *settings])
@@ -48,23 +57,45 @@ def test_the_theory_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     assert "results/mine/" in out
 
 
+@pytest.mark.parametrize("name", [name for name, text in PAGES.items() if "```yaml" in text])
+def test_every_file_shown_is_read(name, tmp_path):
+    """A configuration or a study; ``my_study.yaml`` is run at its small size in `test_the_study_of_the_pages_runs`."""
+    for number, code in enumerate(re.findall(r"```yaml\n(.*?)```", PAGES[name], re.S)):
+        path = tmp_path / f"file{number}.yaml"
+        path.write_text(code)
+        if "question:" in code:
+            assert study_at(path).cells()
+        else:
+            assert load_config(path) != Config()
+
+
+def study_at(path: Path) -> Study:
+    from theory_sim.studies.study import load_study
+
+    return load_study(str(path))
+
+
 def test_every_key_in_the_notation_table_is_one():
-    rows = [line for line in README.split("| symbol | key | | symbol | key |")[1].split("\n\n")[0].splitlines() if "`" in line]
-    keys = [key for line in rows for key in re.findall(r"`([a-z0-9_.]+)`", line) if not key.startswith(".")]
+    keys = re.findall(r"^\|[^|]*\| `([a-z0-9_.]+)` \|", NOTATION, re.M)
     assert len(keys) >= 15
     for key in keys:
         value_at(Config(), key)
 
 
-@pytest.mark.parametrize("setting", re.findall(r"theory-sim verify (--set .*?)(?:  +#.*|`.*)?$", README + FINDINGS, re.M))
+@pytest.mark.parametrize(
+    "setting", sorted(set(re.findall(r"theory-sim verify (--set .*?)(?:  +#.*|`.*)?$", PROSE + FINDINGS, re.M)))
+)
 def test_every_setting_shown_loads(setting):
     load_config(overrides=[text.strip('"') for text in re.split(r"\s*--set\s+", setting) if text])
 
 
-@pytest.mark.parametrize(("text", "folder"), [(README, ROOT), (FINDINGS, ROOT / "paper_figs")], ids=["README", "FINDINGS"])
-def test_every_link_and_picture_is_there(text, folder):
-    for target in re.findall(r"\]\(([^)]+)\)", text):
-        assert target.startswith("https://") or (folder / target.split("#")[0]).exists(), target
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "paper_figs/FINDINGS.md", *(f"docs/{name}" for name in PAGES)]
+)
+def test_every_link_and_picture_is_there(name):
+    """On GitHub, where files are read as they are; the site's build checks its own."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", (ROOT / name).read_text()):
+        assert target.startswith(("https://", "#")) or ((ROOT / name).parent / target.split("#")[0]).exists(), target
 
 
 def test_every_finding_names_what_there_is():
@@ -74,11 +105,35 @@ def test_every_finding_names_what_there_is():
     assert len(chosen(sorted(drawn))) == len(drawn) > 0
 
 
-ARROWS = README.split("## How it is built")[1].split("```")[0]
+def test_every_study_of_the_table_is_one():
+    named = set(re.findall(r"^\| `(\w+)` \|", PAGES["howto/studies.md"], re.M))
+    assert named
+    assert named <= {path.stem for path in study_files()} | set(GRIDS)
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/results/summary.md"])
+def test_intervals_in_summaries_are_those_of_the_findings(name):
+    """A number of the findings that is repeated elsewhere has been copied right: rounded, it is one of theirs."""
+    known = [tuple(map(number, pair)) for pair in INTERVAL.findall(FINDINGS)]
+    found = INTERVAL.findall((ROOT / name).read_text().split("```")[-1])
+    assert found
+    for low, high in found:
+        half = 0.5 * 10.0 ** -len(low.partition(".")[2]) + 1e-9
+        assert any(abs(a - number(low)) <= half and abs(b - number(high)) <= half for a, b in known), (low, high)
+
+
+INTERVAL = re.compile(r"\[([−\d.]+), ([−\d.]+)\]")
+
+
+def number(text: str) -> float:
+    return float(text.replace("−", "-"))
+
+
+ARROWS, LISTING, *_ = DESIGN.split("```")
 
 
 def ranks() -> dict[str, int]:
-    """Place of each package in the README's chain of arrows, from the left."""
+    """Place of each package in the chain of arrows, from the left."""
     chain = ARROWS.split("\n\n")[2].partition(";")[0]
     return {name: rank for rank, group in enumerate(chain.split("←")) for name in re.findall(r"`(\w+)`", group)}
 
@@ -95,7 +150,7 @@ def imports_of(path: Path) -> set[str]:
 
 
 def test_the_arrows_are_the_imports():
-    """Every package stands in the chain, none imports one to its right, and each arrow is an import of some module."""
+    """Every package is in the chain, none imports one to its right, and each arrow is an import of some module."""
     rank, package = ranks(), ROOT / "theory_sim"
     modules = {path: path.relative_to(package).parts[0].removesuffix(".py") for path in package.rglob("*.py")}
     modules |= dict.fromkeys((ROOT / "figures").rglob("*.py"), "figures")
@@ -112,17 +167,15 @@ def test_the_arrows_are_the_imports():
 
 
 def test_every_folder_of_the_listing_is_there():
-    listing = ARROWS_LISTING.split("tests/")[0]
-    for line in listing.splitlines():
+    for line in LISTING.split("tests/")[0].splitlines():
         name = re.match(r"  (\w+(?:\.py)?)/?  ", line)
         assert name is None or (ROOT / "theory_sim" / name[1]).exists(), line
 
 
-ARROWS_LISTING = README.split("## How it is built")[1].split("```")[1]
-
-
-@pytest.mark.parametrize("name", sorted(set(re.findall(r"`ts\.(\w+)", README))))
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"\bts\.(\w+)|`theory_sim\.([A-Za-z]\w*)`", PROSE))))
 def test_every_name_of_the_package_is_public(name):
     import theory_sim
 
-    assert name in theory_sim.__all__
+    short, long = name
+    packages = {"testing", "figures", "pretraining", "plugins"}
+    assert (short or long) in theory_sim.__all__ or long in packages

@@ -11,7 +11,7 @@ from theory_sim.studies.coverage import Quantity
 
 
 def test_the_levels_are_printed_and_written(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """How many kinds can be judged, and the largest share of misses with notes counted, stand beside the number of wrong ones."""
+    """The number of wrong kinds is printed with how many can be judged, and the largest share of misses with notes counted."""
     sure = Quantity("sure", lambda all_: 0.0, lambda rows, confidence: Estimate(0, -1, 1, "by hand", notes=("few replicas",)))
     certain = Quantity("certain", lambda all_: 0.0, lambda rows, confidence: Estimate(1, 1, 1, "by hand", notes=(P_NORMAL,)))
     monkeypatch.setattr(coverage, "QUANTITIES", (certain, sure))

@@ -241,14 +241,8 @@ def test_config_shows_every_key(call: Call) -> None:
 
 def test_symbols_are_those_of_the_notation_table(call: Call) -> None:
     found = {each["key"]: each["symbol"] for each in strict(call("config", "--json", "-").out)}
-    table = (ROOT / "README.md").read_text().split("| symbol | key | | symbol | key |")[1].split("\n\n")[0]
-    pairs = [
-        (a, b)
-        for line in table.splitlines()
-        if "`" in line
-        for a, b in zip(line.split("|")[1::3], line.split("|")[2::3], strict=True)
-    ]
-    one = {key.strip(" `"): symbol.strip() for symbol, key in pairs if key.count("`") == 2}
+    page = (ROOT / "docs" / "theory" / "model.md").read_text()
+    one = {key: symbol.strip() for symbol, key in re.findall(r"^\|([^|]*)\| `([a-z0-9_.]+)` \|", page, re.M)}
     assert len(one) >= 6
     for key, symbol in one.items():
         if key in found:

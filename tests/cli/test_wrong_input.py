@@ -26,7 +26,7 @@ WRONG_VALUES = [
     ("labels.coarse=level(3)", ["labels.coarse: level(3)", "levels 1 to 2"]),
     ("tree.subclasses=[3]", ["tree.subclasses: 1 entries for tree.coarse = 2 classes"]),
     ("tree.subclasses=[3, 3, 3]", ["tree.subclasses: 3 entries for tree.coarse = 2 classes"]),
-    ("data.feature_noise=[0.4, 0.2]", ["data.feature_noise: the lower end 0.4 lies above the upper end 0.2"]),
+    ("data.feature_noise=[0.4, 0.2]", ["data.feature_noise: the lower end 0.4 is above the upper end 0.2"]),
     ("name=../elsewhere", ["name: ", "got '../elsewhere'"]),
     ("data.noise", ["--set data.noise: expected section.key=value"]),
     ("=1", ["--set =1: expected section.key=value"]),
@@ -48,7 +48,7 @@ def test_wrong_value(call: Call, config_file: Path, tmp_path: Path, text: str, p
 
 WRONG_FILES = [
     ("data: {noise: [0.5\n", [", line 2: not plain YAML: expected ',' or ']'"]),
-    ("data:\n  dim: 32\n  noise: 0.5\n  dim: 64\n", [", line 4: ", "key 'dim' stands twice"]),
+    ("data:\n  dim: 32\n  noise: 0.5\n  dim: 64\n", [", line 4: ", "key 'dim' occurs twice"]),
     ("- name: x\n- seed: 1\n", [": a configuration is a mapping of sections, not a list"]),
     ("just text", [": a configuration is a mapping of sections, not a str"]),
     ("data: 2001-99-01\n", [": YAML's versions read 2001-99-01 differently: write a number, or "]),

@@ -186,7 +186,7 @@ def test_sample_numbers_of_a_known_set():
     assert f.parent.tolist() == [1, 0, 1]
     assert f.leaf_label.tolist() == [1, 0, 2, 0]
     of_replicas = label_function("sample-id", TREE, context=LabelContext(3, torch.stack([leaf, leaf])))
-    assert of_replicas.parent.tolist() == [0, 0, 1], "in name only: sample j stands for leaf j"
+    assert of_replicas.parent.tolist() == [0, 0, 1], "in name only: sample j has the label of leaf j"
 
 
 def test_groups_of_a_data_set():

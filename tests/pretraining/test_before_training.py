@@ -122,7 +122,7 @@ def test_variables_that_a_launcher_left(leftover, monkeypatch):
 
 
 class _OwnError(Exception):
-    """An error that cannot be sent to another process: nobody can pickle what it holds."""
+    """An error that cannot be sent to another process: its contents cannot be pickled."""
 
     def __init__(self, path: str, line: int) -> None:
         super().__init__(f"{path}, line {line}")

@@ -1,4 +1,4 @@
-"""The pipeline stands on the ground floor alone, and nothing that it writes is lost or executed."""
+"""The pipeline imports only the lowest packages, and nothing that it writes is lost or executed."""
 
 import ast
 from pathlib import Path

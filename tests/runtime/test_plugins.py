@@ -145,7 +145,7 @@ def write(folder: Path, files: dict[str, str]) -> None:
     ids=str,
 )  # fmt: skip
 def test_each_folder_has_its_own_modules(files: dict[str, str], statement: str, tmp_path: Path) -> None:
-    """Two plugins import a module of one name, which lies beside each: neither gets the other's."""
+    """Two plugins import a module of one name, which is beside each: neither gets the other's."""
     for number in (1, 2):
         folder = tmp_path / str(number)
         write(folder, {name: text.format(number) for name, text in files.items()} | {"mine.py": statement})

@@ -81,7 +81,7 @@ def test_a_range_goes_from_its_lower_to_its_upper_end(a, b):
     assert load_settings(Whole, ends=[low, high]).ends == [low, high]
     assert load_settings(Whole, ends=[low, low]).ends == [low, low]
     if low < high:
-        with pytest.raises(InputError, match=r"^ends: the lower end .* lies above the upper end"):
+        with pytest.raises(InputError, match=r"^ends: the lower end .* is above the upper end"):
             load_settings(Whole, ends=[high, low])
 
 
@@ -152,7 +152,7 @@ def test_values_are_prepared_after_all_of_them_are_read_and_before_they_are_chec
         ("part.size='3'", "part.size: should be a valid integer, got '3'"),
         ("name=bad", "name and part do not fit together"),
         ("kind=x", "kind: should be a valid integer or should be a valid boolean, got 'x'"),
-        ("ends=[2,1]", "ends: the lower end 2.0 lies above the upper end 1.0, got [2, 1]"),
+        ("ends=[2,1]", "ends: the lower end 2.0 is above the upper end 1.0, got [2, 1]"),
     ],
 )
 def test_one_line_says_what_is_wrong(override, message):
@@ -170,8 +170,8 @@ def test_a_value_is_no_section():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"name: a\nrate: 1\nname: b\n", r", line 3: .*key 'name' stands twice"),
-        (b"part:\n  size: 1\n  size: 2\n", r", line 3: .*key 'size' stands twice"),
+        (b"name: a\nrate: 1\nname: b\n", r", line 3: .*key 'name' occurs twice"),
+        (b"part:\n  size: 1\n  size: 2\n", r", line 3: .*key 'size' occurs twice"),
         (b"name: a\nrate: [1\n", r", line 3: not plain YAML: "),
         (b"name: !!python/name:os.system x\n", r", line 1: not plain YAML: "),
         (b"name: 2001-99-01\n", r", line 1: YAML's versions read 2001-99-01 differently"),

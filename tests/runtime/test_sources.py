@@ -184,7 +184,7 @@ def test_objects_without_a_text_have_no_digest() -> None:
     assert source_digest(functools.partial(inner, 1)) is None
     assert source_digest(lambda x: inner(x) + 1) is None
     assert source_digest((module_of, np.frompyfunc(inner, 1, 1))) is None
-    assert source_digest((module_of, iter([1]))) is None, "what it holds is not known"
+    assert source_digest((module_of, iter([1]))) is None, "its contents are unknown"
 
 
 def test_values_count() -> None:

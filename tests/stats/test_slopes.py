@@ -38,7 +38,7 @@ def test_a_slope_says_where_most_values_are_equal():
 
 
 def test_a_slope_that_rests_on_one_point_has_an_interval():
-    """The only point with another x lies on the line whatever its value: the leverage is 1 and the residual 0."""
+    """The only point with another x is on the line whatever its value: the leverage is 1 and the residual 0."""
     x, y = np.array([0.0, 0, 0, 0, 1]), np.array([0.1, 0.3, 0.2, 0.5, 0.9])
     e, line = stats.slope(x, y), scipy_stats.linregress(x, y)
     assert e.high - e.value >= scipy_stats.t.ppf(0.975, 3) * line.stderr * (1 - 1e-9)

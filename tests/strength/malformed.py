@@ -32,7 +32,7 @@ WRONG = [
     *("!!python/object/apply:os.system [ls]", "[", "{", '"', "'a' b", "[1 #]", "!x", "%", "@", "`", "[010]", "-.inf", "1e999"),
     *("9" * 5000, "[" * 300, "[" * 90 + "]" * 90, "{a: " * 90, "{" + "a" * 50_000 + ": 1}", '"\\0"', "? ", "[a, b: [c]]"),
 ]
-"""Values that are wrong wherever they stand: of no type that a setting has, or no plain YAML."""
+"""Values that are wrong at every place: of no type that a setting has, or no plain YAML."""
 
 
 def _keys(section: Any = Config, above: str = "") -> list[str]:

@@ -38,7 +38,7 @@ from cosmic_ray.plugins import get_operator, operator_names
 from tests_of import FIRST, REST  # which tests belong to which module
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("theory_sim", "figures", "configs", "tests", "pyproject.toml", "README.md", "Makefile", "constraints.txt")
+COPIED = ("theory_sim", "figures", "configs", "docs", "tests", "pyproject.toml", "README.md", "Makefile", "constraints.txt")
 MEMORY = 8 * 2**30
 """Bytes that a test process may hold: a mutant may ask for more than there is."""
 
@@ -118,7 +118,7 @@ class _Places(Visitor):  # type: ignore[misc]
 
 
 def _ignored(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where types stand, which are mypy's to check, and options of the compiler: from and to."""
+    """Places of types, which are mypy's to check, and options of the compiler: from and to."""
     for node in ast.walk(ast.parse(source)):
         for made in getattr(node, "decorator_list", []):
             if ast.unparse(made).startswith(_COMPILES):

@@ -1,6 +1,6 @@
 """Which tests belong to which module: those that are run on each of its mutants, and those for what survives them.
 
-A module and its tests stand here where it makes numbers or decides about them. Fast tests stand first: pytest stops at the
+A module and its tests are listed here if it makes numbers or decides about them. Fast tests come first: pytest stops at the
 first that fails.
 """
 

@@ -13,7 +13,7 @@ from theory_sim.config import Config
 from theory_sim.runtime.display import new_console, new_table
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.plain_yaml import yaml_text
-from theory_sim.runtime.settings import all_keys, section_of_key, unknown_key, value_at
+from theory_sim.runtime.settings import Section, all_keys, section_of_key, unknown_key, value_at
 
 _SYMBOL = re.compile(r"(\[ι[^\]]*\]|[A-Za-z]|[^\s,:.]*[^\x00-\x7f\s,:.][^\s,:.]*)(?=[,:.] |\.$|, | of | per )")
 """What a description opens with if it names a symbol: a letter, or a word with Greek letters or other signs."""
@@ -93,17 +93,19 @@ def config(
     return 0
 
 
-def descriptions(config: Config, of: str = "") -> Iterator[KeyDescription]:
-    """What the keys of a configuration mean.
+def descriptions(settings: Section | type[Section], of: str = "") -> Iterator[KeyDescription]:
+    """What the keys of a configuration, or of other settings, mean.
 
     Args:
-        config: the configuration whose values are shown.
+        settings: the settings whose values are shown; of a class, the values are the defaults.
         of: a key, or a section; all keys without it.
     """
-    schema = Config.model_json_schema()
-    schemas = dict(_keys(schema, schema["$defs"]))
+    model = settings if isinstance(settings, type) else type(settings)
+    schema = model.model_json_schema()
+    named = schema.get("$defs", {})
+    schemas = dict(_keys(schema, named))
     chosen = [key for key in schemas if not of or key == of or key.startswith(f"{of}.")]
-    default = Config()
+    default = None if isinstance(settings, type) else model()
     for key in chosen:
         own = schemas[key]
         text = " ".join(own.get("description", "").split())
@@ -112,9 +114,9 @@ def descriptions(config: Config, of: str = "") -> Iterator[KeyDescription]:
             key=key,
             symbol=symbol[1] if symbol else "",
             unit=_unit(own, key),
-            allowed=_allowed(own, schema["$defs"]),
-            default=value_at(default, key),
-            value=value_at(config, key),
+            allowed=_allowed(own, named),
+            default=own.get("default") if default is None else value_at(default, key),
+            value=own.get("default") if isinstance(settings, type) else value_at(settings, key),
             source=source[1] if source else "ours",
             description=text,
         )

@@ -66,7 +66,7 @@ Out = Annotated[
         envvar="THEORY_SIM_OUT",
         metavar="PATH",
         parser=_refusing("--out", _folder),
-        help="Folder of all results; each run lies in NAME/HASH below it.",
+        help="Folder of all results; each run is in NAME/HASH below it.",
     ),
 ]
 Plugin = Annotated[

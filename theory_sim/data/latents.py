@@ -1,4 +1,4 @@
-"""From uniform numbers to the latents of samples: their kinds and classes, and what each of their patches holds, how strongly.
+"""From uniform numbers to the latents of samples: their kinds and classes, and the contents and strengths of their patches.
 
 The groups of a kind of sample are laid out as P slots: as many as each group has patches, the rest plain noise. Fixed patch
 counts: a random permutation says which patch has which slot. Independent patches: each has a uniform slot of its own, so that
@@ -27,7 +27,7 @@ DOMINANT_NOISE = -2
 """`Batch.content` of a patch of the first noise law that a group has of its own; −3, −4, … of the further ones."""
 
 _OTHER_CLASS = -1000
-"""What a slot holds whose feature is another class's: which, a uniform number says."""
+"""Content of a slot whose feature is another class's; a uniform number says which class."""
 _BLOCK = 1024
 """Samples that are worth a thread of their own."""
 
@@ -154,7 +154,7 @@ class _Slot(NamedTuple):
         group: what is there.
         kind: number of the kind of sample.
         sign_column: which of the sample's random signs is its.
-        exact: whether it lies beyond the P slots that patches draw.
+        exact: whether it is beyond the P slots that patches draw.
     """
 
     group: Group

@@ -4,7 +4,7 @@ A `PatchLaw` is the one description of a data model. The sampler, the checks, th
 engine and the benchmark's baselines read it; none of them writes a law down again. In symbols: a sample of kind t and leaf ℓ
 has P patches, and a patch of group g ∈ groups(t) is
 
-    x_p = s α v + ζ,   v: what the group holds, α: its strength's law, s ∈ {+1, −1}: its sign, ζ: noise;
+    x_p = s α v + ζ,   v: the feature of the group, α: its strength's law, s ∈ {+1, −1}: its sign, ζ: noise;
 
 a group that holds nothing is noise alone, and may have a noise law of its own. Patches that belong to no group hold nothing.
 
@@ -126,7 +126,7 @@ class PatchLaw(_Features):
 
     @property
     def own_noises(self) -> tuple[Noise, ...]:
-        """The noise laws that differ from the law's, each once; content −2 − i stands for number i."""
+        """The noise laws that differ from the law's, each once; content −2 − i means number i."""
         found = [group.noise for group in chain.from_iterable(self.kinds.values()) if group.noise is not None and group.patches]
         return tuple(dict.fromkeys(found))
 

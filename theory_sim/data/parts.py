@@ -29,7 +29,7 @@ class Distribution(Protocol):
         """Standard deviation."""
 
 
-# --- What a patch holds -------------------------------------------------------------------------------------------------
+# --- Content of a patch -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class Group:
     """Patches of a sample that are alike.
 
     Attributes:
-        holds: what each of them holds.
+        holds: the content of each of them.
         patches: how many there are, or, where the law's counts are independent, on average.
         strength: law of α.
         sign: s, shared by the group's patches.
@@ -231,7 +231,7 @@ def _check_norm(noise: str, norm: float) -> None:
 
 
 def words(holds: Holds) -> str:
-    """What a group holds, for messages."""
+    """The content of a group, for messages."""
     if isinstance(holds, Node):
         return f"the level-{holds.level} feature"
     return {OtherClass: "another class's feature", Nothing: "noise of their own"}.get(

@@ -74,8 +74,8 @@ class Batch:
             tree: the label tree.
             streams: where `tag` is drawn from.
             kind: number of each sample's kind; 0 without it.
-            content: what each patch holds; `NOISE` without it.
-            strength: of what it holds; 0 without it.
+            content: of each patch; `NOISE` without it.
+            strength: of the content; 0 without it.
         """
         expect_tensor("Batch.of: x", x, (len(streams), -1, -1, -1), meaning="replica, sample, patch, coordinate")
         replicas, samples, patches = x.shape[:3]
@@ -260,7 +260,7 @@ class PatchSampler:
         return Draws(uniform, streams.normal_(normal, self.drawn_std))
 
     def assemble(self, draws: Draws, shares: Shares) -> Batch:
-        """The samples that the raw numbers stand for. Overwrites `draws.normal` with the patches.
+        """The samples of the raw numbers. Overwrites `draws.normal` with the patches.
 
         Args:
             draws: the raw numbers.

@@ -31,7 +31,7 @@ class Setup:
         law: the law of samples that a configuration describes: a function of it, or one law for all.
         defaults: what it changes in the default configuration, as nested sections; ``labels`` names its networks, each with
             the label function that it is trained on.
-        parameters: of its own law, as a section of settings; they stand under ``law`` in a configuration. None: it has none.
+        parameters: of its own law, as a section of settings; they are under ``law`` in a configuration. None: it has none.
     """
 
     name: str

@@ -49,7 +49,7 @@ def _misaligned(tree: LabelTree, context: LabelContext, n: int) -> LabelFunction
     mass = torch.zeros(n, tree.n_coarse, dtype=torch.float64)
     probability = torch.tensor(tree.leaf_probability, dtype=torch.float64)
     mass.index_put_((function.leaf_label, tree.coarse_of_leaf), probability, accumulate=True)
-    # Where several classes are equally frequent each label stands for another one, so that no class is left without a head.
+    # Where several classes are equally frequent each label takes another one, so that no class is left without a head.
     tied = mass > mass.amax(1, keepdim=True) - 1e-9
     turn = (torch.arange(tree.n_coarse) - torch.arange(n)[:, None]) % tree.n_coarse
     return replace(function, parent=torch.where(tied, turn, tree.n_coarse).argmin(1))

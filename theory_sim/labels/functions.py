@@ -16,7 +16,7 @@ One registry serves the simulator and image data. A label function is named in a
 ``group(name)``               a further partition of the leaves that the data set brings (images)
 ============================  =============================================================================
 
-A new one is a function of the tree, the context, and its own arguments, annotated as int or str:
+A new one is a function of the tree, the context, and its own arguments, annotated as int or str::
 
     @register_label_function("odd-even")
     def odd_even(tree: LabelTree, context: LabelContext) -> LabelFunction:
@@ -71,10 +71,10 @@ class LabelFunction:
         leaf_label: the label that each leaf gets; where chance has a part in it, a nominal one of those that it may get.
         assign: labels of samples.
         placeholder: whether `leaf_label` (and, where labels cross the coarse classes, `parent`) are names only, each replica
-        having
-            clusters of its own.
+            having clusters of its own.
         multi_labels: labels of each leaf, padded with −1, where a leaf may have more than one; None where each has `leaf_label`.
-        n_splits: equally likely labels of a leaf's samples, which stand side by side: ``label // ways`` is what the leaf decides.
+        n_splits: equally likely labels of a leaf's samples, numbered one after the other: the leaf decides
+            ``label // n_splits``.
     """
 
     name: str

@@ -12,7 +12,7 @@ from theory_sim.runtime.errors import InputError
 
 
 def placeholders(name: str, tree: LabelTree, n: int, assign: Callable[[Samples], Int[Tensor, "*n"]]) -> LabelFunction:
-    """Label function that ignores the leaf: label j stands, in name only, for leaf j mod the number of leaves."""
+    """Label function that ignores the leaf: label j has, in name only, the parent of leaf j mod the number of leaves."""
     leaf = torch.arange(n) % tree.n_leaves
     return LabelFunction(name, n, tree.coarse_of_leaf[leaf], torch.arange(tree.n_leaves) % n, assign, n_splits=n)
 

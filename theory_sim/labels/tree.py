@@ -120,7 +120,7 @@ class LabelTree:
         return self.paths[:, 0].clone()
 
     def level(self, depth: int) -> Int[Tensor, " leaf"]:
-        """Each leaf's ancestor at `depth`, or the leaf itself where it lies higher.
+        """Each leaf's ancestor at `depth`, or the leaf itself where it is higher.
 
         Raises:
             InputError: the tree has no such level.

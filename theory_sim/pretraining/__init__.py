@@ -1,7 +1,7 @@
 """Real images: pretrain at any label granularity, transfer to the coarse target, and see where it helped.
 
-It stands on the ground floor of the package alone (`tree`, `labels`, `statistics`, `settings`, `storage`, `progress`), never
-on the simulator. One way only: `hierarchies` → `datasets` → `labelling` → `models` → `training` → `evaluation` → `study`.
+It imports only `runtime`, `labels` and `stats`, never the simulator. One way only: `hierarchies` → `datasets` → `labelling` →
+`models` → `training` → `evaluation` → `study`.
 """
 
 import importlib.util

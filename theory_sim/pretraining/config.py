@@ -16,6 +16,7 @@ class Labels(Section):
     """The label functions of the study; see `theory_sim.labels.functions` and `theory_sim.pretraining.labelling`."""
 
     functions: Annotated[list[str], Field(min_length=1), Distinct] = ["level(1)", "leaf"]
+    """The label functions to pretrain on, each a network of its own; `level(1)` is the coarse target."""
     embedding: str = "pixels"
     """What k-means clusters: `pixels`, or a `transformers` vision model, by name or folder (the paper: CLIP ViT-L/14 [paper])."""
     images_per_class: Count | None = None
@@ -37,6 +38,7 @@ class Architecture(Section):
     """The network; see `theory_sim.pretraining.models`."""
 
     name: Literal["convnet", "resnet18", "resnet34", "resnet50", "vit_ti16", "vit_s16", "vit_b16", "pretrained"] = "convnet"
+    """Architecture: a small convolutional net, a ResNet, a ViT with patches of 16, or the one that `pretrained` names."""
     pretrained: str | None = None
     """An image model of `transformers` that all networks of the study start from, by its name on the hub or, with ``./`` or ``/``
     before it, as a folder; `name` is then ``pretrained``. Only safetensors are read, and no code of the model is run."""
@@ -73,12 +75,15 @@ class TrainingRecipe(Section):
     """One training run. Warm-up, then by `schedule`."""
 
     steps: CountOrZero = 300
+    """Steps of training."""
     batch: Count = 64
     """Images per step, over all processes and accumulated parts."""
     accumulate: Count = 1
     """Parts that each process computes its share of a batch in."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
+    """SGD with momentum, or AdamW."""
     step_size: Positive = 0.05
+    """Largest step size, reached after the warm-up."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """Of the step size after the warm-up: cosine decay to 0, or constant. A longer run continues a finished shorter one where
     their step sizes are equal up to there: with `constant` and no warm-up."""
@@ -91,6 +96,7 @@ class TrainingRecipe(Section):
     clip_norm: Positive | None = None
     """Largest norm of the gradient."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of each target's probability that is spread over all labels."""
     mixup: NonNegative = 0.0
     """α of mixup's Beta(α, α); 0: none. Neighbours in a batch are mixed."""
     average: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -100,8 +106,11 @@ class TrainingRecipe(Section):
     flip: bool = False
     """Mirror half of the images."""
     precision: Literal["float32", "bf16"] = "float32"
+    """Of the forward and backward pass: single precision, or bfloat16 (`torch.autocast`)."""
     log_every: Count = 50
+    """Steps between logged losses."""
     checkpoint_every: Count = 1000
+    """Steps between checkpoints."""
 
     @model_validator(mode="after")
     def _shares_batches(self) -> "TrainingRecipe":
@@ -138,6 +147,8 @@ class Transfer(Section):
     """How a pretrained model is adapted to the target: all weights, its last block, a linear probe, or not at all (readouts)."""
 
     modes: Annotated[list[Mode], Field(min_length=1), Distinct] = ["finetune", "last_block", "linear_probe", "none"]
+    """How pretrained networks are transferred: by finetuning all weights or the last block, by a linear probe, or not at
+    all: their heads are read as they are."""
     steps: Annotated[list[Count], Field(min_length=1), Distinct] = [100]
     """Lengths of transfer, each tried; `none` has length 0."""
     training: TrainingRecipe = TrainingRecipe(step_size=0.02)
@@ -159,6 +170,7 @@ class ImageStudy(Section):
     """One study: label functions × transfer modes × seeds, against baselines of the same total number of steps."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "digits"
+    """Name of the folder of its results, below that of all results."""
     seeds: Count = 3
     """Independent repetitions: initial weights and data order."""
     seed: Seed = 0
@@ -175,10 +187,11 @@ class ImageStudy(Section):
     workers: CountOrZero = 0
     """Processes that read images, for each training process; 0: it reads itself."""
     confidence: OpenShare = 0.95
+    """Confidence of the intervals."""
     splits: Annotated[list[Split], Field(min_length=1), Distinct] = ["both"]
-    """How hard and easy images are told apart; see `theory_sim.pretraining.difficulty`. The first is printed."""
+    """How hard and easy images are distinguished; see `theory_sim.pretraining.difficulty`. The first is printed."""
     controls: Annotated[list[Control], Distinct] = ["width", "augmentation", "split"]
-    """Networks without fine labels, whose gains stand beside the others': see `theory_sim.pretraining.controls`."""
+    """Networks without fine labels, whose gains are shown beside the others': see `theory_sim.pretraining.controls`."""
     keep: Literal["weights", "none"] | None = None
     """Whether the weights of baselines, controls and transferred networks are kept, for `theory_sim.load_classifier`; without it
     those of networks up to 10 MB are (a ResNet-18 has 45 MB). Those of pretraining are always kept."""

@@ -1,4 +1,4 @@
-"""What uses of the Hugging Face hub share: names are told apart from folders."""
+"""What uses of the Hugging Face hub share: names are distinguished from folders."""
 
 import re
 from pathlib import Path

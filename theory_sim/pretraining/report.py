@@ -96,8 +96,8 @@ def verdict(outcome: Outcome) -> list[str]:
 
     Where there are no hard images one line says why.
 
-    A gain counts where its interval lies above 0 and its p-value is significant after Holm's correction; a loss counts
-    where its whole interval lies below 0. On hard images the whole interval of a gain must also exceed the controls' gains.
+    A gain counts where its interval is above 0 and its p-value is significant after Holm's correction; a loss counts
+    where its whole interval is below 0. On hard images the whole interval of a gain must also exceed the controls' gains.
     """
     lines = []
     table = outcome.results[~outcome.results.kind.isin(["baseline", "control"])]

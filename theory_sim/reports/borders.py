@@ -6,7 +6,7 @@ from typing import Any
 from theory_sim.theories.regime import Assumption
 
 _FAR = 1e9
-"""A larger factor is told as a difference: a border that stands for "above 0" is a very small number."""
+"""A larger factor is given as a difference: a border that means "above 0" is a very small number."""
 
 
 def distance(value: float, border: float) -> str:

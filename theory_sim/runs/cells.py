@@ -35,7 +35,7 @@ from theory_sim.training.recording import Recorder
 
 
 def cells_folder(cells: Mapping[str, Config], out: Path) -> Path:
-    """Where a block lies, run or not: its name is made from its cells'."""
+    """Where a block is, run or not: its name is made from its cells'."""
     name = next(iter(cells.values())).name
     return blocks_folder(out, name) / hash_of({"cells": list(cells)})
 
@@ -57,7 +57,7 @@ def run_cells(cells: Mapping[str, Config], out: Path, device: torch.device, wait
 
     Raises:
         BusyError: another process runs the same block, and `wait` is false.
-        InputError: a readout cannot be fitted, or what lies in the folder is damaged.
+        InputError: a readout cannot be fitted, or files in the folder are damaged.
     """
     folder = cells_folder(cells, out)
     finished = partial(is_finished, folder)

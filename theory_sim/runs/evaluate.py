@@ -43,7 +43,7 @@ def evaluate_on(results: Results, config: Config, device: str = "auto", on_progr
         PluginWarning: a plugin has changed since the run was made.
 
     Raises:
-        InputError: a plugin of the run is gone; the networks do not fit the configuration, or what lies on disk is damaged.
+        InputError: a plugin of the run is gone; the networks do not fit the configuration, or files on disk are damaged.
     """
     expect("evaluate_on", results, Results)
     expect("evaluate_on", config, Config)

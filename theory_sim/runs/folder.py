@@ -1,4 +1,4 @@
-"""The results folder of a run: where it lies, what names it, and whether it is finished.
+"""The results folder of a run: where it is, what names it, and whether it is finished.
 
 ``<out>/<name>/<hash>/`` holds
 

@@ -54,7 +54,7 @@ def run(
 
     Raises:
         BusyError: another process runs the same configuration, and `wait` is false.
-        InputError: the device is absent, a name in `record` is taken, or what lies in the results folder is damaged or of
+        InputError: the device is absent, a name in `record` is taken, or files in the results folder are damaged or of
             another configuration.
         DivergedError: training met a NaN or an infinity.
     """

@@ -1,7 +1,7 @@
 """The contracts that a configuration names objects of: one registry for each, the package's own entries by the same door.
 
-They stand here, below everything, so that a configuration can be checked against them without knowing who implements them.
-Registries of label functions, claims, figures and image sources stand with their contracts.
+They are here, below everything, so that a configuration can be checked against them without knowing who implements them.
+Registries of label functions, claims, figures and image sources are with their contracts.
 """
 
 from typing import Any

@@ -16,7 +16,7 @@ from theory_sim.runtime.errors import BusyError, WaitingWarning
 from theory_sim.runtime.storage import is_part
 
 LOCK = ".theory-sim.lock"
-"""The file that is locked, in the folder that it stands for."""
+"""The file that is locked, in the folder that it locks."""
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 _POLL_SECONDS = 0.1
 _FOR_EVER = -1

@@ -50,7 +50,7 @@ class _RefusedError(ConstructorError):
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads plain YAML: a key may not stand twice, and aliases and merge keys are refused."""
+    """Reads plain YAML: a key may not occur twice, and aliases and merge keys are refused."""
 
     yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012
     yaml_constructors: ClassVar[dict[Any, Any]] = {}
@@ -71,7 +71,7 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key, str):
                 raise ConstructorError(None, None, f"key {shortened(repr(key))} is not a text", key_node.start_mark)
             if key in built:
-                raise ConstructorError(None, None, f"key '{shortened(key)}' stands twice", key_node.start_mark)
+                raise ConstructorError(None, None, f"key '{shortened(key)}' occurs twice", key_node.start_mark)
             built[key] = self.construct_object(value_node, deep=deep)
         return built
 
@@ -144,7 +144,7 @@ for _name, _construct in _CONSTRUCTORS.items():
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """The value of a plain YAML text; `where` it stands opens the message of an `InputError`."""
+    """The value of a plain YAML text; `where` it is opens the message of an `InputError`."""
     with _errors(text, where):
         return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
 

@@ -21,7 +21,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 def _ordered(bounds: list[float]) -> list[float]:
     if bounds[0] > bounds[1]:
-        raise ValueError(f"the lower end {bounds[0]} lies above the upper end {bounds[1]}")
+        raise ValueError(f"the lower end {bounds[0]} is above the upper end {bounds[1]}")
     return bounds
 
 

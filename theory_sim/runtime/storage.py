@@ -136,5 +136,5 @@ def _digest(tensors: dict[str, Tensor], text: str) -> str:
     for key in sorted(tensors):
         value = tensors[key]
         state.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
-        state.update(value.reshape(-1).view(torch.uint8).numpy().data)  # as it lies in memory: a copy may not fit
+        state.update(value.reshape(-1).view(torch.uint8).numpy().data)  # as it is in memory: a copy may not fit
     return state.hexdigest()

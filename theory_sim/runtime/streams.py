@@ -26,7 +26,7 @@ _IDS = {
     "check": 11,
     "alignment": 12,
 }
-"""A number for each purpose, for good: a new purpose may stand anywhere. Other names have the number that their text gives."""
+"""A number for each purpose, for good: a new purpose may be added anywhere. Other names have the number that their text gives."""
 PURPOSES = tuple(_IDS)
 """The purposes that have a number."""
 _FIRST_OF_TEXTS = 2**32
@@ -103,7 +103,7 @@ class Streams:
         return [np.random.default_rng(entropy) for entropy in self.integers(2**32, 4).tolist()]
 
     def state(self) -> dict[str, Tensor]:
-        """Where the streams stand."""
+        """The positions of the streams."""
         state = {"tiles": torch.from_numpy(self._tiles.astype(np.int64))}
         if self._generators is not None:
             state["generators"] = torch.stack([g.get_state() for g in self._generators])

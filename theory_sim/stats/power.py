@@ -13,7 +13,7 @@ def replicas_needed(gain: float, spread: float, power: float = 0.9, confidence: 
     """The smallest number of replicas R that shows a gain with a given probability.
 
     A gain is shown where the one-sided paired t test rejects "no gain" at the level (1 − confidence) / tests and the two-sided
-    interval lies above 0. With gains that are normal with mean g and standard deviation s, the t statistic of R of them has a
+    interval is above 0. With gains that are normal with mean g and standard deviation s, the t statistic of R of them has a
     noncentral t distribution with R − 1 degrees of freedom and noncentrality g √R / s.
 
     Args:

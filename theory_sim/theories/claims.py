@@ -159,7 +159,7 @@ class ClaimResult:
 
     @property
     def holds(self) -> bool:
-        """Whether the whole interval lies on the right side, and the p-value is small enough where one is asked for."""
+        """Whether the whole interval is on the right side, and the p-value is small enough where one is asked for."""
         return self.decision == "holds"
 
     def as_dict(self) -> dict[str, Any]:

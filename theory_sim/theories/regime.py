@@ -1,4 +1,4 @@
-"""The regime: each assumption of a theory, the value that a configuration gives it, and whether it lies inside.
+"""The regime: each assumption of a theory, the value that a configuration gives it, and whether it is inside.
 
 Theories are asymptotic. An order such as Θ(d^0.4) says nothing about one d, so each line states the reading that was chosen,
 and outside is a warning, never a refusal.
@@ -32,7 +32,7 @@ class Assumption:
 
     @property
     def inside(self) -> bool:
-        """Whether the value lies in the range."""
+        """Whether the value is in the range."""
         return (self.low is None or self.value >= self.low) and (self.high is None or self.value <= self.high)
 
     def row(self) -> dict[str, str]:

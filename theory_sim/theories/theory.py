@@ -40,7 +40,7 @@ class Theory(Setup):
         law: the law of samples that a configuration describes: a function of it, or one law for all.
         defaults: what it changes in the default configuration, as nested sections; ``labels`` names its networks, each with
             the label function that it is trained on.
-        parameters: of its own law, as a section of settings; they stand under ``law`` in a configuration.
+        parameters: of its own law, as a section of settings; they are under ``law`` in a configuration.
         claims: statements that are decided on a run, in the order of the theorems.
         theorems: what each theorem that the claims name says, as full sentences; it may be left out.
         measures: numbers of each replica, for the tables of studies.

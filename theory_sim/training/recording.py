@@ -20,7 +20,7 @@ test_correct       replica, kind, test_sample, test_readout        probability o
 test_class         replica, kind, test_sample                      the right answer, from 0
 test_error         replica, kind, test_readout                     one minus its mean
 test_margin        replica, kind, margin_quantile, test_readout    quantiles of score of the right class − largest other one
-*your own*         replica, step, *name*_0, …                      what a function given to ``run(record=...)`` returned
+*your own*         replica, step, ``name_0``, …                    what a function given to ``run(record=...)`` returned
 =================  ==============================================  ====================================================
 
 Steps are those of `theory_sim.training.trainer.log_spaced_steps`. Losses are in nats; correlations and responses have the

@@ -34,7 +34,7 @@ def test_images_of_an_unknown_suffix_beside_folders_count(folder, tmp_path):
     (folder / "birds/README").write_text("no image")
     (folder / "labels.csv").write_text("no image")
     with pytest.raises(
-        InputError, match=r"2 images belong to no class, .* the first is birds/lost: it lies beside folders"
+        InputError, match=r"2 images belong to no class, .* the first is birds/lost: it is beside folders"
     ) as error:
         load_tree(folder, tmp_path / "keep", damaged_share=0.04)
     data = load_tree(folder, tmp_path / "keep", damaged_share=0.05)
@@ -42,7 +42,7 @@ def test_images_of_an_unknown_suffix_beside_folders_count(folder, tmp_path):
     assert (count, len(data.images)) == (2, 40)
     assert str(fault_list) in str(error.value)
     listed = dict(line.split("\t") for line in fault_list.read_text().splitlines())
-    assert {path: "lies beside folders" in why for path, why in listed.items()} == {
+    assert {path: "is beside folders" in why for path, why in listed.items()} == {
         "birds/README": False,
         "birds/lost": True,
         "labels.csv": False,

@@ -24,7 +24,7 @@ def read_hypernyms(data_noun: Path) -> dict[str, list[str]]:
     """Direct hypernyms of every noun synset, by synset number such as ``n00001740``.
 
     A line of ``data.noun`` is ``offset lex_file n w_cnt word lex_id … p_cnt pointer …``, w_cnt in hexadecimal, and a
-    pointer ``symbol offset part source/target``; the licence stands before, on lines that open with a blank.
+    pointer ``symbol offset part source/target``; the licence comes before, on lines that open with a blank.
     """
     hypernyms: dict[str, list[str]] = {}
     with open(data_noun, encoding="ascii") as file:

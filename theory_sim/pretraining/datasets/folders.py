@@ -52,7 +52,7 @@ class Listing:
     stray: Mapping[str, str]
 
 
-_BESIDE = "it lies beside folders, so that it belongs to no class"
+_BESIDE = "it is beside folders, so that it belongs to no class"
 _HIDDEN = "its name, or that of its folder, begins with a dot"
 
 
@@ -238,7 +238,7 @@ def _check_apart(train: Listing, test: Listing) -> None:
         if common:
             raise InputError(
                 f"{len(common)} of {len(every)} training images in {train.root} are test images in {test.root} too, such as"
-                f" {printable(common[0])}: data.test_path lies inside data.path"
+                f" {printable(common[0])}: data.test_path is inside data.path"
             )
 
 

@@ -55,7 +55,7 @@ class Hierarchy:
             ranks: names of the levels.
 
         Raises:
-            InputError: fewer than two coarse classes, a leaf lies inside another, or a name is empty or holds a slash, which
+            InputError: fewer than two coarse classes, a leaf is inside another, or a name is empty or holds a slash, which
                 would give two nodes one name.
         """
         if bad := [name for path in paths for name in path if not name or "/" in name]:

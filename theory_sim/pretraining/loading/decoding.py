@@ -184,7 +184,7 @@ def _part(image: Any, box: Box, scale: float) -> UInt8[np.ndarray, "height width
 
 
 def _cut(rgb: Any, box: Box) -> UInt8[np.ndarray, "height width channel"]:
-    """A part of an RGB image, of at least one pixel, that lies inside it.
+    """A part of an RGB image, of at least one pixel, that is inside it.
 
     Pillow keeps four bytes for each pixel and lends them through Arrow, so that only the part is copied; PyTorch resizes
     four channels as fast as three.

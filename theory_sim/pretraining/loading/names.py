@@ -11,6 +11,6 @@ def printable(name: str) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """Why a file cannot be read, on one line; an `OSError` without the file's name, which stands beside it."""
+    """Why a file cannot be read, on one line; an `OSError` without the file's name, which is printed beside it."""
     text = error.strerror if isinstance(error, OSError) and error.filename is not None and error.strerror else str(error)
     return " ".join(text.split()) or type(error).__name__
