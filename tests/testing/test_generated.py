@@ -15,7 +15,7 @@ import theory_sim as ts
 from theory_sim import testing
 from theory_sim.runtime.errors import InputError
 
-SAMPLES = 20
+SAMPLES = 60
 CONFIGS = testing.configs(replicas=1)
 """Fewer replicas than the default, for speed."""
 
@@ -74,7 +74,7 @@ class FeaturesOnTheAxes(Own):
 FAULTS: dict[type[Own], tuple[str, set[str]]] = {
     LabelsOff: ("coarse label is the leaf's ancestor", set()),
     EqualLeaves: ("leaves", {"tree.tail"}),
-    DominantNoiseLast: ("places", set()),
+    DominantNoiseLast: ("positions of", set()),
     NormOfACoordinate: ("noise", set()),
     WeakIsFull: ("strength", {"hard.common"}),
     TwoLevels: ("", {"tree.subclasses"}),
