@@ -316,4 +316,4 @@ def balanced_rows(batch: Batch) -> tuple[Int[Tensor, "R b"], Float[Tensor, "R b"
     kept = rank <= smallest
     n = kept.sum(1, keepdim=True)
     rows = (~kept).int().argsort(dim=1, stable=True)[:, : int(n.max())]
-    return rows, kept.gather(1, rows) / n
+    return rows, kept.gather(1, rows).double() / n
