@@ -74,7 +74,7 @@ def run_small(name: str, out: Path, device: str, on_progress: Callable[[Progress
 
 
 def study_cells(name: str, smoke: bool) -> list[Config]:
-    """The configurations of a study's cells; those of a grid are too many, and one stands for all."""
+    """The configurations of a study's cells; of a grid, which has too many, one of them."""
     from theory_sim.studies import grids
 
     if name in grids.GRIDS:

@@ -10,7 +10,7 @@ Source marks, here and throughout the package:
 * **[recalled]** recalled from the paper; its text could not be read again, so it is a parameter;
 * **[ours]** our own choice or addition.
 
-Where no mark stands, the default is ours: chosen because both theorems are decided with it in under a minute.
+Without a mark the default is ours: chosen because both theorems are decided with it in under a minute.
 Lengths (``data.noise``, ``hard.noise``) are norms, σ√d, so that they mean the same at every dimension d.
 """
 

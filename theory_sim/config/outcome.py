@@ -33,7 +33,7 @@ class RecordSettings(Section):
 
 
 class ClaimsSettings(Section):
-    """The bounds that decide the claims; a claim holds when its whole interval lies on the right side."""
+    """The bounds that decide the claims; a claim holds when its whole interval is on the right side."""
 
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """Confidence of the intervals."""

@@ -317,7 +317,7 @@ class PatchSampler:
 
         Args:
             x: the numbers, with the σ of `drawn_std`.
-            content: what each patch holds.
+            content: of each patch.
             shares: probability of every kind of sample.
         """
         if not self._is_drawn(self.law.noise):

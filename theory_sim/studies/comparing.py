@@ -11,7 +11,7 @@ from theory_sim.studies.shelf import StoredRun, find_run
 from theory_sim.theories.claims import ClaimResult
 
 ABSENT = "absent"
-"""Stands for a setting that a run has not."""
+"""In place of a setting that a run does not have."""
 
 
 @dataclass(frozen=True, repr=False)

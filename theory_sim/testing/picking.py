@@ -59,7 +59,7 @@ class Picks:
         """The keys of a section that the theory or the engine defines.
 
         Args:
-            above: where it stands, such as ``law``.
+            above: the section that it is in, such as ``law``.
             of: its model.
             given: its defaults where the theory changes them.
             own: strategies of keys whose types do not say which values are of use.

@@ -1,6 +1,6 @@
 """Training of several cells of a sweep side by side, as replicas are: configurations of the same shapes and different numbers.
 
-The replicas of all cells stand one after the other, cell after cell; each cell's streams, law and rates are its own, so that its
+The replicas of all cells are in one row, cell after cell; each cell's streams, law and rates are its own, so that its
 numbers are those of the cell alone, bit for bit. What cells have in common is computed once: training samples of the same law
 and seed, and networks that are trained in the same way on these, such as those of cells that differ in their test samples.
 """

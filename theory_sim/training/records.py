@@ -54,7 +54,7 @@ COORDINATES = {
     "feature_level": "depth of the feature's node in the label tree, 1: a coarse class; 0: a feature of no class",
     "feature_parent": "feature of the node above, −1: the root; −2: a feature of no class",
     "head": "output of the network, one for each label",
-    "head_parent": "coarse class that the head stands for",
+    "head_parent": "coarse class of the head",
     "neuron": "neuron of the head",
 }
 """Long name of each coordinate."""

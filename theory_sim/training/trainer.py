@@ -268,7 +268,7 @@ def divergence(step: int, name: str, report: StepReport) -> str | None:
 
 
 def _below(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of a state that stand below a name."""
+    """The tensors of a state below a name."""
     return {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
 
 

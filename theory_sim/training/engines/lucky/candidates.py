@@ -77,7 +77,7 @@ class Candidates:
 
 
 def tail(rng: np.random.Generator, cut: float, size: int) -> np.ndarray:
-    """N(0, 1) given that it lies above `cut`: Q⁻¹(U · Q(z)), on a logarithmic scale, so that it holds far out."""
+    """N(0, 1) given that it is above `cut`: Q⁻¹(U · Q(z)), on a logarithmic scale, so that it holds far out."""
     log_u = -rng.standard_exponential(size)  # ln U
     return np.asarray(-ndtri_exp(log_ndtr(-cut) + log_u))
 

@@ -1,4 +1,4 @@
-"""Moments of an undrawn neuron's response to a dominant-noise patch, given that the neuron lies near no feature.
+"""Moments of an undrawn neuron's response to a dominant-noise patch, given that the neuron is near no feature.
 
 Lengths are in units of σ_0: a neuron is u ~ N(0, I_d), its projections on the features are g_f = ⟨u, v_f⟩, and it is not drawn
 where g_f ≤ z for every feature f.

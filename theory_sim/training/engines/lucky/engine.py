@@ -3,7 +3,7 @@
 A neuron that no patch makes fire never moves. At the theory's threshold that is so for all but a handful of neurons per
 head and feature (`candidates`), so a step needs only these, and only the patches that hold something: the result has the
 law of the dense engine's, except with a probability that is bounded as the run goes on (`certificate`). The derivation,
-its assumptions and what the certificate says stand in ``lucky.md`` beside this file.
+its assumptions and what the certificate says are in ``lucky.md`` beside this file.
 """
 
 import math
