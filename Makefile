@@ -1,15 +1,19 @@
-# make verify: from a fresh machine to both theorems decided. make test: lint, types, every test, verify at small size.
+# make verify: from a fresh machine to both theorems decided. make test: lint, types, tests, verify at small size.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: verify test test-fast coverage lint docs figures strength mutants clean
+.PHONY: verify test test-all test-fast coverage lint docs figures strength mutants clean
 
 verify: $(VENV)/installed
 	$(BIN)/theory-sim verify
 
 test: $(VENV)/installed lint
 	$(BIN)/theory-sim verify configs/small.yaml --out $(VENV)/results
+	$(BIN)/pytest -n 2 -m "not thorough"
+
+# Every test, those of tests/thorough.txt too: killed processes, several processes at once, every study at its small size.
+test-all: $(VENV)/installed lint
 	$(BIN)/pytest -n 2
 
 # Tests without those that train for long, or start many processes: tests/slow.txt.

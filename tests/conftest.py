@@ -22,12 +22,18 @@ settings.load_profile("theory_sim")
 
 SLOW = frozenset((Path(__file__).parent / "slow.txt").read_text().split())
 """Files whose tests take longest; ``make test-fast`` leaves them out."""
+THOROUGH = frozenset((Path(__file__).parent / "thorough.txt").read_text().split())
+"""Tests that take so long that ``make test-all`` alone has them."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.relative_to(Path(__file__).parents[1]).as_posix() in SLOW:
+        file = item.path.relative_to(Path(__file__).parents[1]).as_posix()
+        name = f"{file}::{getattr(item, 'originalname', item.name)}"
+        if file in SLOW or name in THOROUGH:
             item.add_marker(pytest.mark.slow)
+        if name in THOROUGH:
+            item.add_marker(pytest.mark.thorough)
 
 
 def devices() -> list[str]:

@@ -60,6 +60,16 @@ def test_slow_tests_are_there():
     assert '-m "not slow"' in recipe("test-fast")[0]
 
 
+def test_thorough_tests_are_there():
+    listed = (ROOT / "tests/thorough.txt").read_text().split()
+    assert listed == sorted(set(listed))
+    for file, name in (test.split("::") for test in listed):
+        names = {node.name for node in ast.walk(ast.parse((ROOT / file).read_text())) if isinstance(node, ast.FunctionDef)}
+        assert name in names, file
+    assert '-m "not thorough"' in recipe("test")[-1]
+    assert recipe("test-all")[-1] == "$(BIN)/pytest -n 2"
+
+
 def test_contributing_names_what_there_is():
     text = (ROOT / "CONTRIBUTING.md").read_text()
     for target in set(re.findall(r"`make ([\w-]+)`", text)):
