@@ -10,15 +10,15 @@ verify: $(VENV)/installed
 
 test: $(VENV)/installed lint
 	$(BIN)/theory-sim verify configs/small.yaml --out $(VENV)/results
-	$(BIN)/pytest -n 2 -m "not thorough"
+	$(BIN)/pytest -n 2 --dist worksteal -m "not thorough"
 
 # Every test, those of tests/thorough.txt too: killed processes, several processes at once, every study at its small size.
 test-all: $(VENV)/installed lint
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 # Tests without those that train for long, or start many processes: tests/slow.txt.
 test-fast: $(VENV)/installed
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow"
 
 coverage: $(VENV)/installed
 	$(BIN)/pytest -n 2 --cov --cov-report=term --cov-report=html:build/coverage

@@ -67,7 +67,7 @@ def test_thorough_tests_are_there():
         names = {node.name for node in ast.walk(ast.parse((ROOT / file).read_text())) if isinstance(node, ast.FunctionDef)}
         assert name in names, file
     assert '-m "not thorough"' in recipe("test")[-1]
-    assert recipe("test-all")[-1] == "$(BIN)/pytest -n 2"
+    assert recipe("test-all")[-1] == "pytest -n 2 --dist worksteal"
 
 
 def test_contributing_names_what_there_is():
