@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from outcome import Call, rows, strict
@@ -34,10 +35,10 @@ def two(finished: Path) -> Path:
     return finished.parent.parent
 
 
-def listed(call: Call, *arguments: object) -> list[dict[str, object]]:
+def listed(call: Call, *arguments: object) -> list[dict[str, Any]]:
     done = call("runs", "list", "--json", "-", *arguments)
     assert done.code == 0, done.err
-    found: list[dict[str, object]] = strict(done.out)
+    found: list[dict[str, Any]] = strict(done.out)
     return found
 
 
@@ -57,12 +58,12 @@ def test_list_names_what_differs_and_what_holds(call: Call, two: Path) -> None:
     assert stale["name"] == "tiny"
     assert stale["code"] == "0.0.1+old"
     assert stale["stale"] == "made by another version of the code"
-    assert stale["differs"]["data.noise"] == 0.25  # type: ignore[index]
+    assert stale["differs"]["data.noise"] == 0.25
     (fresh,) = (run for id_, run in found.items() if id_ != OTHER)
     assert fresh["stale"] is None
-    assert "data.noise" not in fresh["differs"]  # type: ignore[operator]
-    assert (fresh["differs"]["data.dim"], fresh["claims"]) == (32, 9)  # type: ignore[index]
-    assert fresh["claims_held"] == 9 - len(fresh["not_holding"])  # type: ignore[arg-type]
+    assert "data.noise" not in fresh["differs"]
+    assert (fresh["differs"]["data.dim"], fresh["claims"]) == (32, 9)
+    assert fresh["claims_held"] == 9 - len(fresh["not_holding"])
     printed = rows(call("runs", "list").out)
     assert f"{fresh['claims_held']} of 9" in printed[f"tiny/{fresh['id']}"]
     assert f"tiny/{OTHER}" in printed

@@ -1,6 +1,7 @@
 """Fixtures of the figures' tests: all runs at toy size, and the panels and the table of the figure under test."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import matplotlib
 
@@ -21,6 +22,15 @@ from theory_sim.figures.common import style
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return toy_runs.make(tmp_path_factory.mktemp("figures"))
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty working directory."""
+    folder = tmp_path / "cwd"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
 
 
 @pytest.fixture

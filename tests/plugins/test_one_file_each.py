@@ -23,6 +23,7 @@ from outcome import rows
 import theory_sim as ts
 from theory_sim import cli, testing
 from theory_sim.data.latents import DOMINANT_NOISE, NOISE
+from theory_sim.runtime.settings import flat
 from theory_sim.studies.sweep import Sweep, sweep
 
 HERE = Path(__file__).parent
@@ -174,12 +175,6 @@ def test_the_same_numbers_here_and_in_worker_processes(
         for claim in claims:
             np.testing.assert_equal(decided.estimate[claim.id], claim.estimate.value)
     pd.testing.assert_frame_equal(*(sweeps[0].read("cells") for sweeps in (local, dask)))
-
-
-def flat(sections: dict[str, Any]) -> dict[str, Any]:
-    """The values of sections of one level by their keys, such as ``data.dim``."""
-    inner = {key: value if isinstance(value, dict) else {"": value} for key, value in sections.items()}
-    return {f"{key}.{name}".strip("."): value for key, values in inner.items() for name, value in values.items()}
 
 
 # The suites for users.

@@ -1,10 +1,14 @@
 """Shared by the tests of the image pipeline."""
 
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from image_folders import make_folder
+
+from theory_sim.pretraining import cells
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -13,6 +17,24 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 def folder(tmp_path: Path) -> Path:
     """Two coarse classes of two leaves of ten JPEGs."""
     return make_folder(tmp_path / "images")
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, BaseException], Callable]:
+    """Let the training of networks whose whole name matches a pattern raise an error; returns the right training."""
+
+    def fail(pattern: str, error: BaseException) -> Callable:
+        honest = cells.train
+
+        def train(*arguments):
+            if re.fullmatch(pattern, arguments[6]):
+                raise error
+            return honest(*arguments)
+
+        monkeypatch.setattr(cells, "train", train)
+        return honest
+
+    return fail
 
 
 @pytest.fixture

@@ -69,15 +69,8 @@ def test_the_numbers_are_the_same_and_files_are_decoded_once(settings, tmp_path,
     assert "evaluating: 4 of 4 validation images  (baseline of 8 steps, seed 0)" in said
 
 
-def test_an_error_in_one_cell_ends_the_others_and_is_the_studys(settings, tmp_path, monkeypatch):
-    honest = cells_module.train
-
-    def train(*arguments):
-        if arguments[6].startswith("control"):
-            raise OSError("no space left")
-        return honest(*arguments)
-
-    monkeypatch.setattr(cells_module, "train", train)
+def test_an_error_in_one_cell_ends_the_others_and_is_the_studys(settings, tmp_path, failing):
+    failing("control.*", OSError("no space left"))
     with torch_threads(2), pytest.raises(OSError, match="no space left"):
         study.run_study(load_study(None, [*settings, *MORE, "pretraining.steps=100000"]), tmp_path / "out")
 

@@ -93,15 +93,8 @@ def test_a_mistake_in_the_program_is_no_failed_cell(settings, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError("too large")], ids=repr)
-def test_no_room_in_memory_fails_one_cell(settings, tmp_path, monkeypatch, error):
-    honest = cells_module.train
-
-    def train(*arguments):
-        if arguments[6] == "leaf, seed 0":
-            raise error
-        return honest(*arguments)
-
-    monkeypatch.setattr(cells_module, "train", train)
+def test_no_room_in_memory_fails_one_cell(settings, tmp_path, failing, error):
+    failing("leaf, seed 0", error)
     failures = run([*settings, "seeds=1"], tmp_path / "out").failures
     assert failures == {name: str(error) for name in ("leaf, seed 0", "leaf, seed 0, finetune", "leaf, seed 0, none")}
 
@@ -172,15 +165,8 @@ def test_a_study_that_is_interrupted_within_cells_goes_on_to_the_same_numbers(se
             assert torch.equal(one.answers[0][split].confidence, other.answers[0][split].confidence)
 
 
-def test_an_interrupted_study_prints_what_is_done(settings, command, monkeypatch):
-    honest = cells_module.train
-
-    def train(*arguments):
-        if arguments[6] == "leaf, seed 1":
-            raise KeyboardInterrupt
-        return honest(*arguments)
-
-    monkeypatch.setattr(cells_module, "train", train)
+def test_an_interrupted_study_prints_what_is_done(settings, command, failing):
+    failing("leaf, seed 1", KeyboardInterrupt())
     code, out, err = command([*settings, "transfer.modes=[finetune]"])
     assert code == 130
     assert err.splitlines()[-1].startswith("interrupted; run the same command again")
@@ -242,15 +228,8 @@ def test_photographs_are_fed_at_the_usual_size_of_the_network(tmp_path):
         assert with_image_size(checked, data, data).model.image_size == side
 
 
-def test_a_failed_cell_is_reported_and_the_others_go_on(settings, command, monkeypatch, tmp_path):
-    honest = cells_module.train
-
-    def train(model, task, training, seed, folder, key, stage, on_progress):
-        if stage == "leaf, seed 1":
-            raise DivergedError("leaf, seed 1: the loss is nan at step 3")
-        return honest(model, task, training, seed, folder, key, stage, on_progress)
-
-    monkeypatch.setattr(cells_module, "train", train)
+def test_a_failed_cell_is_reported_and_the_others_go_on(settings, command, failing, monkeypatch, tmp_path):
+    honest = failing("leaf, seed 1", DivergedError("leaf, seed 1: the loss is nan at step 3"))
     code, out, _ = command(settings)
     assert code == 1
     assert "failed: leaf, seed 1: leaf, seed 1: the loss is nan at step 3" in out

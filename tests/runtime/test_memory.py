@@ -94,7 +94,7 @@ thread.start(); thread.join()
     assert in_thread < 10 * 9766
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not count")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not report the peak memory of a process")
 def test_the_peak_counts_each_worker_as_the_largest():
     subprocess.run([sys.executable, "-c", "x = b'x' * 10**8"], check=True)
     own = peak_memory()

@@ -41,15 +41,16 @@ def compare(what: str, n: int, ours: Callable[[], object], bare: Callable[[], ob
     for number in range(rounds):
         # Each is measured first in turn, so that a machine that slows down favours neither.
         if number % 2:
-            of_ours, of_bare = _seconds(ours), _seconds(bare)
+            of_ours, of_bare = seconds(ours), seconds(bare)
         else:
-            of_bare, of_ours = _seconds(bare), _seconds(ours)
+            of_bare, of_ours = seconds(bare), seconds(ours)
         pairs.append((n / of_ours, n / of_bare))
     ratio = statistics.median(a / b for a, b in pairs)
     return Ratio(what, statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs), ratio, bound)
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def seconds(work: Callable[[], object]) -> float:
+    """Seconds that some work takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start

@@ -10,14 +10,13 @@ Of studies those cells are compared that share their shapes, at their own sizes 
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from theory_sim.bench.ratios import seconds
 from theory_sim.bench.simulator import SIZES, configuration
 from theory_sim.config import Config
 from theory_sim.runtime.plain_yaml import yaml_text
@@ -71,9 +70,9 @@ def measure(cells: int = 64, replicas: int = 5, few: int = 4, steps: int | None 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         sweep(base.replace({"training.steps": 2}), _grid(2), folder / "warm", "cpu", jobs=0)
-        together = _seconds(lambda: sweep(base, _grid(cells), folder / "block", "cpu", jobs=0))
-        alone = _seconds(lambda: sweep(base, _grid(few), folder / "alone", "cpu", jobs=0, together=False))
-        process = _seconds(lambda: _in_processes(base, few, folder))
+        together = seconds(lambda: sweep(base, _grid(cells), folder / "block", "cpu", jobs=0))
+        alone = seconds(lambda: sweep(base, _grid(few), folder / "alone", "cpu", jobs=0, together=False))
+        process = seconds(lambda: _in_processes(base, few, folder))
     return SweepSpeed(cells, replicas, together / cells, alone / few, process / few)
 
 
@@ -118,8 +117,8 @@ def measure_study(name: str, steps: int = 20, smoke: bool = False) -> StudySpeed
     blocks = [[cells[int(i)] for i in group] for group in planned if len(group) > 1]
     grids = [{key: [value] for key, value in cell.values.items()} for block in blocks for cell in block]
     with tempfile.TemporaryDirectory() as folder:
-        together = _seconds(lambda: sweep(config, grids, Path(folder, "blocks"), "cpu", jobs=0))
-        alone = _seconds(lambda: sweep(config, grids, Path(folder, "alone"), "cpu", jobs=0, together=False))
+        together = seconds(lambda: sweep(config, grids, Path(folder, "blocks"), "cpu", jobs=0))
+        alone = seconds(lambda: sweep(config, grids, Path(folder, "alone"), "cpu", jobs=0, together=False))
     return StudySpeed(name, len(cells), len(grids), len(blocks), together, alone)
 
 
@@ -139,9 +138,3 @@ def _in_processes(base: Config, cells: int, folder: Path) -> None:
         file.write_text(yaml_text(base.replace({"data.noise": noise}).model_dump(mode="json")), encoding="utf-8")
         command = [sys.executable, "-m", "theory_sim", "simulate", str(file), "--out", str(folder / "process"), "--device=cpu"]
         subprocess.run(command, check=True, capture_output=True)  # noqa: S603
-
-
-def _seconds(do: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    do()
-    return time.perf_counter() - start

@@ -11,7 +11,7 @@ from theory_sim.reports.charts import Chart, Series
 from theory_sim.reports.citing import PAPERS, citations
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.plain_yaml import read_yaml, yaml_text
-from theory_sim.studies.shelf import flat
+from theory_sim.runtime.settings import flat
 
 SAMPLES = {
     "all": "All test images",

@@ -12,8 +12,9 @@ from theory_sim.reports.citing import citations
 from theory_sim.reports.run_facts import set_options
 from theory_sim.runs.folder import block_of
 from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.settings import flat
 from theory_sim.studies.sensitivity import Sensitivity, table_rows
-from theory_sim.studies.shelf import StoredRun, flat
+from theory_sim.studies.shelf import StoredRun
 from theory_sim.studies.study import study_files
 from theory_sim.theories.theory import THEORIES
 

@@ -16,7 +16,7 @@ from theory_sim.reports.study_facts import study_charts, study_facts, varied_row
 from theory_sim.reports.thumbnails import thumbnails
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.outputs import check_ours, write_json, write_text
-from theory_sim.studies.comparing import ABSENT
+from theory_sim.studies.comparing import differing
 from theory_sim.studies.sensitivity import COLUMNS as SENSITIVITY_COLUMNS
 from theory_sim.studies.shelf import StoredRun
 
@@ -80,6 +80,7 @@ def side_by_side_page(runs: Sequence[StoredRun]) -> tuple[str, dict[str, Any]]:
     facts = {label: run_facts(run, results[label]) for label, run in zip(labels, runs, strict=True)}
     charts = side_by_side(results)
     by_run = [{claim["id"]: claim for claim in of["claims"]} for of in facts.values()]
+    differs = differing([run.settings for run in runs]) | differing([run.environment for run in runs])
     title = " and ".join(f"{run.name}/{run.id}" for run in runs) + ", side by side"
     text = page(
         "runs",
@@ -95,7 +96,7 @@ def side_by_side_page(runs: Sequence[StoredRun]) -> tuple[str, dict[str, Any]]:
         [neuron_maps(of, MOST_VALUES // len(runs)) for of in results.values()],
         runs=facts,
         differing_columns=["setting or environment", *labels],
-        differing=[[key, *map(str, values)] for key, values in _differing(runs).items()],
+        differing=[[key, *map(str, values)] for key, values in differs.items()],
         claims=list(_claims(by_run)),
         cite=list(dict.fromkeys(entry for of in facts.values() for entry in of["cite"])),
     )
@@ -212,17 +213,6 @@ def report_of(what: Sequence[StoredRun | StoredStudy]) -> tuple[str, dict[str, A
     if len(runs) < len(what):
         raise InputError("side by side are runs: name one study, or runs alone")
     return run_page(runs[0]) if len(runs) == 1 else side_by_side_page(runs)
-
-
-def _differing(runs: Sequence[StoredRun]) -> dict[str, list[Any]]:
-    """The settings, and the parts of the environment, in which runs differ, with the value of each run."""
-    found = {}
-    for of in ([run.settings for run in runs], [run.environment for run in runs]):
-        for key in dict.fromkeys(key for own in of for key in own):
-            values = [own.get(key, ABSENT) for own in of]
-            if any(value != values[0] for value in values):
-                found[key] = values
-    return found
 
 
 def _claims(by_run: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:

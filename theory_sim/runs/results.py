@@ -230,15 +230,6 @@ class Cells:
         return {name: [json.dumps(of) for of in json.loads(data.attrs["alignment"])] for name, data in self.records.items()}
 
 
-def cell_configs(folder: Path) -> dict[str, Config]:
-    """The configurations of a block's cells, by their hash.
-
-    Raises:
-        InputError: one is not valid any more.
-    """
-    return {id_: checked(Config, values, f"{folder / CELLS}: ", STORED) for id_, values in read_cells(folder).items()}
-
-
 def load_cells(folder: Path) -> Cells:
     """Read a finished block.
 
@@ -246,7 +237,7 @@ def load_cells(folder: Path) -> Cells:
         InputError: it is not finished, or a file is absent or damaged.
     """
     manifest, env = _checked(folder)
-    cells = cell_configs(folder)
+    cells = {id_: checked(Config, values, f"{folder / CELLS}: ", STORED) for id_, values in read_cells(folder).items()}
     names = [name.removesuffix(".nc") for name in manifest["files"] if name.endswith(".nc")]
     records = {name: xr.load_dataset(folder / f"{name}.nc", engine="netcdf4") for name in names}
     return Cells(folder, cells, manifest["failed"], records, env)

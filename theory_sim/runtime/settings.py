@@ -125,15 +125,32 @@ def load_settings(
 
 def differences(settings: Section, other: Section) -> dict[str, Any]:
     """The values of `settings` that `other` has not, by their keys: ``{"data.dim": 64}``."""
+    return beyond(flat(settings.model_dump()), flat(other.model_dump()))
 
-    def walk(section: dict[str, Any], than: dict[str, Any], above: str) -> Iterator[tuple[str, Any]]:
-        for key, value in section.items():
-            if isinstance(value, dict):
-                yield from walk(value, than.get(key) or {}, f"{above}{key}.")
-            elif key not in than or value != than[key]:
-                yield above + key, value
 
-    return dict(walk(settings.model_dump(), other.model_dump(), ""))
+def beyond(values: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that others do not have at the same key."""
+    return {key: value for key, value in values.items() if key not in usual or usual[key] != value}
+
+
+def flat(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """The values of nested sections by their keys: ``{"data": {"dim": 64}}`` has ``data.dim``."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
+    return found
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested sections of values by their keys: the opposite of `flat`.
+
+    Raises:
+        InputError: a key is a value and a section.
+    """
+    tree: dict[str, Any] = {}
+    for key, value in values.items():
+        _place(tree, key, value, key)
+    return tree
 
 
 def value_at(settings: Section, key: str) -> Any:

@@ -1,5 +1,6 @@
 """Two runs side by side: what differs in settings and environment, and what each came to."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,8 @@ class Comparison:
     """
 
     runs: tuple[StoredRun, StoredRun]
-    settings: dict[str, tuple[Any, Any]]
-    environment: dict[str, tuple[Any, Any]]
+    settings: dict[str, tuple[Any, ...]]
+    environment: dict[str, tuple[Any, ...]]
     claims: dict[str, tuple[ClaimResult | None, ClaimResult | None]]
 
     def rows(self) -> list[dict[str, str]]:
@@ -63,7 +64,8 @@ def compare(a: Results | StoredRun | str | Path, b: Results | StoredRun | str | 
     first, second = _run(a), _run(b)
     decided = [{} if isinstance(run.claims, str) else {claim.id: claim for claim in run.claims} for run in (first, second)]
     claims = {id_: (decided[0].get(id_), decided[1].get(id_)) for id_ in {**decided[0], **decided[1]}}
-    settings, environment = (_differing(getattr(first, name), getattr(second, name)) for name in ("settings", "environment"))
+    settings = differing([first.settings, second.settings])
+    environment = differing([first.environment, second.environment])
     return Comparison((first, second), settings, environment, claims)
 
 
@@ -74,9 +76,11 @@ def _run(given: Results | str | Path | StoredRun) -> StoredRun:
     return find_run(str(given.folder if isinstance(given, Results) else given))
 
 
-def _differing(a: dict[str, Any], b: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    pairs = {key: (a.get(key, ABSENT), b.get(key, ABSENT)) for key in {**a, **b}}
-    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+def differing(runs: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, ...]]:
+    """The keys at which settings or environments of runs differ, with the value of each run."""
+    keys = dict.fromkeys(key for own in runs for key in own)
+    values = {key: tuple(own.get(key, ABSENT) for own in runs) for key in keys}
+    return {key: of for key, of in values.items() if any(value != of[0] for value in of)}
 
 
 def _claim(result: ClaimResult | None) -> str:

@@ -9,20 +9,21 @@ more, `StoredRun.claims` says why.
 import json
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from theory_sim.config import LABEL_GRANULARITY, Config, stored_config
+from theory_sim.config import LABEL_GRANULARITY, STORED, Config, stored_config
 from theory_sim.runs.folder import CELLS, NOT_CACHED, block_of, is_finished, read_cells, user_sources
-from theory_sim.runs.results import Cells, Results, cell_configs, load_cells, load_results
+from theory_sim.runs.results import Cells, Results, load_cells, load_results
 from theory_sim.runtime import plugins
 from theory_sim.runtime.errors import InputError, PluginWarning, expect, nearest
 from theory_sim.runtime.plain_yaml import parse_value, read_yaml
 from theory_sim.runtime.provenance import code_version
+from theory_sim.runtime.settings import beyond, checked, flat
 from theory_sim.theories.claims import ClaimResult
 from theory_sim.theories.theory import evaluate_claims
 
@@ -55,7 +56,7 @@ class StoredRun:
     @property
     def in_block(self) -> bool:
         """Whether it is a cell of a block."""
-        return (self.folder.parent / CELLS).exists()
+        return self.together > 1
 
     @property
     def files(self) -> Path:
@@ -101,9 +102,7 @@ class StoredRun:
     @property
     def differs(self) -> dict[str, Any]:
         """The settings that differ from the defaults of its theory; a setting that exists no more does too."""
-        usual = self.defaults
-        own = {key: value for key, value in self.settings.items() if key not in ("name", "plugins")}
-        return {key: value for key, value in own.items() if key not in usual or usual[key] != value}
+        return beyond({key: value for key, value in self.settings.items() if key not in ("name", "plugins")}, self.defaults)
 
     @cached_property
     def stale(self) -> str | None:
@@ -123,7 +122,7 @@ class StoredRun:
 
     def _config(self) -> Config:
         if self.in_block:
-            return cell_configs(self.files)[self.id]
+            return checked(Config, read_cells(self.files)[self.id], f"{self.files / CELLS}: ", STORED)
         return stored_config(self.folder / "config.yaml")
 
     @cached_property
@@ -252,14 +251,6 @@ def list_runs(folder: str | Path = "results", filters: Sequence[str] = (), stale
 def folder_bytes(folder: Path) -> int:
     """Size of all files below a folder; links are not followed."""
     return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_symlink() or path.is_file())
-
-
-def flat(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Nested settings by their keys."""
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        found |= flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
-    return found
 
 
 def cells_of(block: Path) -> list[StoredRun]:

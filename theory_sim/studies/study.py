@@ -15,7 +15,7 @@ from theory_sim.data.setup import law_of
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.plain_yaml import read_yaml
 from theory_sim.runtime.plugins import with_plugins
-from theory_sim.runtime.settings import Distinct, Positive, Section, checked, repeated
+from theory_sim.runtime.settings import Distinct, Positive, Section, checked, flat, repeated
 from theory_sim.theories.theory import claims_of
 
 if TYPE_CHECKING:
@@ -110,8 +110,8 @@ class Study(Section):
         """The configuration that all cells derive from. Its first readout is that of sides that name none."""
         # A theory's own defaults come first: its networks may be others than those of the default configuration.
         first = {key: self.config[key] for key in ("theory", "plugins") if key in self.config}
-        config = checked(Config, first | {"name": self.name}).replace(_flat(self.config))
-        config = config.replace(_flat(self.smoke)) if smoke else config
+        config = checked(Config, first | {"name": self.name}).replace(flat(self.config))
+        config = config.replace(flat(self.smoke)) if smoke else config
         if not self.one_at_a_time:
             return config
         from theory_sim.studies.sweep import make_cells
@@ -219,11 +219,3 @@ def _only(cells: "Mapping[Key, Cell]", where: Mapping[str, Any]) -> Key:
     if len(found) != 1:
         raise InputError(f"a comparison's {dict(where)} identifies {len(found)} cells of the study, not one")
     return found[0]
-
-
-def _flat(sections: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """The values of nested sections, by keys such as ``data.dim``."""
-    flat: dict[str, Any] = {}
-    for key, value in sections.items():
-        flat |= _flat(value, f"{above}{key}.") if isinstance(value, dict) else {above + key: value}
-    return flat

@@ -12,8 +12,8 @@ from theory_sim.config import LABEL_GRANULARITY, Config, load_config
 from theory_sim.labels.tree import LabelTree
 from theory_sim.runtime.contracts import ENGINES, SETUPS
 from theory_sim.runtime.errors import InputError
-from theory_sim.runtime.settings import all_keys, unknown_key
-from theory_sim.testing.picking import Picks, flattened, nested
+from theory_sim.runtime.settings import all_keys, flat, nested, unknown_key
+from theory_sim.testing.picking import Picks
 from theory_sim.testing.tree_strategies import subclasses
 from theory_sim.training.engines.gradient import GradientSettings
 from theory_sim.training.evaluation import evaluate
@@ -67,7 +67,7 @@ def configs(**fixed: Any) -> st.SearchStrategy[Config]:
             smallest configuration.
     """
     warm_up()
-    given = dict(flattened(fixed))
+    given = flat(fixed)
     default = load_config(**{key: given[key] for key in ("theory", "plugins") if key in given})
     _check(given, default)
     return _configs(given, default)

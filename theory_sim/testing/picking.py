@@ -5,7 +5,7 @@ So a reduced example differs from the default configuration in the keys that its
 
 import math
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -113,24 +113,3 @@ def values_of(annotation: Any, bounds: Sequence[Any], default: Any) -> st.Search
     ends = st.sampled_from([annotation(number) for number in (0, 1) if inside(number)] or [default])
     between = st.integers(math.ceil(low), math.floor(high)) if annotation is int else st.floats(low, high)
     return ends | between.filter(inside)
-
-
-def flattened(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of nested sections by their keys: ``{"data": {"dim": 64}}`` has ``data.dim``."""
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from flattened(value, f"{above}{key}.")
-        else:
-            yield above + key, value
-
-
-def nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested sections of values by their keys: the opposite of `flattened`."""
-    tree: dict[str, Any] = {}
-    for key, value in values.items():
-        *sections, last = key.split(".")
-        section = tree
-        for part in sections:
-            section = section.setdefault(part, {})
-        section[last] = value
-    return tree

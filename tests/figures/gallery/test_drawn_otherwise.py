@@ -18,11 +18,7 @@ from theory_sim.runtime.outputs import LEDGER, check_ours
 
 PUBLISHED = Path(__file__).parents[3] / "paper_figs"
 
-
-@pytest.fixture(autouse=True)
-def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "cwd").mkdir()
-    monkeypatch.chdir(tmp_path / "cwd")
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def _width(picture: str) -> int:

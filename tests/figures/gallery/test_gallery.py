@@ -23,6 +23,8 @@ from theory_sim.figures.gallery.source import SMOKE, Source
 from theory_sim.studies.study import study_files
 
 COSTS = {name: FIGURES[name].cost for name in FIGURES if FIGURES[name].cost is not None}
+
+pytestmark = pytest.mark.usefixtures("elsewhere")
 Command = Callable[..., Outcome]
 
 
@@ -43,12 +45,6 @@ def all_drawn(made, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Out
         nothing_is_run(patch)
         outcome = command("--config", made.file, "--results", made.folder, "--out", out, "--device", "cpu")
     return out, outcome
-
-
-@pytest.fixture(autouse=True)
-def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "cwd").mkdir()
-    monkeypatch.chdir(tmp_path / "cwd")
 
 
 @pytest.fixture
