@@ -1,10 +1,15 @@
-"""Label granularity on real images: the gain against the number of pretraining classes, by kind of labels and of test images."""
+"""Label granularity on real images: the gain against the number of pretraining classes.
+
+By kind of labels, of test images, and by the size of the training set.
+"""
+
+import itertools
 
 import pandas as pd
 
 from theory_sim.config import Config
 from theory_sim.figures.common import style
-from theory_sim.figures.common.figure import Figure, Inputs, Panels, register
+from theory_sim.figures.common.figure import Figure, Inputs, Layout, Panels, Size, register
 from theory_sim.figures.common.image_studies import DRAWN, ImageStudyDrawn
 
 _TITLES = {"all": "all test images", "easy-both": "easy test images", "hard-both": "hard test images"}
@@ -14,15 +19,16 @@ _ROLE |= {"cluster": "coarse", "misaligned": "coarse", "group": "coarse"}
 _MARKERS = {"level": "o", "leaf": "o", "mixed": "D", "aligned": "d", "cluster-within": "^", "cluster": "v", "misaligned": "X"}
 _MARKERS |= {"group": "P", "random": "s", "split": "p", "sample-id": "*"}
 _CONTROLS = {"control: width": "control: width", "control: augmentation": "control: augmentation"}
-_COLUMNS = ["samples", "kind", "label_function", "classes", "seeds", "transfer_steps", "gain", "gain_low", "gain_high"]
+_COLUMNS = ["images_per_class", "samples", "kind", "label_function", "classes", "seeds", "transfer_steps", "gain", "gain_low"]
+_COLUMNS += ["gain_high"]
 
 
 def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
     """Gains after the longest full finetuning, and the controls' over as many steps.
 
     Returns:
-        Columns ``samples``, ``kind``, ``label_function``, ``classes``, ``seeds``, ``transfer_steps``, ``gain``, ``gain_low``,
-        ``gain_high``.
+        Columns ``images_per_class`` (to train on; NaN: all), ``samples``, ``kind``, ``label_function``, ``classes``, ``seeds``,
+        ``transfer_steps``, ``gain``, ``gain_low``, ``gain_high``.
     """
     (study,) = inputs.image_studies
     study = study[study.samples.isin(list(_TITLES))]
@@ -31,32 +37,55 @@ def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
     controls = study[study.kind == "control"]
     controls = controls[controls.pretraining_steps == (kept.pretraining_steps + kept.transfer_steps).max()]
     table: pd.DataFrame = pd.concat([kept, controls])[_COLUMNS]
-    return table.sort_values(["samples", "kind", "classes"], kind="stable").reset_index(drop=True)
+    return table.sort_values(["images_per_class", "samples", "kind", "classes"], kind="stable").reset_index(drop=True)
+
+
+def _sizes(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The rows for each size of the training set, with its name; the only size has no name."""
+    parts = [
+        ("all images" if rows.images_per_class.isna().all() else f"{rows.images_per_class.iloc[0]:g} images per class", rows)
+        for _, rows in table.groupby("images_per_class", dropna=False)
+    ]
+    return parts if len(parts) > 1 else [("", table)]
+
+
+def layout(table: pd.DataFrame) -> Layout:
+    """A row of panels for each size of the training set."""
+    return {"mosaic": [[f"{samples} {size}".strip() for samples in _TITLES] for size, _ in _sizes(table)]}
+
+
+def size(table: pd.DataFrame) -> Size:
+    """As high as the rows need."""
+    return style.PAGE, 0.9 + 2.3 * len(_sizes(table))
 
 
 def draw(table: pd.DataFrame, axes: Panels) -> None:
-    """Draw a panel per kind of images, and one legend."""
+    """Draw a panel for each kind of test images and size of the training set, and one legend."""
     # The leaves are the finest level of the tree.
     points = {"value": 100 * table.gain, "low": 100 * table.gain_low, "high": 100 * table.gain_high}
     series = table.assign(series=table.kind.replace({"leaf": "level"}), **points)
     kinds = [kind for kind in _MARKERS if kind in set(series.series)]
-    for samples, ax in axes.items():
+    for (samples, title), (size, rows) in itertools.product(_TITLES.items(), _sizes(series)):
+        ax = axes[f"{samples} {size}".strip()]
+        part = rows[rows.samples == samples]
         for place, kind in enumerate(kinds):
-            own = series[(series.samples == samples) & (series.series == kind)].sort_values("classes")
+            own = part[part.series == kind].sort_values("classes")
             # The same factor is the same distance on a logarithmic axis.
             own = own.assign(at=own.classes * 1.035 ** (place - (len(kinds) - 1) / 2))
             color = style.PALETTE[_ROLE.get(kind, "noise")]
             style.estimates(ax, own, "at", color, marker=_MARKERS[kind], linestyle="-", linewidth=0.8, label=kind)
         for (control, label), dashes in zip(_CONTROLS.items(), (style.DASHED, (0, (1, 1))), strict=True):
-            for value in series.value[(series.samples == samples) & (series.label_function == control)]:
+            for value in part.value[part.label_function == control]:
                 ax.axhline(value, color=style.PALETTE["common"], linestyle=dashes, linewidth=1, zorder=1, label=label)
         ax.axhline(0, zorder=1, **style.BOUND)
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter("{x:g}")
         ax.set_xlabel("pretraining classes")
-        ax.set_title(_TITLES[samples])
-    axes["all"].set_ylabel("gain over the baseline, points")
-    style.legend(axes["all"], style.entries_of(axes["all"]), ncols=4)
+        ax.set_title(", ".join(filter(None, (title, size))))
+        if samples == "all":
+            ax.set_ylabel("gain over the baseline, points")
+    first = next(iter(axes.values()))
+    style.legend(first, style.entries_of(first), ncols=4)
 
 
 def figure(study: ImageStudyDrawn) -> Figure:
@@ -73,8 +102,8 @@ def figure(study: ImageStudyDrawn) -> Figure:
             " coarse labels for the same total number of steps. Blue lines are controls, networks on the coarse labels with"
             " another width or other random crops: only a gain beyond theirs is evidence for the labels."
         ),
-        size=(style.PAGE, 3.2),
-        layout={"mosaic": [list(_TITLES)]},
+        size=size,
+        layout=layout,
         needs=study.needs,
         compute=compute,
         draw=draw,

@@ -90,8 +90,8 @@ class Inputs:
     Attributes:
         runs: results of the runs.
         evaluations: the further tests, as `theory_sim.runs.evaluate.evaluate_on` returns them.
-        image_studies: the tables ``results.csv`` of the image studies.
-        image_folders: the folders that these tables are in, where other tables lie beside them.
+        image_studies: the tables ``results.csv`` of the image studies, those of all sizes of the training set together.
+        image_folders: the folder of each with the largest training set, where other tables are beside this one.
         studies: the tables of the simulator's studies.
         grids: the tables of grids, see `theory_sim.studies.grids`.
     """

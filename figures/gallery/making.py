@@ -9,7 +9,7 @@ from theory_sim.figures.common.figure import Figure, Inputs
 from theory_sim.figures.gallery.costs import cost_of_run, cost_of_test
 from theory_sim.figures.gallery.needed import Work, work
 from theory_sim.figures.gallery.source import SMOKE, Source
-from theory_sim.figures.gallery.studies import NotMadeError, image_folder, image_table, run_small, study_cells
+from theory_sim.figures.gallery.studies import NotMadeError, image_folders, image_table, run_small, study_cells
 from theory_sim.runs.evaluate import evaluate_on
 from theory_sim.runs.folder import results_folder
 from theory_sim.runs.results import Results, load_results
@@ -55,7 +55,7 @@ def _tables(figures: Iterable[Figure], source: Source, loaded: dict[Path, Result
             [image_table(name, source.out) for name in needs.image_studies],
             [source.study(name) for name in needs.studies],
             [source.grid(name) for name in needs.grids],
-            [image_folder(name, source.out) for name in needs.image_studies],
+            [[*image_folders(name, source.out).values()][-1] for name in needs.image_studies],
         )
         yield figure, figure.compute(source.config, inputs)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from theory_sim.config import Config
-from theory_sim.figures.common.figure import FIGURES, Figure
+from theory_sim.figures.common.figure import FIGURES, Figure, Needs
 from theory_sim.figures.gallery.formats import FORMATS, shown
 from theory_sim.figures.gallery.source import Source
-from theory_sim.figures.gallery.studies import image_command, study_cells, study_command
+from theory_sim.figures.gallery.studies import image_commands, study_cells, study_command
 from theory_sim.runtime.outputs import check_ours
 from theory_sim.runtime.settings import differences, value_at
 from theory_sim.runtime.storage import write_text
@@ -82,10 +82,14 @@ def _commands(source: Source) -> dict[str, str]:
     for name in FIGURES:
         needs = FIGURES[name].needs(source.config)
         studies = [] if source.smoke else [study_command(study, source.out) for study in needs.made_by_study]
-        commands = studies + [image_command(study, source.out) for study in needs.image_studies]
+        commands = studies + _image_commands(needs, source)
         if commands or FIGURES[name].cost is not None:
             found[name] = "".join(f"`{command}`, then " for command in commands)
     return found
+
+
+def _image_commands(needs: Needs, source: Source) -> list[str]:
+    return [command for study in needs.image_studies for command in image_commands(study, source.out)]
 
 
 def _entry(figure: Figure, source: Source, drawn: Drawn) -> str:
@@ -106,7 +110,7 @@ def _origin(figure: Figure, source: Source) -> list[str]:
     """The studies and configurations that a figure was drawn from."""
     needs = figure.needs(source.config)
     studies = [study_command(study, source.out, source.smoke) for study in needs.made_by_study]
-    studies += [image_command(study, source.out) for study in needs.image_studies]
+    studies += _image_commands(needs, source)
     runs = needs.runs + [cell for study in needs.made_by_study for cell in study_cells(study, source.smoke)]
     lines = [f"- study: `{study}`" for study in studies]
     lines += [] if needs.image_studies else [f"- configuration: {describe(runs or [source.config])}"]

@@ -1,19 +1,25 @@
 """Finds the tables of finished studies, of the simulator and on real images."""
 
+import math
+import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from theory_sim.config import Config
 from theory_sim.figures.common.figure import StudyTables
 from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.plain_yaml import read_yaml
 from theory_sim.runtime.progress import Progress
+from theory_sim.runtime.settings import flat
+from theory_sim.runtime.shipped import shipped_configs
 from theory_sim.studies.decision import decide_study, measures_table, run_study
 from theory_sim.studies.study import load_study
 
 _IMAGE_COLUMNS = {"kind", "transfer", "samples", "classes", "gain", "gain_low", "gain_high", "error", "baseline_error"}
-_IMAGE_FILES = ("examples.csv", "confusion.csv")
+_IMAGE_FILES = ("config.yaml", "examples.csv", "confusion.csv")
 
 
 class NotMadeError(InputError):
@@ -87,34 +93,64 @@ def study_command(name: str, out: Path, smoke: bool = False) -> str:
     return f"theory-sim study {name}" + " --smoke" * smoke + (f" --out {out}" if out != Path("results") else "")
 
 
-def image_command(name: str, out: Path) -> str:
-    """The command that makes the table of a study on real images."""
-    return f"theory-sim pretrain configs/{name}.yaml" + (f" --out {out}" if out != Path("results") else "")
+def image_commands(name: str, out: Path) -> list[str]:
+    """The commands that make the tables of a study on real images: one for each size of the training set that is found."""
+    try:
+        found = image_folders(name, out)
+    except NotMadeError:
+        return [_image_command(name, out)]
+    return [_image_command(name, out, folder) for folder in found.values()]
 
 
-def image_folder(name: str, out: Path) -> Path:
-    """The newest results folder of a study on real images.
+def image_folders(name: str, out: Path) -> dict[int | None, Path]:
+    """The newest results folder of a study on real images for each number of training images per class.
+
+    Returns:
+        The folders by their ``data.images_per_class``, the smallest number first; all images, None, come last.
 
     Raises:
         NotMadeError: there is none.
     """
-    found = sorted((out / name).glob("*/results.csv"), key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise NotMadeError(f"there is no {out / name}/…/results.csv; {image_command(name, out)} makes it")
-    return found[-1].parent
+    tables = sorted((out / name).glob("*/results.csv"), key=lambda path: path.stat().st_mtime)
+    if not tables:
+        raise NotMadeError(f"there is no {out / name}/…/results.csv; {_image_command(name, out)} makes it")
+    newest = {_settings(table.parent)["data.images_per_class"]: table.parent for table in tables}
+    return {number: newest[number] for number in sorted(newest, key=lambda number: number or math.inf)}
 
 
 def image_table(name: str, out: Path) -> pd.DataFrame:
-    """The newest table of a study on real images.
+    """The tables of a study on real images, those of all sizes of the training set together.
+
+    Returns:
+        The newest ``results.csv`` of each size, with a column ``images_per_class``: NaN where all images are used.
 
     Raises:
-        NotMadeError: there is none, or it lacks a column or another table that is drawn.
+        NotMadeError: there is none, or one lacks a column or another table that is drawn.
     """
-    folder = image_folder(name, out)
-    table = pd.read_csv(folder / "results.csv")
-    absent = [f"column {column}" for column in sorted(_IMAGE_COLUMNS - set(table))]
-    absent += [f"file {file}" for file in _IMAGE_FILES if not (folder / file).exists()]
-    if absent:
-        said = f"is of another version, without the {', '.join(absent)}"
-        raise NotMadeError(f"{folder / 'results.csv'} {said}; {image_command(name, out)} makes it anew")
-    return table
+    parts = []
+    for number, folder in image_folders(name, out).items():
+        table = pd.read_csv(folder / "results.csv")
+        absent = [f"column {column}" for column in sorted(_IMAGE_COLUMNS - set(table))]
+        absent += [f"file {file}" for file in _IMAGE_FILES if not (folder / file).exists()]
+        if absent:
+            said = f"is of another version, without the {', '.join(absent)}"
+            raise NotMadeError(f"{folder / 'results.csv'} {said}; {_image_command(name, out, folder)} makes it anew")
+        parts.append(table.assign(images_per_class=math.nan if number is None else float(number)))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _image_command(name: str, out: Path, folder: Path | None = None) -> str:
+    """The command that makes the table of a study on real images; that of a folder has its seeds and training images."""
+    command = ["theory-sim", "pretrain", f"configs/{name}.yaml"]
+    if folder is not None:
+        found, shipped = _settings(folder), flat(read_yaml(shipped_configs()[name]))
+        for key in ("seeds", "data.images_per_class"):
+            if found[key] != shipped.get(key, found[key]):
+                command += ["--set", f"{key}={found[key]}"]
+    return shlex.join(command + (["--out", str(out)] if out != Path("results") else []))
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """The settings of a study on real images; of the two that are asked for, None where a folder has none."""
+    file = folder / "config.yaml"
+    return {"seeds": None, "data.images_per_class": None} | (flat(read_yaml(file)) if file.exists() else {})

@@ -15,13 +15,13 @@ from outcome import Call, rows, strict
 from rich.cells import cell_len
 from rich.text import Text
 
-from theory_sim.cli.config_files import shipped_configs
 from theory_sim.cli.loudness import first
 from theory_sim.config import Config, load_config
 from theory_sim.runtime.display import new_console, new_table
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.provenance import package_version
 from theory_sim.runtime.settings import all_keys, section_of_key, value_at
+from theory_sim.runtime.shipped import shipped_configs
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-m", "theory_sim"]

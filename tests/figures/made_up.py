@@ -81,11 +81,12 @@ def confusion() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["true", "predicted", "true_coarse", "predicted_coarse", "images"])
 
 
-def write_images(name: str, out: Path) -> None:
+def write_images(name: str, out: Path, key: str = "0123") -> None:
     """The table of a study on images, where the gallery looks for it."""
-    folder = out / name / "0123"
+    folder = out / name / key
     folder.mkdir(parents=True, exist_ok=True)
     image_table().to_csv(folder / "results.csv", index=False)
+    (folder / "config.yaml").write_text("seeds: 5\ndata: {images_per_class: null}\n", encoding="utf-8")
     examples().to_csv(folder / "examples.csv", index=False)
     confusion().to_csv(folder / "confusion.csv", index=False)
 

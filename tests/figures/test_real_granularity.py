@@ -1,21 +1,26 @@
 """Granularity on real images: a study's table, drawn as it is; and refused where it is absent or of another version."""
 
+import math
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import IMAGE_KINDS, image_table
+from made_up import IMAGE_KINDS, image_table, write_images
 from matplotlib.container import ErrorbarContainer
 
 from theory_sim.config import Config
 from theory_sim.figures import Inputs, real_granularity
 from theory_sim.figures.gallery.making import tables
 from theory_sim.figures.gallery.source import Source
+from theory_sim.figures.gallery.studies import image_commands, image_folders
+from theory_sim.figures.gallery.studies import image_table as image_study
 from theory_sim.runtime.errors import InputError
 
 
 @pytest.fixture
 def study() -> pd.DataFrame:
-    return image_table()
+    return image_table().assign(images_per_class=math.nan)
 
 
 def test_the_longest_full_finetuning_is_kept(study):
@@ -54,10 +59,10 @@ def test_the_newest_table_is_read_and_others_are_refused(study, tmp_path):
         table()
     folder = tmp_path / "digits" / "0123"
     folder.mkdir(parents=True)
-    study.to_csv(folder / "results.csv", index=False)
-    with pytest.raises(InputError, match=r"without the file examples\.csv, file confusion\.csv"):
+    image_table().to_csv(folder / "results.csv", index=False)
+    with pytest.raises(InputError, match=r"without the file config\.yaml, file examples\.csv, file confusion\.csv"):
         table()
-    for name in ("examples.csv", "confusion.csv"):
+    for name in ("config.yaml", "examples.csv", "confusion.csv"):
         (folder / name).touch()
     pd.testing.assert_frame_equal(table(), real_granularity.compute(Config(), Inputs(image_studies=[study])))
     study.drop(columns="kind").to_csv(folder / "results.csv", index=False)
@@ -66,3 +71,37 @@ def test_the_newest_table_is_read_and_others_are_refused(study, tmp_path):
         match=r"is of another version, without the column kind; theory-sim pretrain configs/digits.yaml --out .* makes it anew",
     ):
         table()
+
+
+def test_sizes_of_the_training_set_have_a_row_each(study):
+    """The figure drew the table of whatever study of this name had finished last."""
+    both = pd.concat([study.assign(images_per_class=20.0, gain=study.gain / 2), study.assign(images_per_class=50.0)])
+    table = real_granularity.compute(Config(), Inputs(image_studies=[both]))
+    picture = real_granularity.FIGURE.paint(table)
+    assert [ax.get_title() for ax in picture.axes] == [
+        f"{samples} test images, {size} images per class" for size in (20, 50) for samples in ("all", "easy", "hard")
+    ]
+    for ax in picture.axes:
+        own = study[(study.samples == ax.get_label().split()[0]) & (study.kind != "control") & (study.transfer_steps == 3)]
+        own = own[(own.transfer == "finetune") & (own.kind != "baseline")]
+        bars = [c for c in ax.containers if isinstance(c, ErrorbarContainer)]
+        drawn = np.concatenate([bar[0].get_ydata() for bar in bars])
+        np.testing.assert_allclose(np.sort(drawn), np.sort(100 * own.gain / (2 if "20" in ax.get_title() else 1)))
+
+
+def test_the_newest_study_of_each_size_is_found_and_its_command_named(tmp_path):
+    def write(key: str, seconds: int, seeds: int, images: str) -> None:
+        write_images("digits", tmp_path, key)
+        folder = tmp_path / "digits" / key
+        (folder / "config.yaml").write_text(f"seeds: {seeds}\ndata: {{images_per_class: {images}}}\n", encoding="utf-8")
+        os.utime(folder / "results.csv", (seconds, seconds))
+
+    write("old", 1, 5, "null")
+    write("new", 2, 5, "null")
+    write("few", 3, 7, "20")
+    assert image_folders("digits", tmp_path) == {20: tmp_path / "digits" / "few", None: tmp_path / "digits" / "new"}
+    table = image_study("digits", tmp_path)
+    assert table.images_per_class.value_counts(dropna=False).to_dict() == {20.0: len(image_table()), math.nan: len(image_table())}
+    whole = f"theory-sim pretrain configs/digits.yaml --out {tmp_path}"
+    few = f"theory-sim pretrain configs/digits.yaml --set seeds=7 --set data.images_per_class=20 --out {tmp_path}"
+    assert image_commands("digits", tmp_path) == [few, whole]

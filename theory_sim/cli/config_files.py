@@ -1,25 +1,10 @@
-"""The configurations that the package ships, by name: ``small``, ``theory_scale``, ``dimension/d128``.
+"""CONFIG, wherever a command takes it: a file, or the name of a shipped configuration if there is no file of that name."""
 
-They are in the package where it is installed, and beside it in a checkout. Wherever a command takes CONFIG, a name of one of them
-is looked for if there is no file of that name.
-"""
-
-import functools
-from collections.abc import Mapping
 from pathlib import Path
 
 from theory_sim.runtime.errors import InputError, nearest
 from theory_sim.runtime.plain_yaml import read_yaml
-
-_PACKAGE = Path(__file__).parent.parent
-_FOLDERS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
-
-
-@functools.cache
-def shipped_configs() -> Mapping[str, Path]:
-    """The files by name; those of studies are no configurations."""
-    files = {path.relative_to(folder): path for folder in _FOLDERS for path in folder.rglob("*.yaml")}
-    return {name.with_suffix("").as_posix(): path for name, path in sorted(files.items()) if name.parts[0] != "studies"}
+from theory_sim.runtime.shipped import shipped_configs
 
 
 def expect_kind(path: Path, wanted: str) -> None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from theory_sim.cli.config_files import shipped_configs
 from theory_sim.cli.program import Json, Plugin, app
 from theory_sim.runtime.display import new_console, new_table
 from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.shipped import shipped_configs
 
 if TYPE_CHECKING:
     from theory_sim.runtime.registry import Registry

@@ -9,7 +9,6 @@ import typer
 from rich.text import Text
 
 from theory_sim.cli.claims_table import print_claims
-from theory_sim.cli.config_files import shipped_configs
 from theory_sim.cli.loudness import working
 from theory_sim.cli.program import (
     ConfigFile,
@@ -27,6 +26,7 @@ from theory_sim.cli.program import (
 )
 from theory_sim.cli.reports import Report, check_report_of, print_report
 from theory_sim.runtime.display import new_console, new_table
+from theory_sim.runtime.shipped import shipped_configs
 
 if TYPE_CHECKING:
     from theory_sim.config import Config
