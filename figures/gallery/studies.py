@@ -145,7 +145,7 @@ def _image_command(name: str, out: Path, folder: Path | None = None) -> str:
     if folder is not None:
         found, shipped = _settings(folder), flat(read_yaml(shipped_configs()[name]))
         for key in ("seeds", "data.images_per_class"):
-            if found[key] != shipped.get(key, found[key]):
+            if found[key] not in (None, shipped.get(key)):
                 command += ["--set", f"{key}={found[key]}"]
     return shlex.join(command + (["--out", str(out)] if out != Path("results") else []))
 

@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from theory_sim import stats
 from theory_sim.config import Config
 from theory_sim.data.setup import law_of
 from theory_sim.labels.functions import label_function
+from theory_sim.runtime.shipped import shipped_configs
 from theory_sim.studies import grids, sweep, tables
 from theory_sim.studies.study import load_study
 from theory_sim.studies.sweep import Cell
@@ -86,7 +88,7 @@ def write_images(name: str, out: Path, key: str = "0123") -> None:
     folder = out / name / key
     folder.mkdir(parents=True, exist_ok=True)
     image_table().to_csv(folder / "results.csv", index=False)
-    (folder / "config.yaml").write_text("seeds: 5\ndata: {images_per_class: null}\n", encoding="utf-8")
+    shutil.copy(shipped_configs()[name], folder / "config.yaml")
     examples().to_csv(folder / "examples.csv", index=False)
     confusion().to_csv(folder / "confusion.csv", index=False)
 
