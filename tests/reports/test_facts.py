@@ -6,6 +6,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 import yaml
@@ -16,6 +17,7 @@ from theory_sim.reports.borders import distance, with_borders
 from theory_sim.reports.charts import MOST_POINTS, run_charts, table
 from theory_sim.reports.citing import PAPERS, citations
 from theory_sim.reports.find import StoredStudy, find_reported, newest_run
+from theory_sim.reports.image_facts import image_charts, image_facts
 from theory_sim.reports.intervals import picture
 from theory_sim.reports.neuron_map import LEVELS, NeuronMap, neuron_maps
 from theory_sim.reports.run_facts import loaded
@@ -221,3 +223,27 @@ def test_texts_are_escaped(tiny_study: StoredStudy) -> None:
     page = (tiny_study.folder / "report.html").read_text()
     assert "<b>matter" not in page
     assert "Does noise &lt;b&gt;matter&lt;/b&gt;?" in page
+
+
+def test_a_page_of_images_has_the_gains_of_the_split_that_is_printed(image_study: StoredStudy) -> None:
+    """It drew the errors by a split that leans towards any networks that differ from the baseline."""
+    facts = image_facts(image_study.folder)
+    results = pd.read_csv(image_study.folder / "results.csv")
+    charts = {chart.id: chart for chart in image_charts(facts)}
+    drawn = [samples for samples in ("all", "hard-both", "easy-both") if samples in set(results.samples)]
+    assert list(charts) == ["all-error", *(f"{samples}-gain" for samples in drawn)]
+    assert len(drawn) >= 2
+    for samples in drawn:
+        for series in charts[f"{samples}-gain"].series:
+            own = results[(results.samples == samples) & (results.kind != "baseline")]
+            own = own[own.transfer + own.transfer_steps.map(lambda steps: f", {steps} steps" if steps else "") == series.name]
+            assert sorted(series.y) == pytest.approx(sorted(own.gain.dropna()))
+            assert sorted(series.low) == pytest.approx(sorted(own.gain_low.dropna()))
+
+
+def test_a_page_of_images_shows_the_examples_that_the_study_left(image_study: StoredStudy) -> None:
+    facts, examples = image_facts(image_study.folder), pd.read_csv(image_study.folder / "examples.csv", dtype={"file": str})
+    shown = [(kind, one["picture"], len(one["answers"])) for kind, images in facts["examples"].items() for one in images]
+    left = [(key[0], part.png.iloc[0], len(part)) for key, part in examples.groupby(["samples", "file"])]
+    assert sorted(shown) == sorted(left)
+    assert len(shown) > 0

@@ -13,7 +13,6 @@ from theory_sim.reports.neuron_map import MOST_VALUES, NeuronMap, neuron_maps
 from theory_sim.reports.page import cells, need_extra, page
 from theory_sim.reports.run_facts import loaded, run_facts, summary_of
 from theory_sim.reports.study_facts import study_charts, study_facts, varied_rows
-from theory_sim.reports.thumbnails import thumbnails
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.outputs import check_ours, write_json, write_text
 from theory_sim.studies.comparing import differing
@@ -146,13 +145,13 @@ def image_page(folder: Path) -> tuple[str, dict[str, Any]]:
         InputError: a file is damaged, or pages cannot be made here.
     """
     facts = image_facts(folder)
-    charts, pictures = image_charts(facts), thumbnails(folder)
+    charts = image_charts(facts)
     text = page(
         "images",
         f"{facts['name']}: theory_sim report",
         [
-            ("curves", "Errors by granularity"),
-            *([("images", "Hard and easy images")] if pictures else []),
+            ("curves", "Errors and gains by granularity"),
+            *([("images", "Hard and easy images")] if any(facts["examples"].values()) else []),
             ("results", "All results"),
             ("labels", "Label functions"),
             ("settings", "Settings"),
@@ -160,7 +159,6 @@ def image_page(folder: Path) -> tuple[str, dict[str, Any]]:
         ],
         charts,
         facts=facts,
-        thumbnails=pictures,
         result_columns=[name.replace("_", " ") for name in COLUMNS],
         result_rows=result_rows(facts),
         label_columns=[name.replace("_", " ") for name in facts["labels"][0]] if facts["labels"] else [],
