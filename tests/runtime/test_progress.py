@@ -26,6 +26,21 @@ def test_a_log_gets_a_line_at_every_tenth(capsys: pytest.CaptureFixture[str]) ->
     assert lines[-1] == "mine: training 30/30 coarse loss 0.0333 fine loss 2.0000 0 s left"
 
 
+def test_a_log_of_a_long_stage_gets_a_line_every_five_minutes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A study of hours said nothing for its first ten or twenty minutes."""
+    now = 0.0
+    monkeypatch.setattr("theory_sim.runtime.progress.time.monotonic", lambda: now)
+    with progress_bar() as on_progress:
+        for done in range(100):
+            on_progress(Progress("study", done, 10_000))
+            now += 30.0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[1] for line in lines] == [f"{done}/10000" for done in range(10, 100, 10)]
+    assert lines[0].endswith(" 299700 s left")
+
+
 def test_a_terminal_gets_a_bar_with_losses_and_time_left(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

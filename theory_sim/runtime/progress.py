@@ -13,6 +13,9 @@ from rich.progress import Progress as Bar
 from theory_sim.runtime.display import new_console
 from theory_sim.runtime.notebook import in_notebook, notebook_lines
 
+_LONGEST_SILENCE = 300.0
+"""Seconds in a log without a line."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -51,7 +54,7 @@ def progress_bar(prefix: str = "") -> Iterator[Callable[[Progress], None]]:
     """Yield a function that displays progress updates: the `on_progress` of `theory_sim.runs.run.run` and of others.
 
     On a terminal it draws a bar for each stage. In a log, or where ``TERM=dumb`` says that lines cannot be drawn again, it prints
-    one at every tenth of a stage. In a notebook it shows a bar below the cell.
+    one at every tenth of a stage, and every five minutes. In a notebook it shows a bar below the cell.
 
     Args:
         prefix: text before the stage, such as the name of one run among many.
@@ -78,13 +81,15 @@ def progress_bar(prefix: str = "") -> Iterator[Callable[[Progress], None]]:
 def _lines(prefix: str) -> Callable[[Progress], None]:
     started: dict[str, tuple[float, int]] = {}
     printed: dict[str, int] = {}
+    last: dict[str, float] = {}
 
     def on_progress(progress: Progress) -> None:
         now = time.monotonic()
         start, first = started.setdefault(progress.stage, (now, progress.done))
         tenth = progress.done * 10 // progress.total
-        if tenth > printed.setdefault(progress.stage, max(0, progress.done - 1) * 10 // progress.total):
-            printed[progress.stage] = tenth
+        is_due = now - last.setdefault(progress.stage, now) >= _LONGEST_SILENCE
+        if is_due or tenth > printed.setdefault(progress.stage, max(0, progress.done - 1) * 10 // progress.total):
+            printed[progress.stage], last[progress.stage] = tenth, now
             text = f"{prefix}{progress.stage} {progress.done}/{progress.total}  {progress.note}"
             if progress.done > first:  # only then the rate is known
                 text += f"  {(now - start) / (progress.done - first) * (progress.total - progress.done):.0f} s left"
