@@ -74,7 +74,8 @@ class LabelFunction:
             having clusters of its own.
         multi_labels: labels of each leaf, padded with −1, where a leaf may have more than one; None where each has `leaf_label`.
         n_splits: equally likely labels of a leaf's samples, numbered one after the other: the leaf decides
-            ``label // n_splits``.
+            ``label // n_splits``. A label that chance decides must be one of these: `theory_sim.predict` and the figures
+            of predictions rely on it, and `theory_sim.testing.check_label_function` tests it.
     """
 
     name: str

@@ -116,6 +116,7 @@ def check_label_function(text: str, tree: LabelTree | None = None, context: Labe
     labels = function.assign(samples)
     maker = LABEL_FUNCTIONS[kind_of(text)]
     p = None if function.placeholder else function.probability()
+    of_samples = context.embedding is not None  # clusters of this set, not of other samples
     return [
         _check("it keeps its contract", True, f"{function.n_classes} classes of {tree.n_leaves} leaves"),
         _check("its name gives it again", _gives(function, tree, context), function.name),
@@ -132,7 +133,27 @@ def check_label_function(text: str, tree: LabelTree | None = None, context: Labe
             p is None or torch.allclose(p.sum(1), torch.ones(tree.n_leaves, dtype=p.dtype)),
             "placeholder" if p is None else f"{tuple(p.shape)}",
         ),
+        *([] if p is None or of_samples or function.multi_labels is not None else [_frequencies(function, p, n)]),
     ]
+
+
+def _frequencies(function: LabelFunction, p: torch.Tensor, n: int) -> Check:
+    """Whether each leaf's samples get labels as often as `LabelFunction.probability` says: predictions are made from it."""
+    name, each = "labels are as frequent as it says", _OF_A_LEAF
+    leaf = torch.arange(len(p)).repeat_interleave(each)[None]
+    tag = torch.rand(leaf.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    labels = function.assign(_Labelled(leaf, tag, torch.arange(leaf.numel()).remainder(n)[None]))
+    if labels.shape != leaf.shape:
+        return _check(name, False, f"labels {tuple(labels.shape)} of samples {tuple(leaf.shape)}")
+    found = torch.zeros_like(p).index_put_((leaf[0], labels[0].clamp(0, p.shape[1] - 1)), p.new_ones(()), accumulate=True) / each
+    allowed = _STANDARD_ERRORS * (p * (1 - p) / each).sqrt()
+    worst = int(((found - p).abs() - allowed).argmax())
+    at, label = divmod(worst, p.shape[1])
+    return _check(
+        name,
+        bool(((found - p).abs() <= allowed + 1e-12).all()),
+        f"leaf {at}: label {label} has a share of {found[at, label]:.3g}, and of {p[at, label]:.3g} by leaf_label and n_splits",
+    )
 
 
 def _gives(function: LabelFunction, tree: LabelTree, context: LabelContext) -> bool:
@@ -143,6 +164,12 @@ def _gives(function: LabelFunction, tree: LabelTree, context: LabelContext) -> b
         return False
     same = (again.name, again.n_classes) == (function.name, function.n_classes)
     return same and torch.equal(again.leaf_label, function.leaf_label)
+
+
+_OF_A_LEAF = 3000
+"""Samples of each leaf whose labels are counted."""
+_STANDARD_ERRORS = 7.0
+"""By which shares may differ from probabilities: a right function fails in fewer than one of 10⁹ counts. The seed is fixed."""
 
 
 @dataclasses.dataclass(frozen=True)
