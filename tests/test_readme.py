@@ -4,12 +4,14 @@ import ast
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import theory_sim as ts
 from theory_sim.config import Config, load_config
 from theory_sim.figures.gallery.needed import chosen
+from theory_sim.pretraining.config import load_study as load_image_study
 from theory_sim.runtime.settings import value_at
 from theory_sim.studies.grids import GRIDS
 from theory_sim.studies.study import Study, study_files
@@ -21,6 +23,7 @@ FINDINGS = (ROOT / "paper_figs" / "FINDINGS.md").read_text()
 PAGES = {path.relative_to(DOCS).as_posix(): path.read_text() for path in DOCS.rglob("*.md") if "_build" not in path.parts}
 PROSE = "\n".join([README, (ROOT / "CONTRIBUTING.md").read_text(), *PAGES.values()])
 DESIGN, NOTATION = PAGES["design.md"], PAGES["theory/model.md"].split("## Symbols and settings")[1]
+STRIPES = ROOT / "tests" / "plugins" / "image_source.py"
 TINY = '"tree.subclasses=2", "replicas=2", "data.dim=16", "network.neurons=6", "training.steps=10", "test.samples=20"'
 
 
@@ -57,6 +60,21 @@ def test_the_theory_of_the_pages_runs(tmp_path, monkeypatch, capsys):
     assert "results/mine/" in out
 
 
+def test_the_test_of_the_pages_runs(tmp_path):
+    """It looked for the theory without loading its file."""
+    (theory,) = re.findall(r"```python\n(# my_theory.*?)```", PAGES["howto/plugins.md"], re.S)
+    (test,) = re.findall(r"```python\n(from pathlib.*?)```", PAGES["howto/testing.md"], re.S)
+    (tmp_path / "my_theory.py").write_text(theory)
+    assert "replicas=3)" in test
+    scope: dict[str, Any] = {"__file__": str(tmp_path / "test_my_theory.py")}
+    exec(test.replace("replicas=3)", f"overrides=[{TINY}])"), scope)
+    try:
+        scope["test_my_theory"](tmp_path)
+    finally:
+        for registry in (ts.THEORIES, ts.SETUPS):
+            registry.remove("mine")
+
+
 @pytest.mark.parametrize("name", [name for name, text in PAGES.items() if "```yaml" in text])
 def test_every_file_shown_is_read(name, tmp_path):
     """A configuration or a study; ``my_study.yaml`` is run at its small size in `test_the_study_of_the_pages_runs`."""
@@ -65,6 +83,9 @@ def test_every_file_shown_is_read(name, tmp_path):
         path.write_text(code)
         if "question:" in code:
             assert study_at(path).cells()
+        elif "source:" in code:
+            path.write_text(code.replace("my_images.py", str(STRIPES)).replace("npz, path: images.npz", "stripes"))
+            assert load_image_study(path).data.source == "stripes"
         else:
             assert load_config(path) != Config()
 

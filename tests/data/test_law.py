@@ -12,6 +12,7 @@ from scipy import stats
 import theory_sim as ts
 from theory_sim.data.latents import DOMINANT_NOISE
 from theory_sim.data.law import described, shares_of
+from theory_sim.data.parts import gaussian_norm
 from theory_sim.data.setup import Setup, law_of
 from theory_sim.runtime.errors import InputError
 
@@ -107,6 +108,12 @@ def test_noise_has_its_norm_and_its_law(noise: ts.Gaussian | ts.Coordinates) -> 
 
 
 # What samples hold.
+
+
+def test_what_covers_gaussian_noise_only_names_the_other_law() -> None:
+    """It printed the address of an object."""
+    with pytest.raises(InputError, match=r"^regime covers Gaussian noise only, not the law t$"):
+        gaussian_norm(ts.Coordinates(stats.t(3), 0.1), "regime")
 
 
 def test_signs_follow_their_law() -> None:

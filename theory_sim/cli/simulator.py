@@ -179,7 +179,7 @@ def _regime_line(config: "Config", lines: "Sequence[Assumption]") -> Iterator[st
 
 
 _MOST_INSIDE = "theory_scale"
-"""The shipped configuration at the widths that the theory asks for."""
+"""The shipped configuration at the widths that the theory requires."""
 
 
 def _certificate_lines(certificates: dict[str, Any]) -> list[str]:

@@ -36,7 +36,7 @@ class TrainingSettings(Section):
     """κ: after each step b ← b − κ‖Δw‖; `theory`: κ = 1/ln⁵ d [recalled]."""
     engine: str = ENGINE
     """How a step is computed: all weights, all patches; or only neurons that can ever fire, and patches that hold
-    something, for widths that the theory asks for: see ``theory_sim/training/engines/lucky/lucky.md`` [ours]."""
+    something, for widths that the theory requires: see ``theory_sim/training/engines/lucky/lucky.md`` [ours]."""
     certificate: Annotated[float, Field(gt=0, lt=1)] = 1e-6
     """Largest probability, over a whole run, that anything the engine `lucky` leaves out should have fired [ours]."""
     dtype: Literal["float32", "float64"] = "float32"

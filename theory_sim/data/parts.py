@@ -207,7 +207,8 @@ def gaussian_norm(noise: Noise, what: str) -> float:
     """
     if isinstance(noise, Gaussian):
         return noise.norm
-    raise InputError(f"{what} covers Gaussian noise only, not {noise.law}")
+    name = getattr(getattr(noise.law, "dist", None), "name", None)  # a frozen law of SciPy does not print its name
+    raise InputError(f"{what} covers Gaussian noise only, not {place(noise.law) if name is None else f'the law {name}'}")
 
 
 def _check_distribution(what: str, law: Any) -> float:

@@ -27,7 +27,7 @@ def _random(tree: LabelTree, context: LabelContext, n: int) -> LabelFunction:
 
 @register_label_function("split", "split(depth, labels)")
 def _split(tree: LabelTree, context: LabelContext, depth: int, n: int) -> LabelFunction:
-    """As many labels as a finer level may have, and none of its meaning: chance alone tells them apart."""
+    """As many labels as a finer level may have, and none of its meaning: they are assigned at random."""
     if n < 1:
         raise InputError(f"split({depth}, {n}): at least 1 label is needed")
     whole = by_leaf("", tree, tree.level(depth))

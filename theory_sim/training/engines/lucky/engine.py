@@ -1,4 +1,4 @@
-"""The lucky engine: of m neurons per head, m as large as the theory asks for, only those that can ever fire are drawn.
+"""The lucky engine: of m neurons per head, m as large as the theory requires, only those that can ever fire are drawn.
 
 A neuron that no patch makes fire never moves. At the theory's threshold that is so for all but a handful of neurons per
 head and feature (`candidates`), so a step needs only these, and only the patches that hold something: the result has the
