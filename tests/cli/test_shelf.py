@@ -285,3 +285,13 @@ def test_damaged_files_of_a_block_are_one_line(call: Call, two: Path, text: str)
     assert "environment.json is absent or damaged" in call("runs", "show", "results/tiny/absent").complaint
     with pytest.raises(InputError, match=r"manifest\.json is damaged"):
         failed_in(block, ["absent"])
+
+
+def test_names_of_foreign_runs_do_not_steer_the_terminal(call: Call, two: Path) -> None:
+    config = two / "tiny" / OTHER / "config.yaml"
+    config.write_text(config.read_text().replace("name: tiny\n", 'name: "\\e[31mred\\a"\n', 1))
+    for arguments in (("list",), ("show", OTHER), ("compare", OTHER, OTHER), ("delete", OTHER, "--yes")):
+        done = call("runs", *arguments)
+        assert "\x1b" not in done.out + done.err
+        assert "\a" not in done.out + done.err
+    assert "\\x1b[31mred\\x07/" in call("runs", "list").out

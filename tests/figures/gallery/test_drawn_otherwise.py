@@ -155,5 +155,5 @@ def test_a_folder_without_numbers_is_refused() -> None:
     """An empty gallery was once written, with exit code 0."""
     Path("empty").mkdir()
     for folder, reason in (("absent", "there is no such folder"), ("empty", "the folder has no CSV file of a figure")):
-        assert command("--from", folder, "--out", "column").complaint == f"error: --from {folder}: {reason}\n"
+        assert command("--from", folder, "--out", "column").complaint == f"--from {folder}: {reason}"
     assert not Path("column").exists()
