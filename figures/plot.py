@@ -41,7 +41,8 @@ def correlations(
     """
     data = _record(results, network)
     for what, index in (("replica", replica), ("head", head), ("neuron", 0 if neuron is None else neuron)):
-        expect(f"plot.correlations: {what}", index, int, np.integer)
+        if isinstance(index, bool) or not isinstance(index, int | np.integer):
+            raise InputError(f"plot.correlations: {what}: expected a whole number, got {type(index).__name__}")
         if not data.sizes[what]:
             raise InputError(f"the record of the {network} network has no {what}s: there is nothing to draw")
         if not 0 <= index < data.sizes[what]:
@@ -171,8 +172,9 @@ def phase(sweep: pd.DataFrame | str | Path, x: str, y: str, claim: str = "coarse
 def _record(results: Results, network: str) -> Any:
     expect("plot", results, Results)
     records: Mapping[str, Any] = results.records
+    expect("plot: network", network, str)
     if network not in records:
-        raise InputError(f"there is no network '{network}'; there are {', '.join(records)}")
+        raise InputError(f"there is no network '{network}'; there are {', '.join(records) or 'none'}")
     return records[network]
 
 

@@ -82,6 +82,20 @@ def test_what_is_not_there_is_one_line(results: Results) -> None:
         ts.plot.correlations(results, neuron=-1)
     with pytest.raises(InputError, match="there is no claim to draw"):
         ts.plot.claims([])
+    with pytest.raises(InputError, match=r"plot\.correlations: replica: expected a whole number, got bool"):
+        ts.plot.correlations(results, replica=True)
+
+
+def test_results_without_records_are_one_line(results: Results) -> None:
+    """They once gave a KeyError, or a StopIteration."""
+    empty = Results(results.config, results.folder)
+    for function in (ts.plot.claims, ts.evaluate_claims):
+        with pytest.raises(InputError, match="the results have no record of the network coarse"):
+            function(empty)
+    with pytest.raises(InputError, match="there is no network 'fine'; there are none"):
+        ts.plot.responses(empty)
+    with pytest.raises(InputError, match="there is no variable 'response'; there are none"):
+        empty.tidy("response")
 
 
 def test_a_network_without_neurons_in_its_record_is_one_line(results: Results) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -147,13 +147,10 @@ class Generated:
 
     @property
     def _sampler(self) -> Sampler:
-        law, generator = self.law, self.generator
-        if generator is None:
+        law = self.law
+        if self.generator is None:
             return make_sampler(law, self.dictionary)
-
-        def sample(streams: Streams, samples: int, shares: Mapping[str, float], dictionary: Dictionary) -> Batch:
-            return generator(self.config, streams, samples, shares, dictionary)
-
+        sample = partial(self.generator, self.config)  # messages name the function inside
         own = SampledLaw(law.tree, list(law.kinds), sample, law.training_shares, law.features, law.node_features, law.label_noise)
         return OwnSampler(own, self.dictionary)
 
