@@ -14,7 +14,7 @@ from matplotlib.colors import Normalize
 
 from theory_sim.figures.common import style
 from theory_sim.runs.results import Results
-from theory_sim.runtime.errors import InputError, expect
+from theory_sim.runtime.errors import InputError, expect, one_line
 from theory_sim.theories.claims import ClaimResult
 from theory_sim.theories.feature_groups import of_heads
 from theory_sim.theories.theory import evaluate_claims
@@ -40,7 +40,11 @@ def correlations(
         InputError: there is no such network, replica, head or neuron.
     """
     data = _record(results, network)
-    for what, index in (("replica", replica), ("head", head), ("neuron", neuron or 0)):
+    for what, index in (("replica", replica), ("head", head), ("neuron", 0 if neuron is None else neuron)):
+        if isinstance(index, bool) or not isinstance(index, int | np.integer):
+            raise InputError(f"plot.correlations: {what}: expected a whole number, got {type(index).__name__}")
+        if not data.sizes[what]:
+            raise InputError(f"the record of the {network} network has no {what}s: there is nothing to draw")
         if not 0 <= index < data.sizes[what]:
             raise InputError(f"there is no {what} {index}: the {network} network has 0 to {data.sizes[what] - 1}")
     values = data.correlation.values[replica, :, head] / results.config.network.init_std  # (step, neuron, feature)
@@ -72,6 +76,7 @@ def claims(results: Results | Sequence[ClaimResult], ax: Axes | None = None) -> 
     Raises:
         InputError: there is no claim.
     """
+    expect("plot.claims", results, Results, Sequence)
     decided = evaluate_claims(results) if isinstance(results, Results) else list(results)
     if not decided:
         raise InputError("plot.claims: there is no claim to draw")
@@ -136,9 +141,11 @@ def phase(sweep: pd.DataFrame | str | Path, x: str, y: str, claim: str = "coarse
         InputError: there is no such key or claim, or several cells have the same two values.
     """
     table = _cells(sweep)
-    for key in (x, y):
+    for key in (x, y, "id", "estimate", "decision"):
         if key not in table:
             raise InputError(f"plot.phase: the sweep has no key {key}; its columns are {', '.join(map(str, table.columns))}")
+    if x == y:
+        raise InputError(f"plot.phase: x and y are both {x}: name two different keys")
     own = table[table.id == claim]
     if own.empty:
         raise InputError(f"plot.phase: there is no claim '{claim}'; there are {', '.join(table.id.dropna().unique())}")
@@ -165,8 +172,9 @@ def phase(sweep: pd.DataFrame | str | Path, x: str, y: str, claim: str = "coarse
 def _record(results: Results, network: str) -> Any:
     expect("plot", results, Results)
     records: Mapping[str, Any] = results.records
+    expect("plot: network", network, str)
     if network not in records:
-        raise InputError(f"there is no network '{network}'; there are {', '.join(records)}")
+        raise InputError(f"there is no network '{network}'; there are {', '.join(records) or 'none'}")
     return records[network]
 
 
@@ -177,11 +185,15 @@ def _cells(sweep: pd.DataFrame | str | Path) -> pd.DataFrame:
     folder = Path(sweep)
     if not (folder / "cells.parquet").is_file():
         raise InputError(f"plot.phase: {folder} holds no tables of a sweep")
-    return pd.read_parquet(folder / "cells.parquet")
+    try:
+        return pd.read_parquet(folder / "cells.parquet")
+    except (OSError, ValueError) as error:
+        raise InputError(f"plot.phase: cannot read {folder / 'cells.parquet'}: {one_line(str(error))}") from None
 
 
 def _axes(ax: Axes | None) -> Axes:
     if ax is not None:
+        expect("ax", ax, Axes)
         return ax
     from matplotlib import pyplot
 

@@ -285,6 +285,20 @@ WRONG = {
     f"ts.fit({X}, batch='x')": "batch: should be a valid integer or should be 'full', got 'x'",
     f"ts.fit({X}, step_size='fast')": "step_size: should be a number greater than 0, got 'fast'",
     f"ts.fit({X}, names=3)": "names: expected list or tuple, got int",
+    "ts.list_runs(3)": "folder: expected str or Path, got int",
+    "ts.list_runs('.', filters='data.dim=256')": "filters: expected list or tuple, got str",
+    "ts.compare(3, 4)": "compare: expected Results or StoredRun or str or Path, got int",
+    "ts.plot.claims(3)": "plot.claims: expected Results or Sequence, got int",
+    "ts.plot.claims('text')": "plot.claims: a claim: expected ClaimResult, got str",
+    "ts.plot.responses(3)": "plot: expected Results, got int",
+    "ts.plot.phase('nowhere', 'a', 'b')": "plot.phase: nowhere holds no tables of a sweep",
+    "ts.plot.phase(3, 'a', 'b')": "plot.phase: expected DataFrame or str or Path, got int",
+    "testing.false_alarm_level(suites=0.5)": "false_alarm_level: suites: expected a whole number, 1 or more, got 0.5",
+    "testing.drawn_batches(0)": "drawn_batches: max_samples: expected a whole number, 1 or more, got 0",
+    "testing.drawn_batches(of=3)": "drawn_batches: of: expected SearchStrategy, got int",
+    "testing.generated(samples='x')": "generated: samples: expected a whole number, 10 or more, got 'x'",
+    "testing.generated(of=ts.Config())": "generated: of: expected SearchStrategy, got Config",
+    "testing.configs(data=3)": "configs: data: should be a section of keys, got 3",
 }
 PROGRAM = """
 import json, sys
@@ -292,6 +306,7 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 import theory_sim as ts
+from theory_sim import testing
 
 told = {}
 for text in json.load(sys.stdin):

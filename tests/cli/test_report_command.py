@@ -2,7 +2,9 @@
 
 import importlib.util
 import json
+import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -106,3 +108,31 @@ def test_verify_writes_a_page_when_asked(call: Call, finished: Path) -> None:
     done = call("verify", *_SETTINGS, "--report")
     assert done.out.endswith(f"results: results/tiny/{finished.name}\nreport: results/tiny/{finished.name}/report.html\n")
     assert (finished / "summary.json").exists()
+
+
+def test_a_page_goes_through_links_and_pipes_and_to_standard_output(call: Call, finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("target.html")
+    os.mkfifo(tmp_path / "pipe")
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_text(encoding="utf-8")))
+    reader.start()
+    assert call("report", "tiny", "--out", "pipe").code == 0
+    reader.join(20)
+    assert call("report", "tiny", "--out", "link").out == "report: link\n"
+    printed = call("report", "tiny", "--out", "-")
+    assert printed.err == "report: standard output\n"
+    for page in (*read, (tmp_path / "target.html").read_text(), printed.out):
+        assert page.startswith("<!DOCTYPE html>")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "pipe").is_fifo()
+    assert not (tmp_path / "-").exists()
+
+
+def test_a_place_for_the_page_is_checked_before_it_is_made(call: Call, finished: Path, tmp_path: Path) -> None:
+    for place, reason in (("results", "it is a folder"), ("absent/x.html", "its folder does not exist")):
+        message = call("report", "tiny", "--out", place).complaint
+        assert message == f"error: Invalid value for '--out': cannot write {place}: {reason}\n"
+    message = call("report", "tiny", "--out", "-", "--json", "-").complaint
+    assert message.endswith("two outputs cannot both go to standard output: give one of them a file\n")
+    (finished / "report.html").mkdir()
+    assert "report.html is a folder" in call("report", "tiny").complaint

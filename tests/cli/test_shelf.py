@@ -10,12 +10,14 @@ import pytest
 from outcome import Call, rows, strict
 
 import theory_sim as ts
+from theory_sim.runs.cells import failed_in
 from theory_sim.runs.folder import is_finished
 from theory_sim.runtime import outputs
 from theory_sim.runtime.errors import BusyError, InputError
 from theory_sim.runtime.locks import locked
+from theory_sim.studies import shelf
 from theory_sim.studies.disposal import delete_run
-from theory_sim.studies.shelf import find_run, find_runs
+from theory_sim.studies.shelf import StoredRun, find_run, find_runs
 
 OTHER = "0123456789abcdef"
 
@@ -219,6 +221,19 @@ def test_disk(call: Call, two: Path) -> None:
     assert rows(call("runs", "disk").out)["tiny"][1] == "2"
 
 
+def test_disk_counts_all_of_any_folder_of_results(call: Call, two: Path) -> None:
+    """Files beside the folders of names were once left out, and the runs in the folder of one name were none."""
+    run = find_run(OTHER, two)
+    (two / "notes.txt").write_text("x" * 1000)
+    found = {room["name"]: room for room in strict(call("runs", "disk", "--json", "-").out)}
+    assert (found["."]["bytes"], found["."]["other"], found["."]["runs"]) == (1000, 1000, 0)
+    for place in (two / "tiny", run.folder):
+        rooms = strict(call("runs", "disk", "--out", place, "--json", "-").out)
+        (own,) = (room for room in rooms if room["name"] == ("." if place == run.folder else OTHER))
+        assert (own["runs"], own["bytes"], own["other"], own["stale"]) == (1, run.bytes, 0, run.bytes)
+        assert sum(room["bytes"] for room in rooms) == shelf.folder_bytes(place)
+
+
 def test_folders_that_are_no_runs_are_passed_over(two: Path) -> None:
     for name, text in (("no-hash", "theory: x\n"), ("f" * 16, "pretraining: {}\n"), ("e" * 16, ":\n")):
         (two / "tiny" / name).mkdir()
@@ -227,3 +242,56 @@ def test_folders_that_are_no_runs_are_passed_over(two: Path) -> None:
     assert len(find_runs(two)) == 2
     with pytest.raises(InputError, match="there is no run"):
         find_run("f" * 16, two)
+
+
+def test_a_link_to_a_run_is_the_run_itself(call: Call, two: Path) -> None:
+    """It was once a second run, with the link's name for its id."""
+    (two / "best").mkdir()
+    (two / "best" / "chosen").symlink_to(f"../tiny/{OTHER}")
+    (two / "again").symlink_to("tiny")
+    found = {run["id"]: run["folder"] for run in listed(call)}
+    assert len(found) == 2
+    assert found[OTHER] == f"results/tiny/{OTHER}"
+    assert find_run(str(two / "best" / "chosen")).id == OTHER
+    assert call("runs", "show", OTHER[:6]).code == 0
+
+
+def test_a_run_that_another_process_deletes_meanwhile_is_passed_over(two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = shelf._read
+
+    def read_and_lose(folder: Path) -> StoredRun | None:
+        run = read(folder)
+        if folder.name == OTHER:
+            shutil.rmtree(folder)
+        return run
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shelf, "_read", read_and_lose)
+        found = {run.id: run.as_dict() for run in find_runs(two)}
+    assert found[OTHER]["bytes"] == 0
+    assert "holds no finished run" in found[OTHER]["not_decided"] or found[OTHER]["not_decided"] == "not finished"
+
+
+@pytest.mark.parametrize("text", ['{"a": ', "[]", "null"])
+def test_damaged_files_of_a_block_are_one_line(call: Call, two: Path, text: str) -> None:
+    block = two / "tiny-cells" / OTHER
+    block.mkdir(parents=True)
+    (block / "manifest.json").write_text("{}")
+    (block / "cells.json").write_text(text)
+    assert len(listed(call)) == 2
+    for named in ("results/tiny/absent", f"results/tiny-cells/{OTHER}/absent"):
+        assert "cells.json is damaged; delete the folder to run again" in call("runs", "show", named).complaint
+    (block / "cells.json").write_text('{"absent": {}}')
+    assert "environment.json is absent or damaged" in call("runs", "show", "results/tiny/absent").complaint
+    with pytest.raises(InputError, match=r"manifest\.json is damaged"):
+        failed_in(block, ["absent"])
+
+
+def test_names_of_foreign_runs_do_not_steer_the_terminal(call: Call, two: Path) -> None:
+    config = two / "tiny" / OTHER / "config.yaml"
+    config.write_text(config.read_text().replace("name: tiny\n", 'name: "\\e[31mred\\a"\n', 1))
+    for arguments in (("list",), ("show", OTHER), ("compare", OTHER, OTHER), ("delete", OTHER, "--yes")):
+        done = call("runs", *arguments)
+        assert "\x1b" not in done.out + done.err
+        assert "\a" not in done.out + done.err
+    assert "\\x1b[31mred\\x07/" in call("runs", "list").out

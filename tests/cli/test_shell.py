@@ -260,6 +260,18 @@ def test_explain(call: Call) -> None:
     assert "show different things" in call("config", "--schema", "--resolved").complaint
 
 
+def test_explain_names_the_parameters_of_a_theorys_law_and_of_an_engine(call: Call) -> None:
+    """They were once shown as one value, without what each of them means."""
+    theory = ("config", "benign_overfitting")
+    text = call(*theory, "--explain", "law.flip").out
+    assert "default:     0.1" in text
+    assert "probability" in text
+    assert {"law.signal", "law.flip"} <= set(rows(call(*theory, "--explain", "law").out))
+    assert {"law.signal", "engine.activation"} <= set(rows(call(*theory).out))
+    assert "unknown key law.signl; did you mean law.signal?" in call(*theory, "--explain", "law.signl").complaint
+    assert "the theory's own law" in call("config", "--explain", "law.signal").out, "the default theory has none"
+
+
 def test_schema_is_json_schema(call: Call) -> None:
     schema = json.loads(call("config", "--schema").out)
     assert schema["$defs"]["DataSettings"]["properties"]["dim"]["minimum"] == 1

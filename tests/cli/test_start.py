@@ -129,3 +129,20 @@ def test_configurations_are_listed_light(tmp_path: Path) -> None:
     code, modules, err = run_program("list", "configs", cwd=tmp_path)
     assert (code, err) == (0, "")
     assert not modules & HEAVY
+
+
+def test_an_interrupt_while_modules_are_imported_is_one_line(tmp_path: Path) -> None:
+    """It was a traceback: Ctrl-C right after the start of a command."""
+    program = """
+import sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "theory_sim.cli.program":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupting())
+from theory_sim.cli import main
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")

@@ -78,5 +78,38 @@ def test_what_is_not_there_is_one_line(results: Results) -> None:
         ts.plot.responses(results, "fin")
     with pytest.raises(InputError, match="there is no neuron 99: the fine network has 0 to 7"):
         ts.plot.correlations(results, neuron=99)
+    with pytest.raises(InputError, match="there is no neuron -1: the fine network has 0 to 7"):
+        ts.plot.correlations(results, neuron=-1)
     with pytest.raises(InputError, match="there is no claim to draw"):
         ts.plot.claims([])
+    with pytest.raises(InputError, match=r"plot\.correlations: replica: expected a whole number, got bool"):
+        ts.plot.correlations(results, replica=True)
+
+
+def test_results_without_records_are_one_line(results: Results) -> None:
+    """They once gave a KeyError, or a StopIteration."""
+    empty = Results(results.config, results.folder)
+    for function in (ts.plot.claims, ts.evaluate_claims):
+        with pytest.raises(InputError, match="the results have no record of the network coarse"):
+            function(empty)
+    with pytest.raises(InputError, match="there is no network 'fine'; there are none"):
+        ts.plot.responses(empty)
+    with pytest.raises(InputError, match="there is no variable 'response'; there are none"):
+        empty.tidy("response")
+
+
+def test_a_network_without_neurons_in_its_record_is_one_line(results: Results) -> None:
+    records = {name: data.isel(neuron=slice(0)) for name, data in results.records.items()}
+    with pytest.raises(InputError, match="the record of the fine network has no neurons"):
+        ts.plot.correlations(Results(results.config, results.folder, records))
+
+
+def test_tables_that_cannot_be_drawn_are_one_line(tmp_path: Path) -> None:
+    table = pd.DataFrame({"hard.noise": [1.0], "data.dim": [8], "id": ["gain"], "estimate": [0.5], "decision": ["holds"]})
+    with pytest.raises(InputError, match=r"x and y are both data\.dim"):
+        ts.plot.phase(table, "data.dim", "data.dim", "gain")
+    with pytest.raises(InputError, match="has no key decision"):
+        ts.plot.phase(table.drop(columns="decision"), "hard.noise", "data.dim", "gain")
+    (tmp_path / "cells.parquet").write_text("no table")
+    with pytest.raises(InputError, match=r"cannot read .*cells\.parquet"):
+        ts.plot.phase(tmp_path, "hard.noise", "data.dim", "gain")

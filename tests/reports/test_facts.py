@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shlex
 import zlib
 from pathlib import Path
 
@@ -14,17 +15,20 @@ from report_pages import STUDY
 
 from theory_sim.config import load_config
 from theory_sim.reports.borders import distance, with_borders
-from theory_sim.reports.charts import MOST_POINTS, run_charts, table
+from theory_sim.reports.charts import MOST_POINTS, Chart, Series, run_charts, table
 from theory_sim.reports.citing import PAPERS, citations
 from theory_sim.reports.find import StoredStudy, find_reported, newest_run
 from theory_sim.reports.image_facts import image_charts, image_facts
 from theory_sim.reports.intervals import picture
 from theory_sim.reports.neuron_map import LEVELS, NeuronMap, neuron_maps
-from theory_sim.reports.run_facts import loaded
+from theory_sim.reports.run_facts import loaded, run_facts, set_options
 from theory_sim.reports.study_facts import study_facts
-from theory_sim.reports.write import report_of
+from theory_sim.reports.write import filled, report_of
 from theory_sim.runs.results import Results
 from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.outputs import write_json
+from theory_sim.runtime.plain_yaml import parse_value
+from theory_sim.studies import tables
 from theory_sim.studies.shelf import StoredRun
 from theory_sim.theories.regime import Assumption
 
@@ -155,8 +159,6 @@ def test_maps_of_wide_heads_hold_the_largest_and_some_others(tiny_run: StoredRun
 
 
 def test_the_command_makes_the_configuration_again(tiny_run: StoredRun, wide_run: StoredRun) -> None:
-    import shlex
-
     for run in (tiny_run, wide_run):
         _, summary = report_of([run])
         words = shlex.split(summary["reproduce"]["command"])
@@ -247,3 +249,54 @@ def test_a_page_of_images_shows_the_examples_that_the_study_left(image_study: St
     left = [(key[0], part.png.iloc[0], len(part)) for key, part in examples.groupby(["samples", "file"])]
     assert sorted(shown) == sorted(left)
     assert len(shown) > 0
+
+
+def test_commands_set_texts_as_texts() -> None:
+    """The name 2024 was once set as a number, which a name is not."""
+    values = {"name": "2024", "data.path": "a # b", "labels.fine": "split(1, 2)", "x.date": "2024-11-26", "x.y": ["1", 1, None]}
+    words = shlex.split(" ".join(set_options(values)))
+    assert words[::2] == ["--set"] * len(values)
+    read = {key: parse_value(text, key) for key, _, text in (word.partition("=") for word in words[1::2])}
+    assert read == values
+    assert "--set 'labels.fine=split(1, 2)'" in set_options(values), "no quotes where none are needed"
+
+
+def test_the_command_of_a_sweep_names_its_theory(tmp_path: Path) -> None:
+    """It once left the theory and the name out, and so would have run another sweep."""
+    settings = load_config(theory="benign-overfitting", name="2024").model_dump(mode="json")
+    write_json(tmp_path / "sweep.json", {"config": settings, "keys": ["data.dim"], "cells": {}})
+    row = {"status": "failed", "reason": "it diverged"}
+    tables.write(tmp_path / "cells.parquet", "cells", {"data.dim": [64]}, [[{"cell": "a", "data.dim": 64} | row]])
+    command = study_facts(tmp_path)["reproduce"]["command"]
+    assert shlex.split(command) == [
+        *("theory-sim", "sweep", "--set", 'name="2024"', "--set", "theory=benign-overfitting", "--grid", "data.dim=64")
+    ]
+
+
+def test_an_infinite_end_is_infinite_in_the_page(tiny_run: StoredRun) -> None:
+    """JSON has null for it, which the page once called undefined."""
+    results = loaded(tiny_run)
+    facts = run_facts(tiny_run, results)
+    for claim, low, high, decision in zip(
+        facts["claims"], (None, 0.25, None), (0.5, None, None), ("undecided", "undecided", "no result"), strict=False
+    ):
+        claim |= {"estimate": 0.25, "low": low, "high": high, "decision": decision}
+    page = filled(facts, [], neuron_maps(results))
+    for words in ("0.25 [−∞, 0.5]", "0.25 [0.25, ∞]", "0.25, no interval"):
+        assert words in page
+    assert "undefined" not in page.partition('<script type="application/json"')[0]
+
+
+def test_steps_are_exact_in_the_tables() -> None:
+    """1,234,567 was once 1.23457e+06."""
+    series = Series("a", 0, "solid", [0.0, 1234567.0], [1.0, 0.5])
+    rows = table(Chart("id", "title", "caption", "training step", "loss", [series]))["rows"]
+    assert [row[0] for row in rows] == ["0", "1234567"]
+
+
+def test_a_map_of_no_neurons_is_empty(tiny_run: StoredRun) -> None:
+    results = loaded(tiny_run)
+    records = {name: data.isel(neuron=slice(0)) for name, data in results.records.items()}
+    for packed in neuron_maps(Results(results.config, results.folder, records)):
+        assert (packed.neurons, packed.lucky, packed.size) == ([], [], 0)
+        assert zlib.decompress(base64.b64decode(packed.values)) == b""

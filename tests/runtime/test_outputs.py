@@ -9,7 +9,7 @@ import pytest
 
 from theory_sim.runtime import outputs
 from theory_sim.runtime.errors import InputError
-from theory_sim.runtime.outputs import LEDGER, check_ours, write_json, write_text
+from theory_sim.runtime.outputs import LEDGER, check_ours, write_json, write_output, write_text
 from theory_sim.runtime.storage import digest
 
 ROOT = Path(__file__).parents[2]
@@ -84,3 +84,34 @@ def test_the_gallery_of_this_package_can_be_drawn_again() -> None:
     noted = outputs._read(folder)
     assert {name for name, digests in noted.items() if digest(folder / name) not in digests} == set()
     assert {path.name for path in folder.iterdir()} - noted.keys() == {"FINDINGS.md", "README.md", LEDGER}
+
+
+def test_links_stay_and_their_targets_are_written(tmp_path: Path) -> None:
+    """A link was once replaced by a file, and its target kept its old content."""
+    (tmp_path / "there").mkdir()
+    for name, target in (("link", "there/x.txt"), ("dangling", "there/new.txt")):
+        (tmp_path / name).symlink_to(target)
+        for text in ("first", "second"):
+            write_text(tmp_path / name, text)
+            assert (tmp_path / name).is_symlink()
+            assert (tmp_path / target).read_text() == text
+    (tmp_path / "there" / "mine.txt").write_text("mine")
+    (tmp_path / "to mine").symlink_to("there/mine.txt")
+    with pytest.raises(InputError, match=r"mine\.txt was not written by theory-sim"):
+        write_text(tmp_path / "to mine", "ours")
+    assert (tmp_path / "there" / "mine.txt").read_text() == "mine"
+
+
+def test_what_is_no_file_is_never_replaced(tmp_path: Path) -> None:
+    """A pipe was once replaced by a file; as root, so would be a device."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("pipe")
+    written: list[Path] = []
+    for name, what in (("pipe", "a pipe"), ("folder", "a folder"), ("link", "a pipe")):
+        for attempt in (lambda path: check_ours([path]), lambda path: write_output(path, written.append)):
+            with pytest.raises(InputError, match=f"{name} is {what}.*: choose another place"):
+                attempt(tmp_path / name)
+    assert written == []
+    assert (tmp_path / "pipe").is_fifo()
+    assert {path.name for path in tmp_path.iterdir()} == {"pipe", "folder", "link"}

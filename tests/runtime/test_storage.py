@@ -223,3 +223,15 @@ def test_an_error_of_several_lines_is_told_by_its_first(checkpoint, monkeypatch)
     monkeypatch.setattr(storage, "save_file", fail)
     with pytest.raises(OSError, match=r"^cannot write .*state\.safetensors: the reason$"):
         save_checkpoint(checkpoint, TENSORS)
+
+
+def test_a_full_disk_names_the_file(tmp_path):
+    """Errors of writing name no file, unlike those of opening: the message once was "No space left on device" alone."""
+
+    def full(part):
+        with open("/dev/full", "w", encoding="utf-8") as file:
+            file.write("x")
+
+    with pytest.raises(OSError, match=r"No space left on device: '.*/x\.txt'$"):
+        write_atomically(tmp_path / "x.txt", full)
+    assert list(tmp_path.iterdir()) == []

@@ -119,6 +119,7 @@ def test_what_is_given_is_kept(fixed: dict[str, Any]) -> None:
         ({"nois": 3}, "unknown key nois"),
         ({"data.dim": 3}, "configs: data.dim: 4 features"),
         ({"data.dim": "x"}, "configs: data.dim: should be a valid integer"),
+        ({"data.dim": 64, "data": {"dim": 32}}, "configs: data.dim is given twice"),
         ({"theory": "nowhere"}, "unknown theory 'nowhere'"),
         ({"theory": "benign-overfitting", "law.signl": 1.0}, "unknown key law.signl; did you mean law.signal?"),
         ({"training.engine": "gradient", "engine.activation": "z"}, "configs: engine.activation: "),

@@ -115,3 +115,15 @@ def test_a_wrong_generator_is_shown_with_the_few_keys_that_matter(fault: type[Ow
     assert word in message
     assert keys <= found
     assert len(found) <= len(keys) + 1, found
+
+
+def of_one_sample_less(config: Any, streams: Any, samples: Any, shares: Any, dictionary: Any) -> ts.Batch:
+    """A generator of wrong shapes."""
+    return Own()(config, streams, samples - 1, shares, dictionary)
+
+
+def test_a_generator_of_wrong_shapes_is_named_with_its_place() -> None:
+    """A function inside the package was once named in its stead."""
+    place = r"of_one_sample_less in .*test_generated\.py, line \d+"
+    with pytest.raises(InputError, match=rf"^sample \({place}\): x: expected "):
+        testing.Generated(ts.Config(), SAMPLES, of_one_sample_less).checks()

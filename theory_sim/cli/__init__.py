@@ -6,14 +6,18 @@ import traceback
 import warnings
 from typing import Any
 
-import typer
+try:
+    import typer
 
-from theory_sim.cli import simulator, figures, sweeps, images, bench, listing, shelf, keys, reports
-from theory_sim.cli.loudness import first, loudness, set_loudness
-from theory_sim.cli.program import app
-from theory_sim.cli.standard_streams import standard_streams
-from theory_sim.runtime.plugins import blamed
-from theory_sim.runtime.errors import DivergedError, InputError, OneLineWarning, is_out_of_memory, one_line
+    from theory_sim.cli import simulator, figures, sweeps, images, bench, listing, shelf, keys, reports
+    from theory_sim.cli.loudness import first, loudness, set_loudness
+    from theory_sim.cli.program import app
+    from theory_sim.cli.standard_streams import standard_streams
+    from theory_sim.runtime.plugins import blamed
+    from theory_sim.runtime.errors import DivergedError, InputError, OneLineWarning, is_out_of_memory, one_line
+except KeyboardInterrupt:  # imports take long enough to be interrupted
+    print("interrupted", file=sys.stderr)
+    sys.exit(130)
 
 
 def main() -> None:

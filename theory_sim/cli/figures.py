@@ -103,6 +103,7 @@ def figures(
     why_not = partial(needed.waiting, source=source) if from_ is None else partial(drawing.without_table, folder=from_)
     waiting = {} if names else {figure.name: why for figure in wanted if (why := why_not(figure)) is not None}
     wanted = [figure for figure in wanted if figure.name not in waiting]
+    _expect_some(wanted, from_)
     if not check:
         page.check_page(folder)
         check_ours(file for figure in wanted for file in drawing.files(figure, folder, suffixes))
@@ -132,6 +133,13 @@ def _refuse_together(why: str, flag: bool, others: dict[str, Any]) -> None:
     for name, value in others.items():
         if flag and value is not None:
             raise InputError(f"{why}: leave {name} out")
+
+
+def _expect_some(figures: "list[Figure]", from_: Path | None) -> None:
+    """Refuse a folder of which no figure can be drawn again."""
+    if from_ is not None and not figures:
+        reason = "the folder has no CSV file of a figure" if from_.is_dir() else "there is no such folder"
+        raise InputError(f"--from {from_}: {reason}")
 
 
 def _command(smoke: bool, options: dict[str, Any], plugin: list[str]) -> str:

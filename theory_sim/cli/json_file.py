@@ -1,11 +1,11 @@
-"""The file that a command writes its outcome to: ``--json FILE``."""
+"""The file that a command writes to: ``--json FILE``, and ``--out FILE`` of ``theory-sim report``."""
 
 import os
 import shutil
 import stat
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from theory_sim.runtime.errors import InputError
 
@@ -15,8 +15,8 @@ _LONGEST_NAME = 230
 """In bytes: the part that is written first has a name with some more, and file systems take 255."""
 
 
-class JsonFile:
-    """Where a command writes its outcome as JSON; made, and so checked, before the command starts its work.
+class OutputFile:
+    """Where a command writes a text; made, and so checked, before the command starts its work.
 
     A regular file that the package wrote is replaced in one step (`theory_sim.runtime.outputs`), one that it did not write is
     refused; so is the target of a symbolic link, which stays. Anything else, such as a pipe or a device, is written through.
@@ -27,12 +27,16 @@ class JsonFile:
         name: a path, or ``-``.
 
     Raises:
-        InputError: nothing can be written there, or a file of the user's would be overwritten.
+        InputError: nothing can be written there, a file of the user's would be overwritten, or another output has taken
+            standard output.
     """
 
     def __init__(self, name: str) -> None:
-        self._name, self._stream = name, None
+        self._name = name
+        self._stream: TextIO | None = None
         if name in _STANDARD_OUTPUT or _is_standard_output(name):
+            if sys.stdout is sys.stderr:
+                raise InputError("two outputs cannot both go to standard output: give one of them a file")
             self._stream, sys.stdout = sys.stdout, sys.stderr  # until `theory_sim.cli.standard_streams` puts them back
         elif name in _STANDARD_ERROR:
             self._stream = sys.stderr
@@ -41,20 +45,26 @@ class JsonFile:
         elif os.path.isfile(name) and _is_replaced(name, Path(name).resolve()):
             from theory_sim.runtime.outputs import check_ours
 
-            check_ours([Path(name).resolve()])
+            check_ours([Path(name)])
 
-    def write(self, value: Any) -> None:
-        """Write the outcome; NaN and infinity become null, which every JSON reader takes.
+    def __str__(self) -> str:
+        return "standard output" if self._name == "-" else self._name
+
+    @property
+    def _is_ascii(self) -> bool:
+        """Whether it is a stream that may not take other characters than those of ASCII."""
+        return self._stream is not None and not (self._stream.encoding or "utf-8").lower().startswith("utf")
+
+    def write_text(self, text: str) -> None:
+        """Write a text.
 
         Raises:
             InputError: it cannot be written any more.
         """
         from theory_sim.runtime.outputs import write_output
-        from theory_sim.runtime.storage import as_json
 
-        in_ascii = self._stream is not None and not (self._stream.encoding or "utf-8").lower().startswith("utf")
-        # Bytes of file names that are no UTF-8 are lone surrogates, which become JSON's own escapes.
-        content = as_json(value, in_ascii).encode("utf-8", "backslashreplace")
+        # Bytes of file names that are no UTF-8 are lone surrogates, which become escapes: in JSON its own.
+        content = text.encode("utf-8", "backslashreplace")
         target = Path(self._name).resolve()
 
         def fill(part: Path) -> None:
@@ -64,7 +74,8 @@ class JsonFile:
 
         try:
             if self._stream is not None:
-                self._stream.write(content.decode())
+                self._stream.flush()
+                self._stream.buffer.write(content)  # UTF-8, whatever the terminal's encoding: a page says that it is
                 self._stream.flush()
             elif _is_replaced(self._name, target):
                 write_output(target, fill)
@@ -73,6 +84,20 @@ class JsonFile:
                     file.write(content)
         except OSError as error:
             raise InputError(f"cannot write {self._name}: {error.strerror}") from None
+
+
+class JsonFile(OutputFile):
+    """Where a command writes its outcome as JSON; see `OutputFile`."""
+
+    def write(self, value: Any) -> None:
+        """Write the outcome; NaN and infinity become null, which every JSON reader takes.
+
+        Raises:
+            InputError: it cannot be written any more.
+        """
+        from theory_sim.runtime.storage import as_json
+
+        self.write_text(as_json(value, self._is_ascii))
 
 
 def _is_standard_output(name: str) -> bool:

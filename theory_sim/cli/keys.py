@@ -3,13 +3,14 @@
 import json as json_
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
 import typer
 
 from theory_sim.cli.program import ConfigFile, Json, Plugin, Replicas, Seed, Set, app, read_config
 from theory_sim.config import Config
+from theory_sim.runtime.contracts import ENGINES, SETUPS
 from theory_sim.runtime.display import new_console, new_table
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.plain_yaml import yaml_text
@@ -60,8 +61,7 @@ def config(
     """Show a configuration: each key with its value, default, symbol, unit and source. It is checked and not run."""
     if sum((resolved, schema, explain is not None)) > 1:
         raise InputError("--resolved, --schema and --explain show different things: give one of them")
-    if explain is not None:  # a wrong one is answered without importing the numerical packages
-        explain = _known(explain)
+    known = None if explain is None else _known(explain)  # a wrong one is answered without importing the numerical packages
     checked = read_config(config, set_, plugin, replicas, seed)
     if schema:
         described = Config.model_json_schema()
@@ -75,10 +75,10 @@ def config(
         if json is not None:
             json.write(checked.model_dump(mode="json"))
         return 0
-    found = list(descriptions(checked, explain or ""))
+    found = _explained(checked, explain or "", known or "")
     if json is not None:
         json.write([asdict(each) for each in found])
-    if explain is not None and [each.key for each in found] == [explain]:
+    if len(found) == 1 and found[0].key in (explain, known):
         for name, value in asdict(found[0]).items():
             if value not in ("", None) or name in ("default", "value"):
                 print(f"{name + ':':13}{_shown(value)}")
@@ -120,6 +120,36 @@ def descriptions(settings: Section | type[Section], of: str = "") -> Iterator[Ke
             source=source[1] if source else "ours",
             description=text,
         )
+
+
+def _explained(config: Config, of: str, known: str) -> list[KeyDescription]:
+    """What the keys of a configuration mean, those that its theory's law and its engine define included.
+
+    Args:
+        config: the configuration.
+        of: a key or a section; empty: all.
+        known: the key of the schema that `of` is, or is an entry of.
+
+    Raises:
+        InputError: the law or the engine has no such key.
+    """
+    own = dict(_own_sections(config))
+    found: list[KeyDescription] = []
+    for row in descriptions(config):
+        of_row = (replace(each, key=f"{row.key}.{each.key}") for each in descriptions(own[row.key])) if row.key in own else [row]
+        found += of_row
+    chosen = [each for each in found if not of or each.key == of or each.key.startswith(f"{of}.")]
+    if not chosen and known in own:
+        raise InputError(unknown_key([of.removeprefix(f"{known}.")], type(own[known]), [known]))
+    return chosen or [each for each in found if each.key == known]
+
+
+def _own_sections(config: Config) -> Iterator[tuple[str, Section]]:
+    """The parameters of the theory's law and the settings of the engine, where they have any."""
+    if config.law and (parameters := SETUPS[config.theory].parameters) is not None:
+        yield "law", parameters.model_validate(config.law)
+    if config.engine and (settings := getattr(ENGINES[config.training.engine], "settings", None)) is not None:
+        yield "engine", settings.model_validate(config.engine)
 
 
 def _known(key: str) -> str:

@@ -16,7 +16,7 @@ from theory_sim.runtime.plain_yaml import parse_value
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
 
 
-def _refusing(option: str, parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def refusing(option: str, parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """The parser of an option, whose errors name it."""
 
     def parsed(given: Any) -> Any:
@@ -39,7 +39,7 @@ def whole(option: str, least: int | None = None) -> dict[str, Any]:
             raise InputError(f"{shortened(str(value))} is less than {least}")
         return value
 
-    return {"parser": _refusing(option, parse), "metavar": "INTEGER"}
+    return {"parser": refusing(option, parse), "metavar": "INTEGER"}
 
 
 def _folder(given: Any) -> Path:
@@ -65,7 +65,7 @@ Out = Annotated[
         "--out",
         envvar="THEORY_SIM_OUT",
         metavar="PATH",
-        parser=_refusing("--out", _folder),
+        parser=refusing("--out", _folder),
         help="Folder of all results; each run is in NAME/HASH below it.",
     ),
 ]
@@ -78,7 +78,7 @@ Json = Annotated[
     typer.Option(
         "--json",
         metavar="FILE",
-        parser=_refusing("--json", JsonFile),
+        parser=refusing("--json", JsonFile),
         help="Also write the outcome to this file; -: to standard output, and all else to standard error.",
     ),
 ]

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from theory_sim.cli.json_file import OutputFile
 from theory_sim.cli.loudness import working
-from theory_sim.cli.program import Json, app
+from theory_sim.cli.program import Json, app, refusing
 
 if TYPE_CHECKING:
     from theory_sim.config import Config
@@ -27,8 +28,12 @@ def report(
         ),
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The page; by default report.html in the results folder, or here for several runs."),
+        OutputFile | None,
+        typer.Option(
+            metavar="FILE",
+            parser=refusing("--out", OutputFile),
+            help="The page, -: to standard output; by default report.html in the results folder, or here for several runs.",
+        ),
     ] = None,
     results: Annotated[Path, typer.Option(envvar="THEORY_SIM_OUT", help="Folder of all results.")] = Path("results"),
     json: Json = None,
@@ -36,18 +41,17 @@ def report(
     """Make a page of a run, a study, or runs side by side: one file that opens without a network. By default: the newest run."""
     from theory_sim.reports.find import find_reported, newest_run
     from theory_sim.reports.write import FILES, check_report, report_of, write_report
-    from theory_sim.runtime.outputs import check_ours, write_text
 
     check_report()
+    page: Path | OutputFile
     found = [find_reported(name, results) for name in named] if named else [newest_run(results)]
     with working("making the page"):
         if len(found) == 1 and out is None:
             page, summary = write_report(found[0])
         else:
-            page = out or Path(FILES[0])
-            check_ours([page])
+            page = OutputFile(FILES[0]) if out is None else out
             text, summary = report_of(found)
-            write_text(page, text)
+            page.write_text(text)
     if json is not None:
         json.write(summary)
     print(f"report: {page}")

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from theory_sim.cli.program import Json, Out, app
-from theory_sim.runtime.display import new_console, new_table
+from theory_sim.runtime.display import new_console, new_table, without_controls
 from theory_sim.runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def delete(
             kept += 1
         else:
             chosen.append(run)
-            print(f"{run.folder}  {size(run.bytes)}  {age(run.modified)}  {_settings(run.differs)}")
+            print(without_controls(f"{run.folder}  {size(run.bytes)}  {age(run.modified)}  {_settings(run.differs)}"))
     if not chosen:
         print("nothing to delete")
         return 1 if kept else 0

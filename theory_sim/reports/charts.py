@@ -128,7 +128,7 @@ def table(chart: Chart) -> dict[str, Any]:
     rows = []
     for place in places:
         cells = [dict(zip(series.x, series.y, strict=True)).get(place) for series in chart.series]
-        label = chart.ticks[int(place)] if chart.ticks else f"{place:g}"
+        label = chart.ticks[int(place)] if chart.ticks else f"{place:.0f}"
         rows.append([label, *("" if cell is None else f"{cell:.4g}" for cell in cells)])
     return {"columns": [chart.x, *(series.name for series in chart.series)], "rows": rows}
 

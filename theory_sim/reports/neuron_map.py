@@ -86,12 +86,12 @@ def _packed(network: str, data: xr.Dataset, room: int) -> NeuronMap:
         kept["replica"] -= 1
     while kept["head"] > 1 and kept["replica"] * kept["head"] * kept["neuron"] * each > room:
         kept["head"] -= 1
-    kept["neuron"] = max(1, min(kept["neuron"], room // (kept["replica"] * kept["head"] * each)))
+    kept["neuron"] = min(kept["neuron"], max(1, room // (kept["replica"] * kept["head"] * each)))
     parts = data.isel({name: slice(kept[name]) for name in ("replica", "head", "feature")})
     chosen = _neurons(parts.correlation.values[:, -1], kept["neuron"])  # (replica, head, neuron)
     values = np.take_along_axis(parts.correlation.values, chosen[:, None, :, :, None], 3)
     lucky = np.take_along_axis(parts.lucky.values, chosen[..., None], 2)
-    unit = float(np.abs(values).max()) / LEVELS or 1.0
+    unit = float(np.abs(values).max(initial=0)) / LEVELS or 1.0
     whole = np.rint(np.moveaxis(values, 1, -1) / unit).astype("<i2")
     packed = zlib.compress(np.diff(whole, prepend=np.int16(0)).astype("<i2").tobytes(), 9)
     return NeuronMap(

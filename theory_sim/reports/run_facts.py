@@ -4,6 +4,7 @@ import json
 import shlex
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +13,7 @@ from theory_sim.reports.borders import with_borders
 from theory_sim.reports.citing import citations
 from theory_sim.runs.results import Results, load_results
 from theory_sim.runtime.errors import InputError, PluginWarning
-from theory_sim.runtime.plain_yaml import yaml_text
+from theory_sim.runtime.plain_yaml import parse_value, yaml_text
 from theory_sim.studies.shelf import StoredRun
 from theory_sim.theories.claims import DECISIONS, ClaimResult
 from theory_sim.theories.summary import certificates
@@ -90,15 +91,26 @@ def by_theorem(decided: Sequence[ClaimResult], statements: dict[str, str]) -> li
 
 def command(differs: dict[str, Any], run: StoredRun) -> str:
     """The command that runs a run's configuration again."""
+    return " ".join(["theory-sim verify", *set_options(identity(run) | differs)])
+
+
+def identity(run: StoredRun) -> dict[str, Any]:
+    """The settings besides `theory_sim.studies.shelf.StoredRun.differs` that a command has to set: name, theory and plugins."""
     first: dict[str, Any] = {"name": run.defaults.get("name"), "theory": LABEL_GRANULARITY, "plugins": []}
-    own = {key: run.settings[key] for key, usual in first.items() if run.settings.get(key, usual) != usual}
-    return " ".join(["theory-sim verify", *set_options(own | differs)])
+    return {key: run.settings[key] for key, usual in first.items() if run.settings.get(key, usual) != usual}
 
 
 def set_options(values: dict[str, Any]) -> list[str]:
     """The options ``--set`` of some settings, as a shell reads them."""
-    texts = {key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for key, value in values.items()}
-    return [f"--set {shlex.quote(f'{key}={text}')}" for key, text in texts.items()]
+    return [f"--set {shlex.quote(f'{key}={_as_yaml(value)}')}" for key, value in values.items()]
+
+
+def _as_yaml(value: Any) -> str:
+    """A value as ``--set`` takes it; a text that YAML would read as a number, a switch or a list has quotes."""
+    with suppress(InputError):
+        if isinstance(value, str) and parse_value(value, "") == value:
+            return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _networks(results: Results) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 from theory_sim.config import LABEL_GRANULARITY
 from theory_sim.reports.charts import Chart, Series
 from theory_sim.reports.citing import citations
-from theory_sim.reports.run_facts import set_options
+from theory_sim.reports.run_facts import identity, set_options
 from theory_sim.runs.folder import block_of
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.settings import flat
@@ -64,7 +64,7 @@ def study_facts(folder: Path) -> dict[str, Any]:
             for key, value in configuration.differs.items()
         ],
         "environment": _environment(folder, cells),
-        "reproduce": {"command": _command(verdict, cells, described["keys"], configuration.differs), "file": ""},
+        "reproduce": {"command": _command(verdict, cells, described["keys"], configuration), "file": ""},
         "cite": citations(source),
     }
 
@@ -128,12 +128,13 @@ def _environment(folder: Path, cells: list[dict[str, Any]]) -> dict[str, Any]:
     return {}
 
 
-def _command(verdict: dict[str, Any], cells: list[dict[str, Any]], keys: list[str], differs: dict[str, Any]) -> str:
+def _command(verdict: dict[str, Any], cells: list[dict[str, Any]], keys: list[str], configuration: StoredRun) -> str:
     if verdict:
         name = verdict["study"]
         shipped = name in {path.stem for path in study_files()}
         return f"theory-sim study {shlex.quote(name if shipped else f'{name}.yaml')}{' --smoke' if verdict['smoke'] else ''}"
     values = {key: list(dict.fromkeys(str(cell["values"][key]) for cell in cells)) for key in keys}
     grids = (shlex.quote(f"{key}={','.join(of)}") for key, of in values.items())
-    options = set_options({key: value for key, value in differs.items() if key not in keys})
+    fixed = identity(configuration) | configuration.differs
+    options = set_options({key: value for key, value in fixed.items() if key not in keys})
     return " ".join(["theory-sim sweep", *options, *(f"--grid {grid}" for grid in grids)])

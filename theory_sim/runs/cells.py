@@ -24,7 +24,7 @@ from theory_sim.config import Config
 from theory_sim.runs.folder import CELLS, blocks_folder, hash_of, is_finished, user_sources
 from theory_sim.runs.results import Cells, load_cells
 from theory_sim.runs.run import write_dataset
-from theory_sim.runtime.errors import DivergedError
+from theory_sim.runtime.errors import DivergedError, InputError
 from theory_sim.runtime.locks import locked
 from theory_sim.runtime.provenance import environment
 from theory_sim.runtime.storage import digest, load_checkpoint, save_checkpoint, write_atomically, write_json
@@ -41,8 +41,15 @@ def cells_folder(cells: Mapping[str, Config], out: Path) -> Path:
 
 
 def failed_in(folder: Path, cells: Container[str]) -> dict[str, str]:
-    """Which of some cells failed in a finished block, and the reasons as a sweep reports them."""
-    reasons = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["failed"]
+    """Which of some cells failed in a finished block, and the reasons as a sweep reports them.
+
+    Raises:
+        InputError: the block's manifest is damaged.
+    """
+    try:
+        reasons = dict(json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["failed"])
+    except (ValueError, LookupError, TypeError):
+        raise InputError(f"{folder / 'manifest.json'} is damaged; delete the folder to run again") from None
     return {id_: f"{DivergedError.__name__}: {reason}" for id_, reason in reasons.items() if id_ in cells}
 
 

@@ -74,8 +74,17 @@ def block_of(folder: Path) -> Path | None:
 
 
 def read_cells(folder: Path) -> dict[str, Any]:
-    """The configurations of a block's cells as plain values, by their hash."""
-    cells: dict[str, Any] = json.loads((folder / CELLS).read_text(encoding="utf-8"))
+    """The configurations of a block's cells as plain values, by their hash.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    try:
+        cells = json.loads((folder / CELLS).read_text(encoding="utf-8"))
+    except ValueError:
+        cells = None
+    if not isinstance(cells, dict):
+        raise InputError(f"{folder / CELLS} is damaged; delete the folder to run again")
     return cells
 
 

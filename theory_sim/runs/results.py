@@ -55,7 +55,7 @@ class Results:
             InputError: there is no such network or replica.
         """
         if name not in self.records:
-            raise InputError(f"there is no network '{name}'; there are {', '.join(self.records)}")
+            raise InputError(f"there is no network '{name}'; there are {', '.join(self.records) or 'none'}")
         if not 0 <= replica < self.config.replicas:
             raise InputError(f"there is no replica {replica}: the run has 0 to {self.config.replicas - 1}")
         tensors = self.tensors()
@@ -85,8 +85,8 @@ class Results:
 
         having = {name: data for name, data in self.records.items() if variable in data.data_vars}
         if not having:
-            known = next(iter(self.records.values())).data_vars
-            raise InputError(f"there is no variable '{variable}'; there are {', '.join(map(str, known))}")
+            known = dict.fromkeys(str(name) for data in self.records.values() for name in data.data_vars)
+            raise InputError(f"there is no variable '{variable}'; there are {', '.join(known) or 'none'}")
         tables = []
         for name, data in having.items():
             table = data[variable].to_dataframe().reset_index()

@@ -1,11 +1,12 @@
 """How objects are shown: lists of results as lines of text, and as tables where a notebook shows HTML."""
 
 import html
+import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 
 
@@ -19,11 +20,24 @@ def new_console(stderr: bool = False) -> Console:
     return Console(file=file, width=None if file.isatty() else 160, markup=False, emoji=False)
 
 
+class _PlainTable(Table):
+    """A table whose texts cannot steer the terminal: names and values come from files that others have written."""
+
+    def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
+        """Add a row; control characters in texts are escaped."""
+        super().add_row(*(without_controls(cell) if isinstance(cell, str) else cell for cell in cells), **options)
+
+
+def without_controls(text: str) -> str:
+    """A text whose control characters, but for line breaks and tabs, are escaped."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda control: f"\\x{ord(control[0]):02x}", text)
+
+
 def new_table(*columns: str, title: str | None = None) -> Table:
     """A table of which no cell is cut: where it is wider than the terminal, cells are wrapped, names in the first column last."""
-    table = Table(title=title)
+    table = _PlainTable(title=None if title is None else without_controls(title))
     for place, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=place == 0)
+        table.add_column(without_controls(column), overflow="fold", no_wrap=place == 0)
     return table
 
 

@@ -2,6 +2,9 @@
 
 Each folder with such outputs has a ledger, ``.theory-sim``: a JSON line with the name and the digest of every file written
 there. A line is added before its file is put in place, so that a killed process leaves no file without one.
+
+An output at a symbolic link is written to the link's target, and the link stays. What is no file, such as a folder, a pipe or a
+device, is never replaced by one.
 """
 
 import errno
@@ -22,10 +25,14 @@ def check_ours(paths: Iterable[Path]) -> None:
     """Check before work starts that its outputs overwrite nothing of the user's; an empty file is nothing.
 
     Raises:
-        InputError: theory_sim did not write a file that is there, or it was changed since.
+        InputError: theory_sim did not write a file that is there, or it was changed since; or what is there is no file.
     """
     ledgers: dict[Path, dict[str, set[str]]] = {}
-    for path in paths:
+    for given in paths:
+        path = _target(given)
+        if given.exists() and not given.is_file():
+            what = "a folder" if given.is_dir() else "a pipe, a device or a socket"
+            raise InputError(f"{given} is {what}, not a file: choose another place for the output")
         if path.is_file() and path.stat().st_size:
             ledger = ledgers.setdefault(path.parent, _read(path.parent))
             if digest(path) not in ledger[path.name]:
@@ -44,6 +51,8 @@ def write_output(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
         InputError: as `check_ours`.
     """
+    check_ours([path])  # `write` may take long
+    path = _target(path)
 
     def write_and_note(part: Path) -> None:
         write(part)
@@ -61,6 +70,11 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file, NaN and infinity as null; errors are those of `write_output`."""
     write_text(path, as_json(value))
+
+
+def _target(path: Path) -> Path:
+    """The place that a path leads to, through symbolic links; one that leads nowhere is left to the system to refuse."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def _read(folder: Path) -> dict[str, set[str]]:

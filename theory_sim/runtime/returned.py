@@ -99,6 +99,16 @@ def expect_number(what: str, value: Any) -> float:
         raise InputError(f"{what}: expected a number, got {shown(value)}") from None
 
 
+def expect_count(what: str, value: Any, least: int = 1) -> None:
+    """Refuse what is no whole number, or one that is too small.
+
+    Raises:
+        InputError: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InputError(f"{what}: expected a whole number, {least} or more, got {value!r}")
+
+
 def expect_tensor(
     what: str,
     value: Any,

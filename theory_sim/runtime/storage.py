@@ -21,7 +21,11 @@ from theory_sim.runtime.errors import InputError
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside `path`, then put it in place; a reader sees the old file or the new one."""
+    """Let `write` fill a file beside `path`, then put it in place; a reader sees the old file or the new one.
+
+    Raises:
+        OSError: it cannot be written, as when no room is left; the error names the path.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")  # process ids are not unique across machines
     try:
@@ -29,6 +33,10 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         with open(part, "rb") as file:
             os.fsync(file.fileno())
         os.replace(part, path)
+    except OSError as error:
+        if error.errno is not None and error.filename is None:  # of writing, not of opening
+            error.filename = str(path)
+        raise
     finally:
         part.unlink(missing_ok=True)
 

@@ -24,10 +24,10 @@ _EVALUATION = re.compile(r"[0-9a-f]{16}\.nc")
 
 @dataclass(frozen=True)
 class Room:
-    """What the folder of one name takes on disk, in bytes.
+    """What a part of a folder of results takes on disk, in bytes.
 
     Attributes:
-        name: the folder below that of all results.
+        name: the folder of one name, or of one run, below it; ``.`` for what is in the folder itself.
         runs: number of its runs.
         bytes: all of it.
         stale: its runs that the present code would not load.
@@ -44,20 +44,29 @@ class Room:
 
 
 def room(folder: Path) -> list[Room]:
-    """What each folder of a name takes, the largest first.
+    """What each part of a folder takes, the largest first; together they are all of it.
+
+    Args:
+        folder: a folder of all results, or that of one name, or of one run.
 
     Raises:
         InputError: the folder is absent.
     """
     runs = find_runs(folder)
+    parts = sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
+    whole_of = {part: folder_bytes(part) for part in parts}
+    if any(run.files == folder for run in runs):
+        whole_of = {folder: folder_bytes(folder)}
+    elif (beside := folder_bytes(folder) - sum(whole_of.values())) > 0:
+        whole_of[folder] = beside
     found = []
-    for place in sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()):
-        own = [run for run in runs if run.files.parent == place]
+    for place, whole in whole_of.items():
+        own = [run for run in runs if run.files == place or (place != folder and place in run.files.parents)]
         sizes = {run.files: folder_bytes(run.files) for run in own}
-        whole = folder_bytes(place)
         stale = sum(sizes[files] for files in {run.files for run in own if run.stale is not None})
         unfinished = sum(sizes[files] for files in {run.files for run in own if not run.finished})
-        found.append(Room(place.name, len(own), whole, stale, unfinished, whole - sum(sizes.values())))
+        name = "." if place == folder else place.name
+        found.append(Room(name, len(own), whole, stale, unfinished, whole - sum(sizes.values())))
     return sorted(found, key=lambda each: -each.bytes)
 
 

@@ -8,8 +8,10 @@ more, `StoredRun.claims` says why.
 
 import json
 import re
+import stat
 import warnings
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
@@ -71,7 +73,7 @@ class StoredRun:
     @property
     def id(self) -> str:
         """The hash that names the folder."""
-        return self.folder.name
+        return self.folder.name if self.in_block else self.folder.resolve().name
 
     @property
     def finished(self) -> bool:
@@ -88,7 +90,7 @@ class StoredRun:
         """Size of all files in its folder; of a cell of a block, its part of the block's."""
         return folder_bytes(self.files) // self.together
 
-    @property
+    @cached_property
     def modified(self) -> datetime:
         """When its last file was written."""
         last = self.files / ("manifest.json" if self.finished else "environment.json")
@@ -134,7 +136,7 @@ class StoredRun:
             warnings.simplefilter("ignore", PluginWarning)  # `stale` tells
             try:
                 return evaluate_claims(_results(self.folder))
-            except InputError as error:
+            except (InputError, OSError) as error:  # another process may delete it
                 return str(error)
 
     @property
@@ -175,12 +177,15 @@ def find_runs(folder: str | Path = "results", filters: Sequence[str] = (), stale
         InputError: the folder is absent; or no run has a setting of a filter's key.
     """
     expect("folder", folder, str, Path)
+    expect("filters", filters, list, tuple)
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"there is no folder of results {folder}; --out names another one")
+        raise InputError(f"there is no folder of results {folder}: name another one, or make a run, as by theory-sim verify")
     depths = ("", "*/", "*/*/")
     places = [path for depth in depths for path in folder.glob(f"{depth}config.yaml")]
-    found = [run for place in places if (run := _read(place.parent)) is not None]
+    here = [run for place in places if (run := _read(place.parent)) is not None]
+    # A link to a run is no other run, unless it leads out of the folder.
+    found = list({run.folder.resolve(): run for run in sorted(here, key=lambda run: not _is_linked(run.folder, folder))}.values())
     blocks = [path for depth in depths for path in folder.glob(f"{depth}{CELLS}")]
     alone = {(run.name, run.id) for run in found}
     found += [run for block in blocks for run in cells_of(block.parent) if (run.name, run.id) not in alone]
@@ -204,7 +209,10 @@ def find_run(named: str, folder: str | Path = "results") -> StoredRun:
     if (Path(named) / "config.yaml").is_file() and (run := _read(Path(named))) is not None:
         return run
     if (block := block_of(Path(named))) is not None:
-        return next(run for run in cells_of(block) if run.id == Path(named).name)
+        for run in cells_of(block):
+            if run.id == Path(named).name:
+                return run
+        raise InputError(f"{block / 'environment.json'} is absent or damaged; delete the folder to run again")
     name, slash, id_ = named.strip("/").rpartition("/")
     found = [run for run in find_runs(folder) if (run.name, run.id) == (name, id_) or (not slash and _is_named(run, named))]
     if len(found) == 1:
@@ -249,8 +257,13 @@ def list_runs(folder: str | Path = "results", filters: Sequence[str] = (), stale
 
 
 def folder_bytes(folder: Path) -> int:
-    """Size of all files below a folder; links are not followed."""
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_symlink() or path.is_file())
+    """Size of all files below a folder; links are not followed. Other processes may delete some meanwhile."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            status = path.lstat()
+            total += 0 if stat.S_ISDIR(status.st_mode) else status.st_size
+    return total
 
 
 def cells_of(block: Path) -> list[StoredRun]:
@@ -260,7 +273,8 @@ def cells_of(block: Path) -> list[StoredRun]:
         env = json.loads((block / "environment.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, AttributeError):
         return []
-    return [StoredRun(block / id_, own, env, len(settings)) for id_, own in settings.items()]
+    runs = (StoredRun(block / id_, own, env, len(settings)) for id_, own in settings.items())
+    return [run for run in runs if _if_there(run) is not None]
 
 
 def _results(folder: Path) -> Results:
@@ -284,8 +298,23 @@ def _read(folder: Path) -> StoredRun | None:
         env = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
     except (InputError, OSError, ValueError):
         return None
-    is_run = "theory" in settings and isinstance(env, dict)
-    return StoredRun(folder, settings, env) if is_run else None
+    if "theory" not in settings or not isinstance(env, dict) or not isinstance(env.get("sources", {}), dict):
+        return None
+    return _if_there(StoredRun(folder, settings, env))
+
+
+def _if_there(run: StoredRun) -> StoredRun | None:
+    """The run; None where another process has just deleted it."""
+    try:
+        _ = run.modified
+    except OSError:
+        return None
+    return run
+
+
+def _is_linked(path: Path, folder: Path) -> bool:
+    """Whether a symbolic link is on the way from a folder to a path below it."""
+    return any(part.is_symlink() for part in (path, *path.parents) if part != folder and part.is_relative_to(folder))
 
 
 def _defaults(theory: str) -> dict[str, Any]:

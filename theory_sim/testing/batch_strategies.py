@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -15,8 +15,8 @@ from theory_sim.data.dictionary import Dictionary
 from theory_sim.data.law import Law, SampledLaw, Shares
 from theory_sim.data.sampler import Batch, OwnSampler, Sampler, make_sampler
 from theory_sim.data.setup import law_of, make_dictionary
-from theory_sim.runtime.errors import InputError
-from theory_sim.runtime.returned import expect_function
+from theory_sim.runtime.errors import expect
+from theory_sim.runtime.returned import expect_count, expect_function
 from theory_sim.runtime.streams import Streams, streams
 from theory_sim.testing.config_strategies import configs, warm_up
 from theory_sim.testing.levels import false_alarm_level
@@ -57,9 +57,19 @@ def drawn_batches(max_samples: int = 8, of: st.SearchStrategy[Config] | None = N
     Args:
         max_samples: most samples of a replica.
         of: strategy of configurations, such as of a theory of your own; `configs` without it.
+
+    Raises:
+        InputError: the number is less than 1, or `of` is no strategy.
     """
+    expect_count("drawn_batches: max_samples", max_samples)
+    _expect_strategy("drawn_batches: of", of)
     warm_up()
     return _drawn_batches(max_samples, configs() if of is None else of)
+
+
+def _expect_strategy(what: str, of: object) -> None:
+    if of is not None:
+        expect(what, of, st.SearchStrategy)
 
 
 @st.composite
@@ -137,13 +147,10 @@ class Generated:
 
     @property
     def _sampler(self) -> Sampler:
-        law, generator = self.law, self.generator
-        if generator is None:
+        law = self.law
+        if self.generator is None:
             return make_sampler(law, self.dictionary)
-
-        def sample(streams: Streams, samples: int, shares: Mapping[str, float], dictionary: Dictionary) -> Batch:
-            return generator(self.config, streams, samples, shares, dictionary)
-
+        sample = partial(self.generator, self.config)  # messages name the function inside
         own = SampledLaw(law.tree, list(law.kinds), sample, law.training_shares, law.features, law.node_features, law.label_noise)
         return OwnSampler(own, self.dictionary)
 
@@ -176,12 +183,12 @@ def generated(
         of: strategy of configurations; `configs` without it.
 
     Raises:
-        InputError: the generator is no function of these arguments, or there are too few samples.
+        InputError: the generator is no function of these arguments, there are too few samples, or `of` is no strategy.
     """
     if generator is not None:
         expect_function("generated: generator", generator, "config", "streams", "samples", "shares", "dictionary")
-    if samples < LEAST:
-        raise InputError(f"generated: samples: should be {LEAST} or more, got {samples}")
+    expect_count("generated: samples", samples, LEAST)
+    _expect_strategy("generated: of", of)
     warm_up()
     return _generated(generator, samples, configs() if of is None else of)
 

@@ -63,11 +63,16 @@ def configs(**fixed: Any) -> st.SearchStrategy[Config]:
             drawn by their types, numbers from a quarter to four times their defaults.
 
     Raises:
-        InputError: a key is unknown, or the values fit neither the theory's defaults nor, with that of label granularity, the
-            smallest configuration.
+        InputError: a key is unknown or given twice, or the values fit neither the theory's defaults nor, with that of label
+            granularity, the smallest configuration.
     """
     warm_up()
-    given = flat(fixed)
+    given: dict[str, Any] = {}
+    for key, value in fixed.items():
+        own = flat({key: value})
+        if twice := given.keys() & own.keys():
+            raise InputError(f"configs: {min(twice)} is given twice")
+        given |= own
     default = load_config(**{key: given[key] for key in ("theory", "plugins") if key in given})
     _check(given, default)
     return _configs(given, default)

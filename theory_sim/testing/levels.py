@@ -1,6 +1,10 @@
 """The level of statistical checks in property tests."""
 
+import math
+
 from hypothesis import settings
+
+from theory_sim.runtime.returned import expect_count
 
 
 def false_alarm_level(tests: int = 10, examples: int | None = None, suites: int = 1000) -> float:
@@ -22,5 +26,11 @@ def false_alarm_level(tests: int = 10, examples: int | None = None, suites: int 
         tests: property tests of a suite that make statistical checks.
         examples: of each; None: ``max_examples`` of Hypothesis's current profile.
         suites: in how many runs of the suite one false alarm is accepted.
+
+    Raises:
+        InputError: a number is less than 1 or no whole number.
     """
-    return 1 / (suites * tests * (settings().max_examples if examples is None else examples))
+    counts = {"tests": tests, "examples": settings().max_examples if examples is None else examples, "suites": suites}
+    for name, count in counts.items():
+        expect_count(f"false_alarm_level: {name}", count)
+    return 1 / math.prod(counts.values())

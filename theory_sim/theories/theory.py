@@ -143,9 +143,12 @@ def evaluate_claims(results: Results) -> list[ClaimResult]:
         PluginWarning: a plugin has changed since the run was made.
 
     Raises:
-        InputError: a plugin of the run is gone.
+        InputError: a plugin of the run is gone, or the results have no record of a network.
     """
     expect("evaluate_claims", results, Results)
+    for name in results.config.networks:
+        if name not in results.records:
+            raise InputError(f"evaluate_claims: the results have no record of the network {name}: load_results reads them")
     warn_changed(results, stacklevel=2)
     return Shown(claim.evaluate(results) for claim in claims_of(results.config))
 

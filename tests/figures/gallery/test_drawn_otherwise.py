@@ -149,3 +149,11 @@ def test_a_broken_latex_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     with pytest.raises(InputError, match=r"^format 'pgf' cannot be written here: LaTeX errored"):
         chosen("pgf", Look(style=tmp_path / "own.mplstyle"))
+
+
+def test_a_folder_without_numbers_is_refused() -> None:
+    """An empty gallery was once written, with exit code 0."""
+    Path("empty").mkdir()
+    for folder, reason in (("absent", "there is no such folder"), ("empty", "the folder has no CSV file of a figure")):
+        assert command("--from", folder, "--out", "column").complaint == f"--from {folder}: {reason}"
+    assert not Path("column").exists()

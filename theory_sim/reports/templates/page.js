@@ -42,7 +42,7 @@ function traces(chart) {
     const own = color(`--c${series.color % 8}`), banded = series.low.length > 0;
     const texts = series.x.map((x, i) => {
       const reach = banded ? ` [${short(series.low[i])}, ${short(series.high[i])}]` : "";
-      const where = chart.ticks.length ? chart.ticks[x] : `${chart.x} ${short(x)}`;
+      const where = chart.ticks.length ? chart.ticks[x] : `${chart.x} ${x}`;
       return `${plain(series.name)}<br>${plain(where)}<br>${short(series.y[i])}${reach}`;
     });
     if (banded && !chart.markers) {
@@ -158,7 +158,7 @@ function drawMap(figure, map, values, step, replica, own) {
       z.push(row);
       texts.push(text);
     }
-    const most = own.checked ? Math.max(...z.flat().map(Math.abs)) || 1 : largest || 1;
+    const most = own.checked ? Math.max(0, ...z.flat().map(Math.abs)) || 1 : largest || 1;
     const scale = [[0, color("--low")], [0.5, color("--middle")], [1, color("--high")]];
     const heat = {type: "heatmap", z, text: texts, hovertemplate: "%{text}<extra></extra>", zmin: -most, zmax: most, colorscale: scale, xgap: 1, ygap: 1, colorbar: {thickness: 10, len: 0.9, outlinewidth: 0}};
     const marks = {type: "scatter", x, y, mode: "markers", hoverinfo: "skip", showlegend: false, marker: {symbol: "circle-open", size: 6, line: {width: 1.2}, color: color("--mark")}};
