@@ -11,6 +11,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 project = PROJECT["name"]
 author = "the theory_sim authors"
+copyright = f"2026 {author}, MIT licence"
 release = version = PROJECT["version"]
 
 extensions = [

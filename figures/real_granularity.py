@@ -41,12 +41,13 @@ def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
 
 
 def _sizes(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The rows for each size of the training set, with its name; the only size has no name."""
-    parts = [
-        ("all images" if rows.images_per_class.isna().all() else f"{rows.images_per_class.iloc[0]:g} images per class", rows)
-        for _, rows in table.groupby("images_per_class", dropna=False)
-    ]
-    return parts if len(parts) > 1 else [("", table)]
+    """The rows for each size of the training set, with its name; all images have no name where they are the only size."""
+    if table.images_per_class.isna().all():
+        return [("", table)]
+    groups = [rows for _, rows in table.groupby("images_per_class", dropna=False)]
+    sizes = [rows.images_per_class.iloc[0] for rows in groups]
+    names = ["all training images" if pd.isna(size) else f"{size:g} training images per class" for size in sizes]
+    return list(zip(names, groups, strict=True))
 
 
 def layout(table: pd.DataFrame) -> Layout:
@@ -81,7 +82,7 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter("{x:g}")
         ax.set_xlabel("pretraining classes")
-        ax.set_title(", ".join(filter(None, (title, size))))
+        ax.set_title("\n".join(filter(None, (size, title))))
         if samples == "all":
             ax.set_ylabel("gain over the baseline, points")
     first = next(iter(axes.values()))

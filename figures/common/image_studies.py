@@ -39,7 +39,7 @@ DRAWN = (
     ImageStudyDrawn(
         "cifar100",
         "cifar100",
-        "The images are CIFAR-100's at 16 × 16 pixels, 20 or 50 of each class to train on. The target is one of 20 superclasses.",
+        "The images are CIFAR-100's at 16 × 16 pixels. The target is one of 20 superclasses.",
         "the 100 classes",
     ),
 )

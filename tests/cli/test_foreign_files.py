@@ -32,8 +32,7 @@ def test_json_over_a_users_file(
         monkeypatch.setattr(work, no_work)
     (tmp_path / "mine.json").write_text("mine")
     done = call(*[config_file if argument == "CONFIG" else argument for argument in arguments], "--json", "mine.json")
-    assert "'--json': " in done.complaint
-    assert f"{Path('mine.json').resolve()} was not written by theory-sim, and would be overwritten: move it" in done.complaint
+    assert "'--json': mine.json was not written by theory-sim, and would be overwritten: move it" in done.complaint
     assert (tmp_path / "mine.json").read_text() == "mine"
 
 

@@ -79,7 +79,7 @@ def test_sizes_of_the_training_set_have_a_row_each(study):
     table = real_granularity.compute(Config(), Inputs(image_studies=[both]))
     picture = real_granularity.FIGURE.paint(table)
     assert [ax.get_title("left") for ax in picture.axes] == [
-        f"{samples} test images, {size} images per class" for size in (20, 50) for samples in ("all", "easy", "hard")
+        f"{size} training images per class\n{samples} test images" for size in (20, 50) for samples in ("all", "easy", "hard")
     ]
     for ax in picture.axes:
         own = study[(study.samples == ax.get_label().split()[0]) & (study.kind != "control") & (study.transfer_steps == 3)]

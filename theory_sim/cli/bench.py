@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from theory_sim.cli.json_file import JsonFile
 from theory_sim.cli.loudness import working
+from theory_sim.cli.output_file import JsonFile
 from theory_sim.cli.program import Device, Json, app, whole
 from theory_sim.runtime.display import new_console, new_table
 from theory_sim.runtime.errors import InputError

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from theory_sim.cli.json_file import JsonFile
 from theory_sim.cli.loudness import progress
+from theory_sim.cli.output_file import JsonFile
 from theory_sim.cli.program import Device, Json, Plugin, app, read_config
 from theory_sim.runtime import plugins
 from theory_sim.runtime.display import new_console, new_table

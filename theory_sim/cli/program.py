@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from theory_sim.cli.config_files import config_file, expect_kind
-from theory_sim.cli.json_file import JsonFile
 from theory_sim.cli.loudness import progress, set_loudness
+from theory_sim.cli.output_file import JsonFile
 from theory_sim.config import Config
 from theory_sim.runtime.errors import InputError, expect_utf8, shortened
 from theory_sim.runtime.plain_yaml import parse_value

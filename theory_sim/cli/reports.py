@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from theory_sim.cli.json_file import OutputFile
 from theory_sim.cli.loudness import working
+from theory_sim.cli.output_file import OutputFile
 from theory_sim.cli.program import Json, app, refusing
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def report(
         else:
             page = OutputFile(FILES[0]) if out is None else out
             text, summary = report_of(found)
-            page.write_text(text)
+            page.put(text)
     if json is not None:
         json.write(summary)
     print(f"report: {page}")

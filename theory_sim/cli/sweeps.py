@@ -19,7 +19,7 @@ from theory_sim.runtime.display import new_console, new_table
 from theory_sim.runtime.errors import InputError, one_line
 
 if TYPE_CHECKING:
-    from theory_sim.cli.json_file import JsonFile
+    from theory_sim.cli.output_file import JsonFile
     from theory_sim.studies.decision import StudyAnswer
     from theory_sim.studies.sweep import Sweep
 

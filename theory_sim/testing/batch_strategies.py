@@ -164,7 +164,7 @@ class Generated:
 def generated(
     generator: Generator | None = None, samples: int = 100, of: st.SearchStrategy[Config] | None = None
 ) -> st.SearchStrategy[Generated]:
-    """What a generator of your own makes of any configuration, to be tested against the configuration's law:
+    """What a generator of your own makes of any configuration, to be tested against the configuration's law::
 
         def my_generator(config, streams, samples, shares, dictionary):
             ...

@@ -55,7 +55,7 @@ class OutputFile:
         """Whether it is a stream that may not take other characters than those of ASCII."""
         return self._stream is not None and not (self._stream.encoding or "utf-8").lower().startswith("utf")
 
-    def write_text(self, text: str) -> None:
+    def put(self, text: str) -> None:
         """Write a text.
 
         Raises:
@@ -97,7 +97,7 @@ class JsonFile(OutputFile):
         """
         from theory_sim.runtime.storage import as_json
 
-        self.write_text(as_json(value, self._is_ascii))
+        self.put(as_json(value, self._is_ascii))
 
 
 def _is_standard_output(name: str) -> bool:
