@@ -109,6 +109,8 @@ def test_compare(call: Call, two: Path) -> None:
     assert list(found["environment"]) == ["theory_sim"]
     assert len(found["claims"]) == 9
     assert rows(call("runs", "compare", f"tiny/{own}", OTHER).out)["data.noise"][1:] == ["0.5", "0.25"]
+    same = call("runs", "compare", OTHER, OTHER).out
+    assert "settings: no difference\nenvironment: no difference" in same
     in_python = ts.compare(two / "tiny" / str(own), ts.load_results(two / "tiny" / OTHER))
     assert in_python.settings == {"data.noise": (0.5, 0.25)}
     assert "data.noise: 0.5 | 0.25" in repr(in_python)

@@ -88,6 +88,9 @@ def compare(
     for row in found.rows():
         table.add_row(row[""], row["a"], row["b"])
     new_console().print(table)
+    for what in ("settings", "environment"):
+        if not getattr(found, what):
+            print(f"{what}: no difference")
     for run in found.runs:
         if isinstance(run.claims, str):
             print(f"no claims of {run.folder}: {run.claims}")
