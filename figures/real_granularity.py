@@ -18,7 +18,8 @@ _ROLE |= {"cluster": "coarse", "misaligned": "coarse", "group": "coarse"}
 """Labels inside the coarse classes have one colour, labels that may cut across them another; all others ignore the images."""
 _MARKERS = {"level": "o", "leaf": "o", "mixed": "D", "aligned": "d", "cluster-within": "^", "cluster": "v", "misaligned": "X"}
 _MARKERS |= {"group": "P", "random": "s", "split": "p", "sample-id": "*"}
-_CONTROLS = {"control: width": "control: width", "control: augmentation": "control: augmentation"}
+_CONTROLS = {"control: width": style.DASHED, "control: augmentation": (0, (1, 1))}
+"""The dashes of each."""
 _COLUMNS = ["images_per_class", "samples", "kind", "label_function", "classes", "seeds", "transfer_steps", "gain", "gain_low"]
 _COLUMNS += ["gain_high"]
 
@@ -52,7 +53,11 @@ def _sizes(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 def layout(table: pd.DataFrame) -> Layout:
     """A row of panels for each size of the training set."""
-    return {"mosaic": [[f"{samples} {size}".strip() for samples in _TITLES] for size, _ in _sizes(table)]}
+    return {"mosaic": [[_panel(samples, size) for samples in _TITLES] for size, _ in _sizes(table)]}
+
+
+def _panel(samples: str, size: str) -> str:
+    return f"{samples} {size}".strip()
 
 
 def size(table: pd.DataFrame) -> Size:
@@ -67,7 +72,7 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
     series = table.assign(series=table.kind.replace({"leaf": "level"}), **points)
     kinds = [kind for kind in _MARKERS if kind in set(series.series)]
     for (samples, title), (size, rows) in itertools.product(_TITLES.items(), _sizes(series)):
-        ax = axes[f"{samples} {size}".strip()]
+        ax = axes[_panel(samples, size)]
         part = rows[rows.samples == samples]
         for place, kind in enumerate(kinds):
             own = part[part.series == kind].sort_values("classes")
@@ -75,9 +80,9 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
             own = own.assign(at=own.classes * 1.035 ** (place - (len(kinds) - 1) / 2))
             color = style.PALETTE[_ROLE.get(kind, "noise")]
             style.estimates(ax, own, "at", color, marker=_MARKERS[kind], linestyle="-", linewidth=0.8, label=kind)
-        for (control, label), dashes in zip(_CONTROLS.items(), (style.DASHED, (0, (1, 1))), strict=True):
+        for control, dashes in _CONTROLS.items():
             for value in part.value[part.label_function == control]:
-                ax.axhline(value, color=style.PALETTE["common"], linestyle=dashes, linewidth=1, zorder=1, label=label)
+                ax.axhline(value, color=style.PALETTE["common"], linestyle=dashes, linewidth=1, zorder=1, label=control)
         ax.axhline(0, zorder=1, **style.BOUND)
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter("{x:g}")

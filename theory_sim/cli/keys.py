@@ -93,21 +93,17 @@ def config(
     return 0
 
 
-def descriptions(settings: Section | type[Section], of: str = "") -> Iterator[KeyDescription]:
+def descriptions(settings: Section | type[Section]) -> Iterator[KeyDescription]:
     """What the keys of a configuration, or of other settings, mean.
 
     Args:
         settings: the settings whose values are shown; of a class, the values are the defaults.
-        of: a key, or a section; all keys without it.
     """
     model = settings if isinstance(settings, type) else type(settings)
     schema = model.model_json_schema()
     named = schema.get("$defs", {})
-    schemas = dict(_keys(schema, named))
-    chosen = [key for key in schemas if not of or key == of or key.startswith(f"{of}.")]
     default = None if isinstance(settings, type) else model()
-    for key in chosen:
-        own = schemas[key]
+    for key, own in _keys(schema, named):
         text = " ".join(own.get("description", "").split())
         symbol, source = _SYMBOL.match(text), _SOURCE.search(text)
         yield KeyDescription(

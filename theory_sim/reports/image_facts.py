@@ -81,13 +81,13 @@ def image_charts(facts: dict[str, Any]) -> list[Chart]:
     everywhere = "All test images"
     easy = f"Easy images: {_EASY.get(split, 'those that are not hard')}"
     kinds = {"all": everywhere, f"hard-{split}": f"Hard images: {_HARD.get(split, split)}", f"easy-{split}": easy}
-    charts = [_chart(facts, "all", "error", f"{everywhere}: errors", baselines=True)]
+    charts = [_chart(facts, "all", "error", f"{everywhere}: errors")]
     charts += [_chart(facts, samples, "gain", f"{title}: gains") for samples, title in kinds.items()]
     return [chart for chart in charts if chart.series]
 
 
-def _chart(facts: dict[str, Any], samples: str, quantity: str, title: str, baselines: bool = False) -> Chart:
-    """An estimate by label function, in the order of their numbers of classes; the baseline of as many steps in all as a line."""
+def _chart(facts: dict[str, Any], samples: str, quantity: str, title: str) -> Chart:
+    """Errors or gains by label function, in the order of their numbers of classes; of errors also the baselines', as lines."""
     rows = [row for row in facts["results"] if row["samples"] == samples and row[quantity] is not None]
     compared = [row for row in rows if row["kind"] != "baseline"]
     names = sorted({row["label_function"]: row["classes"] or 0 for row in compared}.items(), key=_by_size)
@@ -98,7 +98,7 @@ def _chart(facts: dict[str, Any], samples: str, quantity: str, title: str, basel
     for color, (transfer, steps) in enumerate(ways):
         own = [row for row in compared if (row["transfer"], row["transfer_steps"]) == (transfer, steps)]
         series.append(_series(f"{transfer}, {steps:.0f} steps" if steps else transfer, color, own, at, columns))
-    for row in (row for row in rows if baselines and row["kind"] == "baseline"):
+    for row in (row for row in rows if quantity == "error" and row["kind"] == "baseline"):
         level = [[row[column]] * len(names) for column in columns]
         name = f"baseline, {row['pretraining_steps']:.0f} steps"
         series.append(Series(name, len(series), "dash", [at[name] for name, _ in names], *level))
