@@ -91,9 +91,12 @@ def save(figure: Figure, table: pd.DataFrame, folder: Path, look: Look | None = 
     """
     numbers, *pictures = files(figure, folder, formats)
     read_from = table.attrs.get(READ_FROM)
-    write_output(numbers, partial(table.to_csv, index=False) if read_from is None else partial(copyfile, read_from))
+    if read_from is None:
+        write_output(numbers, partial(table.to_csv, index=False))
     with style.applied(look):  # matplotlib reads some settings only when it saves
-        picture = _paint(figure, pd.read_csv(numbers), look, read_from)
+        picture = _paint(figure, pd.read_csv(read_from or numbers), look, read_from)
+        if read_from is not None:  # a table that cannot be drawn is not copied
+            write_output(numbers, partial(copyfile, read_from))
         # All files get the layout of the PNG, whose letters are the wider ones.
         picture.draw_without_rendering()
         picture.set_layout_engine("none")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,13 @@ def test_list_names_what_differs_and_what_holds(call: Call, two: Path) -> None:
     printed = rows(call("runs", "list").out)
     assert f"{fresh['claims_held']} of 9" in printed[f"tiny/{fresh['id']}"]
     assert f"tiny/{OTHER}" in printed
+
+
+def test_without_a_command_the_commands_are_listed(call: Call) -> None:
+    done = call("runs")
+    assert done.code == 0
+    for command in ("list", "show", "compare", "delete", "disk"):
+        assert re.search(rf"^  {command} +[A-Z]", done.out, re.MULTILINE)
 
 
 def test_list_chooses(call: Call, two: Path) -> None:

@@ -207,4 +207,9 @@ def test_corrected_p_values_decide(p_values):
     assert all(check.passed for check in lenient)
     for check in strict:
         assert check.passed == (check.p is None or check.p >= 1)
-    assert any(not check.passed for check in check_data(CONFIG, samples=50, alpha=1.1))
+
+
+@pytest.mark.parametrize("alpha", [-0.1, 1.1, float("nan")])
+def test_a_level_is_a_probability(alpha: float) -> None:
+    with pytest.raises(InputError, match=rf"^alpha: should be a probability, from 0 to 1, got {alpha}$"):
+        check_data(CONFIG, samples=50, alpha=alpha)

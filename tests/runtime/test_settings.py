@@ -162,6 +162,12 @@ def test_one_line_says_what_is_wrong(override, message):
     assert "\n" not in str(error.value)
 
 
+def test_an_empty_section_has_the_defaults():
+    assert checked(Whole, {"part": None}) == checked(Whole, {}) == checked(Whole, {"part": {"inner": None}})
+    with pytest.raises(InputError, match=r"^rate: should be a valid number, got None$"):
+        checked(Whole, {"rate": None})
+
+
 def test_a_value_is_no_section():
     with pytest.raises(InputError, match=r"^--set part\.size\.x=1: size is a value, not a section$"):
         load_settings(Whole, overrides=["part.size=3", "part.size.x=1"])

@@ -1,4 +1,4 @@
-"""The command line: it parses, calls, and prints. Exit 0: done, or all claims hold; 1: some fail; 2: wrong input."""
+"""The command line: it parses, calls, and prints. Exit 0: done, or all claims hold; 1: some fail; 2: an error."""
 
 import os
 import sys
@@ -36,7 +36,7 @@ def _exit_code() -> int:
     arguments = sys.argv[1:]
     set_loudness()
     try:
-        code: int = app(first(arguments) or ["--help"], standalone_mode=False)
+        code: int = app(_or_help(first(arguments)), standalone_mode=False)
         sys.stdout.flush()  # a full disk is an error like others
     except typer.TyperException as error:
         code = _print_error(getattr(error, "format_message", error.__str__)())
@@ -56,6 +56,12 @@ def _exit_code() -> int:
         continues = any(argument in _CONTINUED for argument in arguments[:3])
         print(f"interrupted{'; run the same command again to continue' * continues}", file=sys.stderr)
     return code
+
+
+def _or_help(arguments: list[str]) -> list[str]:
+    """The arguments; where they name no command, the list of commands is asked for."""
+    groups = [group.name for group in app.registered_groups]
+    return [*arguments, "--help"] if not arguments or arguments in ([group] for group in groups) else arguments
 
 
 _CONTINUED = {"verify", "simulate", "sweep", "study", "pretrain", "figures"}

@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from theory_sim.runtime.errors import InputError, expect, nearest, shortened
 from theory_sim.runtime.plain_yaml import parse_value, read_yaml
@@ -62,6 +62,15 @@ class Section(BaseModel):
         use_attribute_docstrings=True,
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_sections(cls, given: Any) -> Any:
+        """Take a section without keys, which YAML reads as None, as one that is not given."""
+        if not isinstance(given, Mapping):
+            return given
+        sections = {name for name, field in cls.model_fields.items() if _is_section(field.annotation) and not field.is_required()}
+        return {key: value for key, value in given.items() if value is not None or key not in sections}
+
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse it.
 
@@ -89,6 +98,10 @@ class Section(BaseModel):
         for key, value in values.items():
             _place(tree, key, value, key)
         return checked(type(self), tree)
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Section)
 
 
 def load_settings(

@@ -106,6 +106,7 @@ def test_a_foreign_csv_file_is_told(content: str, said: str) -> None:
     complaint = command("dimension", "--from", ".", "--out", "x").complaint
     assert said in complaint
     assert "dimension.csv" in complaint
+    assert not Path("x/dimension.csv").exists()
 
 
 def test_a_users_picture_in_another_format_is_kept() -> None:

@@ -54,7 +54,7 @@ def check_data(config: Config, samples: int = 500, alpha: float = 1e-3, device: 
         device: where to draw.
 
     Raises:
-        InputError: there are too few samples.
+        InputError: there are too few samples, or `alpha` is no probability.
     """
     expect("check_data", config, Config)
     if samples < LEAST:
@@ -92,7 +92,12 @@ def check_batches(
 
     Returns:
         the checks; those of distributions with p-values corrected for their number.
+
+    Raises:
+        InputError: `alpha` is no probability.
     """
+    if not 0 <= alpha <= 1:
+        raise InputError(f"alpha: should be a probability, from 0 to 1, got {alpha}")
     checks = uncorrected(law, dictionary, steps, others, training)
     undecided = [i for i, check in enumerate(checks) if check.p is not None]
     for i, p in zip(undecided, holm([checks[i].p or 0.0 for i in undecided]), strict=True):
