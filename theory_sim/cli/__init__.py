@@ -60,8 +60,7 @@ def _exit_code() -> int:
 
 def _or_help(arguments: list[str]) -> list[str]:
     """The arguments; where they name no command, the list of commands is asked for."""
-    groups = [group.name for group in app.registered_groups]
-    return [*arguments, "--help"] if not arguments or arguments in ([group] for group in groups) else arguments
+    return [*arguments, "--help"] if arguments in [[], *([group.name] for group in app.registered_groups)] else arguments
 
 
 _CONTINUED = {"verify", "simulate", "sweep", "study", "pretrain", "figures"}
