@@ -117,6 +117,9 @@ def measure_study(name: str, steps: int = 20, smoke: bool = False) -> StudySpeed
     blocks = [[cells[int(i)] for i in group] for group in planned if len(group) > 1]
     grids = [{key: [value] for key, value in cell.values.items()} for block in blocks for cell in block]
     with tempfile.TemporaryDirectory() as folder:
+        few = config.replace({"training.steps": 2})
+        for in_blocks in (True, False):  # the first of each imports and compiles
+            sweep(few, grids[:2], Path(folder, f"warm {in_blocks}"), "cpu", jobs=0, together=in_blocks)
         together = seconds(lambda: sweep(config, grids, Path(folder, "blocks"), "cpu", jobs=0))
         alone = seconds(lambda: sweep(config, grids, Path(folder, "alone"), "cpu", jobs=0, together=False))
     return StudySpeed(name, len(cells), len(grids), len(blocks), together, alone)

@@ -87,9 +87,10 @@ def _radius(word):
     """√(−2 ln((w + 1) / 2³²)) in single precision."""
     # (w + 1) / 2³² = 2^e (1 + m), with 1 + m between √½ and √2; m itself where that is near 1, so that small radii are as exact
     bits = _f32(_f32(word) + _f32(1)).view(_i32)
-    e = (bits - _SQRT_HALF) >> _i32(23)
-    m = _i32(bits - (e << _i32(23))).view(_f32) - _f32(1)
-    e -= _i32(32)
+    # Numba computes with integers of 64 bits; each result is cut to 32 at once, for AVX2 has no loops over these otherwise.
+    e = _i32(_i32(bits - _SQRT_HALF) >> _i32(23))
+    m = _i32(bits - _i32(e << _i32(23))).view(_f32) - _f32(1)
+    e = _i32(e - _i32(32))
     near = word > _LARGE
     m = _f32(_u32(~word)) * _f32(-(2.0**-32)) if near else m
     e = _i32(0) if near else e
