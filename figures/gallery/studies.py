@@ -1,5 +1,6 @@
 """Finds the tables of finished studies, of the simulator and on real images."""
 
+import json
 import math
 import shlex
 from collections.abc import Callable
@@ -140,17 +141,18 @@ def image_table(name: str, out: Path) -> pd.DataFrame:
 
 
 def _image_command(name: str, out: Path, folder: Path | None = None) -> str:
-    """The command that makes the table of a study on real images; that of a folder has its seeds and training images."""
+    """The command that makes the table of a study on real images; for a folder with the settings that were changed."""
     command = ["theory-sim", "pretrain", f"configs/{name}.yaml"]
     if folder is not None:
-        found, shipped = _settings(folder), flat(read_yaml(shipped_configs()[name]))
-        for key in ("seeds", "data.images_per_class"):
-            if found[key] not in (None, shipped.get(key)):
-                command += ["--set", f"{key}={found[key]}"]
+        found, shipped = _settings(folder), {"data.images_per_class": None} | flat(read_yaml(shipped_configs()[name]))
+        shipped.pop("data.path", None)  # where the images lie is up to the machine
+        for key, value in shipped.items():
+            if (own := found.get(key, value)) != value:
+                command += ["--set", f"{key}={json.dumps(own)}"]
     return shlex.join(command + (["--out", str(out)] if out != Path("results") else []))
 
 
 def _settings(folder: Path) -> dict[str, Any]:
     """The settings of a study on real images; of the two that are asked for, None where a folder has none."""
     file = folder / "config.yaml"
-    return {"seeds": None, "data.images_per_class": None} | (flat(read_yaml(file)) if file.exists() else {})
+    return {"data.images_per_class": None} | (flat(read_yaml(file)) if file.exists() else {})

@@ -93,7 +93,10 @@ def test_the_newest_study_of_each_size_is_found_and_its_command_named(tmp_path):
     def write(key: str, seconds: int, seeds: int, images: str) -> None:
         write_images("digits", tmp_path, key)
         folder = tmp_path / "digits" / key
-        (folder / "config.yaml").write_text(f"seeds: {seeds}\ndata: {{images_per_class: {images}}}\n", encoding="utf-8")
+        settings = (
+            f"seeds: {seeds}\ndata: {{images_per_class: {images}, path: elsewhere}}\npretraining: {{steps: {20 * seeds + 50}}}\n"
+        )
+        (folder / "config.yaml").write_text(settings, encoding="utf-8")
         os.utime(folder / "results.csv", (seconds, seconds))
 
     write("old", 1, 5, "null")
@@ -103,5 +106,6 @@ def test_the_newest_study_of_each_size_is_found_and_its_command_named(tmp_path):
     table = image_study("digits", tmp_path)
     assert table.images_per_class.isna().sum() == (table.images_per_class == 20).sum() == len(image_table())
     whole = f"theory-sim pretrain configs/digits.yaml --out {tmp_path}"
-    few = f"theory-sim pretrain configs/digits.yaml --set seeds=7 --set data.images_per_class=20 --out {tmp_path}"
+    changed = "--set data.images_per_class=20 --set seeds=7 --set pretraining.steps=190"
+    few = f"theory-sim pretrain configs/digits.yaml {changed} --out {tmp_path}"
     assert image_commands("digits", tmp_path) == [few, whole]
