@@ -19,7 +19,7 @@ import torch
 from torch.nn import functional
 
 from theory_sim.bench.image_cells import bench_cells
-from theory_sim.bench.ratios import Ratio, compare
+from theory_sim.bench.ratios import Ratio, compare, wait_for
 from theory_sim.pretraining.config import Architecture, Crop, TrainingRecipe
 from theory_sim.pretraining.distributed import processes
 from theory_sim.pretraining.loading.batches import Share, batches
@@ -135,7 +135,7 @@ def _step(name: str, size: int, batch: int, steps: int, rounds: int) -> Ratio:
     def ours() -> None:
         with tempfile.TemporaryDirectory() as folder:
             train(Classifier(shape, 100, 0), task, training, 0, Path(folder), "bench")
-        _wait(device)
+        wait_for(device)
 
     def bare() -> None:
         model: Any = Classifier(shape, 100, 0).to(device)
@@ -150,11 +150,6 @@ def _step(name: str, size: int, batch: int, steps: int, rounds: int) -> Ratio:
             functional.cross_entropy(logits.float(), labels.to(device)).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        _wait(device)
+        wait_for(device)
 
     return compare(f"training step ÷ minimal loop, {name} on {device.type}", batch * steps, ours, bare, rounds, 0.95)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -24,6 +24,7 @@ import torch
 
 from theory_sim.bench import jax_loop
 from theory_sim.bench.baselines import PlainLoop, VectorisedLoop
+from theory_sim.bench.ratios import wait_for
 from theory_sim.config import Config, load_config
 from theory_sim.runtime.errors import InputError
 from theory_sim.training.engines.dense import DenseEngine
@@ -273,17 +274,12 @@ def in_turns(work: dict[str, Callable[[], object]], device: torch.device, rounds
 
 
 def _seconds(do: Callable[[], object], calls: int, device: torch.device) -> float:
-    _wait(device)
+    wait_for(device)
     start = time.perf_counter()
     for _ in range(calls):
         do()
-    _wait(device)
+    wait_for(device)
     return (time.perf_counter() - start) / calls
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def _operations(size: Size) -> int:
