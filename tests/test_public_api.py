@@ -293,6 +293,7 @@ WRONG = {
     "ts.plot.responses(3)": "plot: expected Results, got int",
     "ts.plot.phase('nowhere', 'a', 'b')": "plot.phase: nowhere holds no tables of a sweep",
     "ts.plot.phase(3, 'a', 'b')": "plot.phase: expected DataFrame or str or Path, got int",
+    "ts.replicas_needed('a', 1)": "replicas_needed: gain: expected int or float or number, got str",
     "testing.false_alarm_level(suites=0.5)": "false_alarm_level: suites: expected a whole number, 1 or more, got 0.5",
     "testing.drawn_batches(0)": "drawn_batches: max_samples: expected a whole number, 1 or more, got 0",
     "testing.drawn_batches(of=3)": "drawn_batches: of: expected SearchStrategy, got int",

@@ -70,6 +70,7 @@ from .stats import paired_gain as paired_gain
 from .stats import positive_mean as positive_mean
 from .stats import proportion as proportion
 from .stats import ratio as ratio
+from .stats import replicas_needed as replicas_needed
 from .stats import slope as slope
 from .studies.comparing import Comparison as Comparison
 from .studies.comparing import compare as compare
@@ -204,6 +205,7 @@ __all__ = [
     "register_label_function",
     "register_readout",
     "register_theory",
+    "replicas_needed",
     "results_folder",
     "run",
     "slope",

@@ -2,7 +2,9 @@
 
 import math
 
-from theory_sim.runtime.errors import InputError
+import numpy as np
+
+from theory_sim.runtime.errors import InputError, expect
 from theory_sim.stats.base import FEW
 
 MOST = 10_000
@@ -24,13 +26,15 @@ def replicas_needed(gain: float, spread: float, power: float = 0.9, confidence: 
         tests: number of comparisons that are corrected together; Holm's first step is Bonferroni's.
 
     Returns:
-        R, at least `theory_sim.stats.FEW`.
+        R, at least 5.
 
     Raises:
         InputError: a gain or spread that is not positive, a probability outside (0, 1), or more than 10,000 replicas.
     """
     from scipy import stats
 
+    for name, value in (("gain", gain), ("spread", spread), ("power", power), ("confidence", confidence), ("tests", tests)):
+        expect(f"replicas_needed: {name}", value, int, float, np.number)
     if not (gain > 0 and spread >= 0 and math.isfinite(gain) and math.isfinite(spread)):
         raise InputError(f"replicas_needed: expected gain > 0 and spread ≥ 0, got {gain} and {spread}")
     if not (0 < power < 1 and 0 < confidence < 1 and tests >= 1):
