@@ -108,6 +108,30 @@ def test_narrow_terminals_cut_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert max(map(cell_len, Text.from_ansi(text).plain.splitlines())) <= 80
 
 
+def test_a_table_wider_than_the_terminal_becomes_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 40 columns the verdicts were gone, and numbers stood upright, one figure a line."""
+    monkeypatch.setenv("COLUMNS", "40")
+    stream = Terminal()
+    monkeypatch.setattr("sys.stdout", stream)
+    table = new_table("claim", "estimate", "interval", "bound", "verdict", title="Theorem 1")
+    table.add_row("coarse-training-loss", "0.00343", "[0.002797, 0.00411]", "", Text("holds", "green"))
+    table.add_row("coarse-hard-error", "0.8273", "[0.7636, 0.88] or another, by a union", "≥ 0.5", "undecided")
+    new_console().print(table)
+    assert [line.rstrip() for line in Text.from_ansi(stream.getvalue()).plain.splitlines()] == [
+        "Theorem 1",
+        "coarse-training-loss",
+        "  estimate: 0.00343",
+        "  interval: [0.002797, 0.00411]",
+        "  verdict: holds",
+        "coarse-hard-error",
+        "  estimate: 0.8273",
+        "  interval: [0.7636, 0.88] or another,",
+        "  by a union",
+        "  bound: ≥ 0.5",
+        "  verdict: undecided",
+    ]
+
+
 # Trouble around the program.
 
 
