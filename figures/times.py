@@ -16,7 +16,7 @@ from theory_sim.theories.label_granularity.times import KINDS, LEVEL, LOSSES
 
 STUDY = "times"
 PANELS = {
-    "growth": ("growth of correlations by $σ_0/4$", "rate of growth (per step)"),
+    "growth": (r"growth of correlations by $\sigma_0/4$", "rate of growth (per step)"),
     "loss": ("loss at half its start", "rate of a logit (per step)"),
 }
 _MARKERS = {"coarse": "s", "fine": "o"}
@@ -63,7 +63,7 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
         ax.plot(known.rate, known.predicted, "+", color="0.1", markersize=4, markeredgewidth=0.8, label="predicted", zorder=5)
         rates = np.sort(own.rate.unique())
         if part == "growth":
-            ax.plot(rates, own.free.iloc[0] * own.rate.iloc[0] / rates, label="$σ_0/4$ ÷ rate", **style.BOUND)
+            ax.plot(rates, own.free.iloc[0] * own.rate.iloc[0] / rates, label=r"$\sigma_0/4$ ÷ rate", **style.BOUND)
         else:
             middle = np.exp(np.nanmean(np.log(own.value * own.rate)))
             ax.plot(rates, middle / rates, label="slope −1", **style.BOUND)

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -139,6 +140,26 @@ def test_pgf_code_has_its_images_beside_it(monkeypatch: pytest.MonkeyPatch) -> N
     assert images
     assert {path.name for path in Path().iterdir()} == {"map.pgf", LEDGER, *images}
     check_ours(path for path in Path().iterdir() if path.name != LEDGER)
+
+
+@pytest.mark.skipif(shutil.which("xelatex") is None, reason="no XeLaTeX is there")
+@pytest.mark.parametrize("name", ["times", "data_model", "theorem_coarse"])
+def test_a_document_takes_pgf_code(name: str) -> None:
+    """With the preamble that the file's first lines name."""
+    assert command(name, "--from", PUBLISHED, "--out", ".", "--width", "3.3", "--format", "pgf").code == 0
+    comments = [line[5:] for line in Path(f"{name}.pgf").read_text(encoding="utf-8").splitlines() if line.startswith("%%   ")]
+    preamble = "\n".join(line for line in comments if "<filename>" not in line)
+    document = f"\\documentclass{{article}}\n{preamble}\n\\begin{{document}}\\input{{{name}.pgf}}\\end{{document}}\n"
+    Path("page.tex").write_text(document, encoding="utf-8")
+    subprocess.run(["xelatex", "-halt-on-error", "page.tex"], check=True, capture_output=True)
+    assert Path("page.pdf").stat().st_size > 1000
+    assert "Missing character" not in Path("page.log").read_text(encoding="utf-8", errors="replace")
+
+
+def test_formulas_name_greek_letters_by_commands() -> None:
+    """LaTeX left out the σ of ``$σ_0/4$``."""
+    for path in (PUBLISHED.parent / "theory_sim" / "figures").rglob("*.py"):
+        assert not re.findall(r"\$[^$\n]*[^\x00-\x7f$][^$\n]*\$", path.read_text(encoding="utf-8")), path
 
 
 def test_a_broken_latex_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
