@@ -216,7 +216,7 @@ class DenseEngine:
 
         def step(replicas: slice) -> StepReport:
             own = Parameters(p.weight[replicas], p.bias[replicas], p.output[replicas])
-            rate = np.empty(len(own.bias))
+            rate = np.empty(len(own.bias), x.numpy().dtype)
             for rows, step_size, _ in self._rates(replicas):
                 rate[rows] = -step_size / samples
             loss, length = small.descend(own, x[replicas], labels[replicas], rate)

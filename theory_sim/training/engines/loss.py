@@ -19,14 +19,13 @@ def cross_entropy(
         loss = log_p.gather(-1, at_label)[..., 0].neg_()
         return loss, log_p.exp_().scatter_(-1, at_label, -1.0, reduce="add")
     loss, slope = logits.new_empty(labels.shape), torch.empty_like(logits)
-    fill_cross_entropy(logits.numpy(), labels.numpy(), loss.numpy(), slope.numpy())
+    _cross_entropy(logits.numpy(), labels.numpy(), loss.numpy(), slope.numpy())
     return loss, slope
 
 
 @compiled(error_model="numpy")
 @no_type_check
-def fill_cross_entropy(logits, labels, loss, slope):
-    """As `cross_entropy`, into `loss` and `slope`."""
+def _cross_entropy(logits, labels, loss, slope):
     n = logits.shape[2]
     for r in range(len(logits)):
         for b in range(logits.shape[1]):

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from theory_sim.runtime.compiled import compiled
-from theory_sim.training.engines.loss import fill_cross_entropy
+from theory_sim.training.engines.loss import cross_entropy
 from theory_sim.training.network import Parameters
 
 MOST = 2**16
@@ -38,66 +38,58 @@ def descend(
     weight, bias, output = parameters.weight, parameters.bias, parameters.output
     patches = x.flatten(1, 2).contiguous()
     # In this order each neuron's numbers lie side by side.
-    z = torch.bmm(weight.flatten(1, 2), patches.mT).view(*bias.shape, -1)
-    loss, length = x.new_empty(labels.shape), torch.empty_like(bias)
-    arrays = (z, patches, labels, weight, bias, output, loss, length)
-    _descend(*(tensor.numpy() for tensor in arrays), rate)
+    z = torch.bmm(weight.flatten(1, 2), patches.mT).view(*bias.shape, -1).numpy()
+    logits, length = x.new_empty(*labels.shape, bias.shape[1]), torch.empty_like(bias)
+    _heads(z, bias.numpy(), output.numpy(), logits.numpy())
+    loss, slope = cross_entropy(logits, labels)
+    _move(z, slope.numpy(), output.numpy(), patches.numpy(), rate, weight.numpy(), length.numpy())
     return loss, length
 
 
 @_compiled
 @no_type_check
-def _descend(z, x, labels, weight, bias, output, loss, length, rate):
-    """As `descend`; z is ⟨w, x_p⟩, (replica, head, neuron, patch), and is overwritten."""
-    samples, heads = labels.shape[1], bias.shape[1]
-    logits, slope = np.empty((1, samples, heads), z.dtype), np.empty((1, samples, heads), z.dtype)
-    for r in range(len(z)):
-        _heads(z[r], bias[r], output[r], logits[0])
-        fill_cross_entropy(logits, labels[r : r + 1], loss[r : r + 1], slope)
-        _move(z[r], slope[0], output[r], x[r], z.dtype.type(rate[r]), weight[r], length[r])
-
-
-@_compiled
-@no_type_check
 def _heads(z, bias, output, logits):
-    """F_c(X) of all samples; the bias is added to z. NaN fires: it must reach the loss."""
-    heads, neurons, rows = z.shape
-    patches, zero = rows // len(logits), z.dtype.type(0)
+    """F_c(X) of all samples; the bias is added to z, ⟨w, x_p⟩ of (replica, head, neuron, patch). NaN fires: it must be seen."""
+    replicas, heads, neurons, rows = z.shape
+    samples, zero = logits.shape[1], z.dtype.type(0)
     active = np.empty((neurons, rows), z.dtype)
-    for c in range(heads):
-        for i in range(neurons):
-            for p in range(rows):
-                value = z[c, i, p] + bias[c, i]
-                z[c, i, p] = value
-                active[i, p] = output[c, i] * (zero if value <= 0 else value)
-        for b in range(len(logits)):
-            total = zero
-            for p in range(b * patches, (b + 1) * patches):
-                for i in range(neurons):
-                    total += active[i, p]
-            logits[b, c] = total
+    for r in range(replicas):
+        for c in range(heads):
+            for i in range(neurons):
+                shift, a = bias[r, c, i], output[r, c, i]
+                for p in range(rows):
+                    value = z[r, c, i, p] + shift
+                    z[r, c, i, p] = value
+                    active[i, p] = a * (zero if value <= 0 else value)
+            for b in range(samples):
+                total = zero
+                for p in range(b * rows // samples, (b + 1) * rows // samples):
+                    for i in range(neurons):
+                        total += active[i, p]
+                logits[r, b, c] = total
 
 
 @_compiled
 @no_type_check
 def _move(z, slope, output, x, rate, weight, length):
     """w_{c,r} += rate · Σ_b slope_{b,c} a_{c,r} Σ_p 1{z > 0} x_{b,p}, neuron by neuron, and the norms of these changes."""
-    heads, neurons, rows = z.shape
-    patches = rows // len(slope)
+    replicas, heads, neurons, rows = z.shape
+    samples = slope.shape[1]
     fires, by_patch = np.empty(rows + 1, np.uint32), np.empty(rows, x.dtype)
-    change = np.empty(x.shape[1], x.dtype)
-    for c in range(heads):
-        for p in range(rows):
-            by_patch[p] = slope[p // patches, c]
-        for i in range(neurons):
-            n = _list(z[c, i], fires)
-            change[:] = 0
-            _add(change, x, fires[:n], by_patch, output[c, i])
-            of = weight[c, i]
-            for j in range(len(change)):
-                change[j] *= rate
-                of[j] += change[j]
-            length[c, i] = _norm(change)
+    change = np.empty(x.shape[2], x.dtype)
+    for r in range(replicas):
+        for c in range(heads):
+            for p in range(rows):
+                by_patch[p] = slope[r, p * samples // rows, c]
+            for i in range(neurons):
+                n = _list(z[r, c, i], fires)
+                change[:] = 0
+                _add(change, x[r], fires[:n], by_patch, output[r, c, i])
+                of = weight[r, c, i]
+                for j in range(len(change)):
+                    change[j] *= rate[r]
+                    of[j] += change[j]
+                length[r, c, i] = _norm(change)
 
 
 @_compiled
