@@ -68,6 +68,7 @@ FIRST = {
     "theory_sim/training/engines/base.py": _TRAINING,
     "theory_sim/training/engines/dense.py": _TRAINING,
     "theory_sim/training/engines/firing.py": _TRAINING,
+    "theory_sim/training/engines/small.py": _TRAINING,
     "theory_sim/training/engines/loss.py": _TRAINING,
     "theory_sim/pretraining/training/objective.py": ["tests/pretraining/training/test_objective.py"],
     "theory_sim/pretraining/loading/randomness.py": ["tests/pretraining/loading/test_randomness.py"],

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import ClassVar
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, linalg
@@ -26,6 +27,7 @@ from theory_sim.data.sampler import Batch
 from theory_sim.runtime.memory import check_fits
 from theory_sim.runtime.streams import Streams
 from theory_sim.runtime.threads import map_blocks
+from theory_sim.training.engines import small
 from theory_sim.training.engines.base import HeadGroups, StepReport, register_engine
 from theory_sim.training.engines.firing import Firing, firing
 from theory_sim.training.engines.loss import cross_entropy
@@ -163,6 +165,8 @@ class DenseEngine:
     @torch.no_grad()
     def step(self, batch: Batch, labels: Int[Tensor, "R B"]) -> StepReport:
         """One step of SGD on a batch, for every replica."""
+        if self._is_small(batch.x):
+            return self._step_small(batch.x, labels)
         blocks, samples = list(self._blocks(batch.x)), labels.shape[1]
         parts = map_blocks(lambda b: self._part(b, batch.x[b], labels[b]), blocks)
         if len(blocks) == 1:
@@ -193,10 +197,35 @@ class DenseEngine:
             output_change = torch.stack([part.output for part in parts if part.output is not None]).sum(0)
             for rows, step_size, _ in rates:
                 self.parameters.output[replicas][rows].sub_(step_size / samples * output_change[rows])
-        length: Tensor = linalg.vector_norm(change, dim=-1)  # it overflows where steps are absurd
-        for rows, _, bias_decay in rates:
+        return self._lower(replicas, linalg.vector_norm(change, dim=-1))  # it overflows where steps are absurd
+
+    def _lower(self, replicas: slice, length: Float[Tensor, "r head m"]) -> Float[Tensor, " r"]:
+        """Lower the biases by κ‖Δw‖₂, and say the largest of these norms."""
+        for rows, _, bias_decay in self._rates(replicas):
             self.parameters.bias[replicas][rows].sub_(length[rows], alpha=bias_decay)
         return length.amax((1, 2))
+
+    def _is_small(self, x: Float[Tensor, "R B P d"]) -> bool:
+        """Whether each replica makes its step in one pass. It depends on the replica alone, not on those beside it."""
+        whole = not self.train_output and self._head_groups is None
+        return whole and x.device.type == "cpu" and x[0].numel() <= small.MOST
+
+    def _step_small(self, x: Float[Tensor, "R B P d"], labels: Int[Tensor, "R B"]) -> StepReport:
+        p, (samples, patches) = self.parameters, x.shape[1:3]
+        together = max(1, BLOCK // (samples * patches * p.bias[0].numel()))
+
+        def step(replicas: slice) -> StepReport:
+            own = Parameters(p.weight[replicas], p.bias[replicas], p.output[replicas])
+            rate = np.empty(len(own.bias), x.numpy().dtype)
+            for rows, step_size, _ in self._rates(replicas):
+                rate[rows] = -step_size / samples
+            loss, length = small.descend(own, x[replicas], labels[replicas], rate)
+            return StepReport(loss.mean(-1), self._lower(replicas, length))
+
+        reports = map_blocks(step, [slice(first, first + together) for first in range(0, len(x), together)])
+        if len(reports) == 1:
+            return reports[0]
+        return StepReport(torch.cat([part.loss for part in reports]), torch.cat([part.update for part in reports]))
 
     def _rates(self, replicas: slice) -> list[tuple[slice, float, float]]:
         """η and κ of some replicas: rows among these that have the same ones."""
