@@ -1,5 +1,6 @@
 """Hypothesis strategies of configurations: every option of the laws and of the engine `gradient`, some of them given."""
 
+import itertools
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -36,16 +37,16 @@ _SMALLEST = {
 @cache
 def warm_up() -> None:
     """Compile what an example may call, for both data types: one step of training and a test, at a tiny size."""
-    tiny = {"replicas": 1, "tree": {"subclasses": 1}, "network": {"neurons": 2}, "test": {"samples": 2}}
+    tiny = {"replicas": 1, "tree": {"subclasses": 1}, "test": {"samples": 2}}
     data = {"dim": 4, "patches": 6, "feature_patches": 1, "feature_noise_patches": 1}
-    for dtype in ("float32", "float64"):
-        for basis in ("canonical", "rotated"):
-            training = {"batch": 2, "dtype": dtype}
-            config = Config.model_validate(tiny | {"data": data | {"basis": basis}, "training": training})
-            with torch.no_grad():
-                small = Training(config)
-                small.step()
-                evaluate(small)
+    # Small networks have a step of their own where their output weights are frozen.
+    for dtype, basis, trained in itertools.product(("float32", "float64"), ("canonical", "rotated"), (False, True)):
+        training, network = {"batch": 2, "dtype": dtype}, {"neurons": 2, "train_output": trained}
+        config = Config.model_validate(tiny | {"data": data | {"basis": basis}, "training": training, "network": network})
+        with torch.no_grad():
+            small = Training(config)
+            small.step()
+            evaluate(small)
 
 
 def configs(**fixed: Any) -> st.SearchStrategy[Config]:
