@@ -115,7 +115,7 @@ def image_folders(name: str, out: Path) -> dict[int | None, Path]:
     tables = sorted((out / name).glob("*/results.csv"), key=lambda path: path.stat().st_mtime)
     if not tables:
         raise NotMadeError(f"there is no {out / name}/…/results.csv; {_image_command(name, out)} makes it")
-    newest = {_settings(table.parent)["data.images_per_class"]: table.parent for table in tables}
+    newest = {_settings(table.parent / "config.yaml")["data.images_per_class"]: table.parent for table in tables}
     return {number: newest[number] for number in sorted(newest, key=lambda number: number or math.inf)}
 
 
@@ -144,7 +144,7 @@ def _image_command(name: str, out: Path, folder: Path | None = None) -> str:
     """The command that makes the table of a study on real images; for a folder with the settings that were changed."""
     command = ["theory-sim", "pretrain", f"configs/{name}.yaml"]
     if folder is not None:
-        found, shipped = _settings(folder), {"data.images_per_class": None} | flat(read_yaml(shipped_configs()[name]))
+        found, shipped = _settings(folder / "config.yaml"), _settings(shipped_configs()[name])
         shipped.pop("data.path", None)  # where the images lie is up to the machine
         for key, value in shipped.items():
             if (own := found.get(key, value)) != value:
@@ -152,7 +152,6 @@ def _image_command(name: str, out: Path, folder: Path | None = None) -> str:
     return shlex.join(command + (["--out", str(out)] if out != Path("results") else []))
 
 
-def _settings(folder: Path) -> dict[str, Any]:
-    """The settings of a study on real images; of the two that are asked for, None where a folder has none."""
-    file = folder / "config.yaml"
+def _settings(file: Path) -> dict[str, Any]:
+    """The settings that a file of a study on real images names, by their keys; without a size of the training set it is None."""
     return {"data.images_per_class": None} | (flat(read_yaml(file)) if file.exists() else {})

@@ -1,5 +1,7 @@
 """The invariants' tests are calibrated: on samples of the right law every p-value is uniform, whatever is tested."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ import theory_sim as ts
 from theory_sim.data.checks import base, tools
 from theory_sim.data.checks import p_values as p_values_of
 from theory_sim.data.checks.base import exactly
-from theory_sim.data.checks.suite import check_data, uncorrected
+from theory_sim.data.checks.suite import check_batches, check_data, uncorrected
 from theory_sim.data.setup import law_of, make_dictionary
 from theory_sim.runtime.errors import InputError
 
@@ -207,6 +209,10 @@ def test_corrected_p_values_decide(p_values):
     assert all(check.passed for check in lenient)
     for check in strict:
         assert check.passed == (check.p is None or check.p >= 1)
+    law, dictionary = law_of(CONFIG), make_dictionary(CONFIG, torch.device("cpu"))
+    moved = ts.make_sampler(law, dictionary).sample(ts.streams(0, "check", 2), SAMPLES, "easy")
+    wrong = replace(moved, x=moved.x + 0.01)
+    assert any(check.p is not None and not check.passed for check in check_batches(law, dictionary, [wrong, wrong], {}, 1.0))
 
 
 @pytest.mark.parametrize("alpha", [-0.1, 1.1, float("nan")])

@@ -95,6 +95,7 @@ def assert_same(together: xr.Dataset, alone: xr.Dataset, rows: slice) -> None:
         assert (ours == own).all(), name
 
 
+@pytest.mark.usefixtures("step")
 @pytest.mark.parametrize("common", ALL)
 def test_every_number_is_that_of_the_cell_alone(common: str) -> None:
     values = dict(ALL[common])

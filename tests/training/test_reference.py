@@ -61,6 +61,7 @@ def test_sampler(variant, hard_share):
             assert batch.strength[r, b].tolist() == pytest.approx(expected.strength, rel=1e-12)
 
 
+@pytest.mark.usefixtures("step")
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_twenty_steps_of_training(variant):
     """Weights, biases, outputs and losses within 1e-10 relative, for both models and every replica."""

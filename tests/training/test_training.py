@@ -49,10 +49,12 @@ def only(batch, r):
     return Batch(**{key: value[r : r + 1] for key, value in vars(batch).items()})
 
 
+@pytest.mark.usefixtures("step")
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("threshold", [0.0, 1.0])
-def test_autograd_agrees_with_the_closed_form(model, threshold, device):
-    training = make("replicas=2", f"network.threshold={threshold}", "network.train_output=true", device=device)
+@pytest.mark.parametrize("trained", [True, False])
+def test_autograd_agrees_with_the_closed_form(model, threshold, trained, device):
+    training = make("replicas=2", f"network.threshold={threshold}", f"network.train_output={trained}", device=device)
     engine, batch = training.models[model].engine, training.next_batch()
     labels = training.models[model].labels.assign(batch)
     for r in range(2):
@@ -64,11 +66,12 @@ def test_autograd_agrees_with_the_closed_form(model, threshold, device):
         report = one.step(only(batch, r), labels[r : r + 1])
         close(report.loss[0], loss.detach())
         close(one.parameters.weight[0], network.weight.detach() - one.step_size * network.weight.grad)
-        close(one.parameters.output[0], network.output.detach() - one.step_size * network.output.grad)
+        close(one.parameters.output[0], network.output.detach() - trained * one.step_size * network.output.grad)
         moved = one.step_size * network.weight.grad.norm(dim=-1)
         close(one.parameters.bias[0], network.bias.detach() - one.bias_decay * moved)
 
 
+@pytest.mark.usefixtures("step")
 @pytest.mark.parametrize("block", [1, 2**10, 2**30])
 @pytest.mark.parametrize("model", MODELS)
 def test_batched_replicas_equal_single_runs(model, block, monkeypatch, device):
@@ -91,6 +94,7 @@ def test_batched_replicas_equal_single_runs(model, block, monkeypatch, device):
         close(engine.activity(batch)[r], one.activity(only(batch, r))[0])
 
 
+@pytest.mark.usefixtures("step")
 def test_more_replicas_than_samples():
     """Each ends where it ends alone, with a batch of two."""
     training = make("replicas=5", "training.batch=2")
@@ -105,6 +109,7 @@ def test_more_replicas_than_samples():
             close(engine.parameters.weight[r], one.parameters.weight[0])
 
 
+@pytest.mark.usefixtures("step")
 def test_a_replica_does_not_depend_on_how_many_there_are(device):
     many, one = make("replicas=4", "data.basis=rotated", device=device), make("replicas=1", "data.basis=rotated", device=device)
     for _ in range(5):
@@ -169,6 +174,7 @@ def test_single_and_double_precision_agree():
         assert (a.engine.parameters.weight - b.engine.parameters.weight.double()).norm() < 1e-5 * change
 
 
+@pytest.mark.usefixtures("step")
 def test_state_and_restore_go_on_to_the_same_bits(device):
     straight, broken = make(device=device), make(device=device)
     for _ in range(4):

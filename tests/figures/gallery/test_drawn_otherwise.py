@@ -142,7 +142,10 @@ def test_pgf_code_has_its_images_beside_it(monkeypatch: pytest.MonkeyPatch) -> N
     check_ours(path for path in Path().iterdir() if path.name != LEDGER)
 
 
-@pytest.mark.skipif(shutil.which("xelatex") is None, reason="no XeLaTeX is there")
+@pytest.mark.skipif(
+    shutil.which("xelatex") is None,
+    reason="PGF code is made by XeLaTeX, which is not installed: apt install texlive-xetex texlive-pictures lmodern",
+)
 @pytest.mark.parametrize("name", ["times", "data_model", "theorem_coarse"])
 def test_a_document_takes_pgf_code(name: str) -> None:
     """With the preamble that the file's first lines name."""

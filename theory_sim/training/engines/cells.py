@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from theory_sim.training.engines.base import HeadGroups
-from theory_sim.training.engines.dense import ALONE, BLOCK, Block, DenseEngine
+from theory_sim.training.engines.dense import ALONE, BLOCK, Block, DenseEngine, Rates
 from theory_sim.training.network import Parameters
 
 _ON_GPU = 2**26
@@ -63,7 +63,7 @@ class DenseCells(DenseEngine):
         for name, value in (("weight", 0.0), ("bias", -1.0), ("output", 0.0)):
             getattr(self.parameters, name)[rows] = value
 
-    def _rates(self, replicas: slice) -> list[tuple[slice, float, float]]:
+    def _rates(self, replicas: slice) -> list[Rates]:
         stop = min(replicas.stop, len(self.parameters.bias))
         spans, row = [], replicas.start
         cells = range(replicas.start // self.each, -(-stop // self.each))

@@ -44,6 +44,8 @@ _NAMES = ("weight", "bias", "output")
 
 Block = tuple[slice, slice]
 """Some replicas, and some of their samples."""
+Rates = tuple[slice, float, float]
+"""Rows of replicas with the same η and κ, and these."""
 
 
 @dataclass(frozen=True)
@@ -197,11 +199,11 @@ class DenseEngine:
             output_change = torch.stack([part.output for part in parts if part.output is not None]).sum(0)
             for rows, step_size, _ in rates:
                 self.parameters.output[replicas][rows].sub_(step_size / samples * output_change[rows])
-        return self._lower(replicas, linalg.vector_norm(change, dim=-1))  # it overflows where steps are absurd
+        return self._lower(replicas, rates, linalg.vector_norm(change, dim=-1))  # it overflows where steps are absurd
 
-    def _lower(self, replicas: slice, length: Float[Tensor, "r head m"]) -> Float[Tensor, " r"]:
+    def _lower(self, replicas: slice, rates: list[Rates], length: Float[Tensor, "r head m"]) -> Float[Tensor, " r"]:
         """Lower the biases by κ‖Δw‖₂, and say the largest of these norms."""
-        for rows, _, bias_decay in self._rates(replicas):
+        for rows, _, bias_decay in rates:
             self.parameters.bias[replicas][rows].sub_(length[rows], alpha=bias_decay)
         return length.amax((1, 2))
 
@@ -216,18 +218,18 @@ class DenseEngine:
 
         def step(replicas: slice) -> StepReport:
             own = Parameters(p.weight[replicas], p.bias[replicas], p.output[replicas])
-            rate = np.empty(len(own.bias), x.numpy().dtype)
-            for rows, step_size, _ in self._rates(replicas):
+            rates, rate = self._rates(replicas), np.empty(len(own.bias), x.numpy().dtype)
+            for rows, step_size, _ in rates:
                 rate[rows] = -step_size / samples
             loss, length = small.descend(own, x[replicas], labels[replicas], rate)
-            return StepReport(loss.mean(-1), self._lower(replicas, length))
+            return StepReport(loss.mean(-1), self._lower(replicas, rates, length))
 
         reports = map_blocks(step, [slice(first, first + together) for first in range(0, len(x), together)])
         if len(reports) == 1:
             return reports[0]
         return StepReport(torch.cat([part.loss for part in reports]), torch.cat([part.update for part in reports]))
 
-    def _rates(self, replicas: slice) -> list[tuple[slice, float, float]]:
+    def _rates(self, replicas: slice) -> list[Rates]:
         """η and κ of some replicas: rows among these that have the same ones."""
         return [(slice(None), self.step_size, self.bias_decay)]
 
