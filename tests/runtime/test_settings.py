@@ -47,12 +47,20 @@ class Whole(Section):
     rate: NonNegative = 0.1
     name: str = "x"
     kind: int | bool | None = None
+    named: dict[str, int] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _fits(self) -> "Whole":
         if self.name == "bad":
             raise ValueError("name and part do not fit together")
         return self
+
+
+class Told(Section):
+    """A configuration whose sections must be given."""
+
+    words: dict[str, str]
+    part: Part
 
 
 @pytest.mark.parametrize(
@@ -163,7 +171,8 @@ def test_one_line_says_what_is_wrong(override, message):
 
 
 def test_an_empty_section_has_the_defaults():
-    assert checked(Whole, {"part": None}) == checked(Whole, {}) == checked(Whole, {"part": {"inner": None}})
+    assert checked(Whole, {"part": None}) == checked(Whole, {}) == checked(Whole, {"part": {"inner": None}, "named": None})
+    assert checked(Told, {"words": None, "part": None}) == checked(Told, {"words": {}, "part": {}})
     with pytest.raises(InputError, match=r"^rate: should be a valid number, got None$"):
         checked(Whole, {"rate": None})
 

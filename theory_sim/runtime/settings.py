@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -65,11 +65,14 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _empty_sections(cls, given: Any) -> Any:
-        """Take a section without keys, which YAML reads as None, as one that is not given."""
+        """Take a section without keys, which YAML reads as None, as one that is not given; one that must be given is empty."""
         if not isinstance(given, Mapping):
             return given
-        sections = {name for name, field in cls.model_fields.items() if _is_section(field.annotation) and not field.is_required()}
-        return {key: value for key, value in given.items() if value is not None or key not in sections}
+        found = dict(given)
+        for name, field in cls.model_fields.items():
+            if found.get(name, ...) is None and _is_section(field.annotation):
+                found |= {name: {} if field.is_required() else field.get_default(call_default_factory=True)}
+        return found
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse it.
@@ -101,7 +104,8 @@ class Section(BaseModel):
 
 
 def _is_section(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, Section)
+    kind = get_origin(annotation) or annotation
+    return isinstance(kind, type) and issubclass(kind, Section | Mapping)
 
 
 def load_settings(
