@@ -29,7 +29,7 @@ _COLORS = {
 
 def needs(config: Config) -> Needs:
     """Nothing: the replicas are stored."""
-    return Needs()
+    return Needs(configuration=False)
 
 
 def compute(config: Config, inputs: Inputs) -> pd.DataFrame:

@@ -100,7 +100,7 @@ def figure(study: ImageStudyDrawn) -> Figure:
         f"{study.prefix}_examples",
         "Easy and hard real images, and what each network says of them.",
         caption=(
-            f"Test images that are easy (classified rightly by most networks of the other seeds, by baselines and by networks"
+            f"Test images that are easy (classified correctly by most networks of the other seeds, by baselines and by networks"
             f" pretrained on {study.fine}) or hard (misclassified by most of both), drawn at random among these. {study.about}"
             " Above each image: its fine class and its coarse class, the target. Below it: what the first seed's"
             " networks say after full finetuning, by their pretraining labels, with the probability that they give to it; wrong"

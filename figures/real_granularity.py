@@ -103,7 +103,7 @@ def figure(study: ImageStudyDrawn) -> Figure:
             "By how much the error on the coarse target falls, in percentage points, when a network is pretrained on each kind of"
             " labels and then finetuned in full, against the number of pretraining classes: for all test images, for easy and for"
             " hard ones. Hard images are misclassified by most networks of the other seeds, both of the baseline and of those"
-            f" compared with it; easy images are classified rightly by most of both. {study.about} Markers are means over seeds"
+            f" compared with it; easy images are classified correctly by most of both. {study.about} Markers are means over seeds"
             " with their 95 % intervals; kinds are shifted a little to separate them. The baseline, at 0, is trained on the"
             " coarse labels for the same total number of steps. Blue lines are controls, networks on the coarse labels with"
             " another width or other random crops: only a gain beyond theirs is evidence for the labels."

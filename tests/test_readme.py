@@ -35,8 +35,8 @@ def test_the_readme_is_short():
 def test_the_python_example_runs(text, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(import theory_sim as ts\n.*?)```", text, re.S)
-    assert '"tree.subclasses=4", "replicas=3"' in code
-    exec(code.replace('"tree.subclasses=4", "replicas=3"', TINY), {})
+    assert '"tree.subclasses=4", "replicas=5"' in code
+    exec(code.replace('"tree.subclasses=4", "replicas=5"', TINY), {})
     assert capsys.readouterr().out.count("\n") == 9
 
 
@@ -58,6 +58,33 @@ def test_the_theory_of_the_pages_runs(tmp_path, monkeypatch, capsys):
     assert ended.value.code == 1, "the claims need more than ten steps"
     assert out.count("│ coarse-") == 4
     assert "results/mine/" in out
+
+
+def test_the_claim_of_the_pages_is_the_tested_plugin():
+    (code,) = re.findall(r"```python\n(\"\"\"A claim of one's own.*?)```", PAGES["howto/plugins.md"], re.S)
+    assert code == (ROOT / "tests" / "plugins" / "claim.py").read_text()
+
+
+def test_the_sweep_of_the_pages_prints_what_they_show(tmp_path, monkeypatch, capsys):
+    from theory_sim.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "140")
+    command, shown = re.search(r"```\n(theory-sim sweep small .*?)\n```\n\n```\n(.*?)```", PAGES["howto/vary.md"], re.S).groups()
+    monkeypatch.setattr("sys.argv", [*command.split(), "--jobs=1"])
+    with pytest.raises(SystemExit):
+        main()
+    printed = capsys.readouterr().out
+    for line in shown.splitlines()[:-1]:
+        assert line in printed.splitlines()
+
+
+def test_speeds_of_the_readme_are_those_of_the_page():
+    rows = [line.split(" | ") for line in PAGES["results/speed.md"].splitlines() if re.match(r"\| \w.* ms \|", line)]
+    plain, vectorised = ([float(row[column]) for row in rows] for column in (2, 3))
+    assert len(rows) >= 7
+    said = f"{min(plain):g} to {max(plain):g} times as long (plain loop), {min(vectorised):g} to {max(vectorised):g} times"
+    assert f"{said} (vectorised)" in README
 
 
 def test_the_test_of_the_pages_runs(tmp_path):

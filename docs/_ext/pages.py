@@ -1,7 +1,8 @@
-"""Pages whose text comes from elsewhere: files of the repository, the configuration's schema, the help of the commands.
+"""Pages whose text comes from elsewhere: files of the repository, the configuration's schema, commands' help, the regime.
 
-A page names what it takes in a line of its own: ``@include(paper_figs/FINDINGS.md)``, ``@keys(theory_sim.config:Config)`` or
-``@commands()``. Nothing is copied, so that nothing can differ from its source.
+A page names what it takes in a line of its own: ``@keys(theory_sim.config:Config)``, ``@commands()``, ``@regime()``. A page
+that is a whole file of the repository is a link to it, which a reader of the repository can follow, with the title "included".
+Nothing is copied, so that nothing can differ from its source.
 """
 
 import importlib
@@ -15,7 +16,8 @@ from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
 ROOT = Path(__file__).parents[2]
-_DIRECTIVE = re.compile(r"^@(include|keys|commands)\((.*)\)$", re.M)
+_DIRECTIVE = re.compile(r"^@(keys|commands|regime)\((.*)\)$", re.M)
+_INCLUDED = re.compile(r"\[[^]]*\]\((\S+) \"included\"\)")
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)(#[^)\s]*)?\)")
 PAGES = {
     "README.md": "index.md",
@@ -35,13 +37,24 @@ def included(name: str, page: str) -> str:
         name: the file's path in the repository.
         page: the page's path in ``docs``.
     """
+    return _linked((ROOT / name).read_text(encoding="utf-8"), name, page)
+
+
+def _linked(text: str, name: str, page: str) -> str:
+    """A text whose links lead to pages of the site where there are such.
+
+    Args:
+        text: of the file.
+        name: the path in the repository that its links are relative to.
+        page: the page that shows it, as a path in ``docs``.
+    """
 
     def link(match: re.Match[str]) -> str:
         target = normpath(f"{Path(name).parent.as_posix()}/{match[1]}")
         of_site = PAGES.get(target, target.removeprefix("docs/") if target.startswith("docs/") else f"../{target}")
         return f"]({relpath(of_site, Path(page).parent.as_posix())}{match[2] or ''})"
 
-    return _LINK.sub(link, (ROOT / name).read_text(encoding="utf-8"))
+    return _LINK.sub(link, text)
 
 
 def keys(model: str) -> str:
@@ -85,6 +98,17 @@ def _helps(command: Any, name: str) -> Iterator[str]:
         yield from _helps(each, f"{name} {key}")
 
 
+def regime() -> str:
+    """A table of the theory's assumptions at the default configuration."""
+    from theory_sim.config import Config
+    from theory_sim.theories.theory import check_regime
+
+    lines = [line.row() for line in check_regime(Config())]
+    head = ["assumption", "value", "theory's range", "source", "place"]
+    rows = [head, ["---"] * len(head), *(list(line.values()) for line in lines)]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows)
+
+
 def _shown(value: object) -> str:
     return "null" if value is None else f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
@@ -95,14 +119,13 @@ def _cell(text: str) -> str:
 
 
 def _filled(app: Sphinx, name: str, source: list[str]) -> None:
-    page = app.env.doc2path(name, base=False)
-    makers: dict[str, Callable[[str], str]] = {
-        "include": lambda of: included(of, str(page)),
-        "keys": keys,
-        "commands": lambda _: commands(),
-    }
-    if str(page).endswith(".md"):
-        source[0] = _DIRECTIVE.sub(lambda match: makers[match[1]](match[2]), source[0])
+    page = str(app.env.doc2path(name, base=False))
+    makers: dict[str, Callable[[str], str]] = {"keys": keys, "commands": lambda _: commands(), "regime": lambda _: regime()}
+    if whole := _INCLUDED.fullmatch(source[0].strip()):
+        source[0] = included(normpath(f"{Path('docs', page).parent.as_posix()}/{whole[1]}"), page)
+    elif page.endswith(".md"):
+        own = _linked(source[0], f"docs/{page}", page)
+        source[0] = _DIRECTIVE.sub(lambda match: makers[match[1]](match[2]), own)
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:

@@ -48,6 +48,7 @@ class Needs:
         image_studies: names of studies on real images (``theory-sim pretrain``).
         studies: names of the simulator's studies (``theory-sim study``).
         grids: names of grids of small networks (``theory-sim study``, `theory_sim.studies.grids`).
+        configuration: whether the numbers depend on the configuration that figures are drawn for.
     """
 
     runs: list[Config] = field(default_factory=list)
@@ -55,6 +56,7 @@ class Needs:
     image_studies: list[str] = field(default_factory=list)
     studies: list[str] = field(default_factory=list)
     grids: list[str] = field(default_factory=list)
+    configuration: bool = True
 
     @property
     def made_by_study(self) -> list[str]:

@@ -113,7 +113,8 @@ def _origin(figure: Figure, source: Source) -> list[str]:
     studies += _image_commands(needs, source)
     runs = needs.runs + [cell for study in needs.made_by_study for cell in study_cells(study, source.smoke)]
     lines = [f"- study: `{study}`" for study in studies]
-    lines += [] if needs.image_studies else [f"- configuration: {describe(runs or [source.config])}"]
+    if needs.configuration and not needs.image_studies:
+        lines.append(f"- configuration: {describe(runs or [source.config])}")
     if needs.evaluations:
         lines.append(f"- tested with: {describe([other for _, other in needs.evaluations])}")
     return lines

@@ -30,8 +30,8 @@ def test_verify_groups_claims_by_theorem(call: Call, config_file: Path, finished
     lines = check_regime(load_config(config_file))
     inside = sum(line.inside for line in lines)
     other = [line.assumption for line in check_regime(load_config(ROOT / "configs" / "theory_scale.yaml")) if not line.inside]
-    assert f"\n{inside} of {len(lines)} assumptions are inside the theory's regime; those of the config" in done.out
-    assert f"uration theory_scale are all inside but: {', '.join(other)}\n" in done.out
+    assert f"\n{inside} of {len(lines)} assumptions are inside the theory's regime; the config" in done.out
+    assert f"uration theory_scale meets all but: {', '.join(other)}\n" in done.out
 
 
 def test_a_new_run_is_not_called_loaded(call: Call, config_file: Path) -> None:

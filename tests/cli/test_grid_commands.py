@@ -8,6 +8,7 @@ import pytest
 from outcome import Call
 
 from theory_sim.bench import grid
+from theory_sim.theories.benign_overfitting.comparison import PUBLISHED
 
 
 def test_the_exit_code_says_whether_the_bound_is_met(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,3 +30,23 @@ def test_the_study_of_a_grid(call: Call, tmp_path: Path) -> None:
     assert f"{first['difference']:+.4f} ± {first['error']:.4f}" in done.out
     assert re.search(r"\d+ s for what was not on disk, at most \d+\.\d\d GB of memory, in 1 processes beside this one", done.out)
     assert "benign_overfitting" in call("study", "--list").out
+
+    # Beside another table of published errors, each of which is higher by 0.01.
+    lines = PUBLISHED.read_text(encoding="utf-8").splitlines()
+    head = next(place for place, line in enumerate(lines) if line.startswith("d,"))
+    rows = [
+        [dim, *(f"{float(error) + 0.01:.4f}" for error in errors)]
+        for dim, *errors in (row.split(",") for row in lines[head + 1 :])
+    ]
+    (tmp_path / "other.csv").write_text("\n".join([lines[head], *map(",".join, rows)]), encoding="utf-8")
+    assert call("study", "benign_overfitting", "--smoke", "--jobs=1", "--out=out", "--published=other.csv").code == 0
+    beside = json.loads((folder / "verdict.json").read_text())["agreements"][0]
+    assert beside["difference"] == pytest.approx(first["difference"] - 0.01, abs=1e-9)
+
+
+def test_a_published_table_is_compared_with_a_grid_alone(call: Call) -> None:
+    done = call("study", "hierarchy", "--published=other.csv")
+    assert (done.code, done.complaint) == (2, "error: --published: hierarchy is no grid; grids are benign_overfitting\n")
+    done = call("study", "benign_overfitting", "--smoke", "--out=out", "--published=absent.csv")
+    assert done.code == 2
+    assert done.complaint.startswith("error: absent.csv: no table of errors")

@@ -174,7 +174,7 @@ def _regime_line(config: "Config", lines: "Sequence[Assumption]") -> Iterator[st
     if config.theory == LABEL_GRANULARITY and not all(each.inside for each in lines):
         other = check_regime(load_config(shipped_configs()[_MOST_INSIDE]))
         but = ", ".join(each.assumption for each in other if not each.inside)
-        line += f"; those of the configuration {_MOST_INSIDE} are all inside" + (f" but: {but}" if but else "")
+        line += f"; the configuration {_MOST_INSIDE} meets all" + (f" but: {but}" if but else "")
     yield line
 
 

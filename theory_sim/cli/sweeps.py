@@ -78,6 +78,7 @@ def study(
     out: Out = Path("results"),
     json: Json = None,
     report: Report = False,
+    published: Annotated[Path | None, typer.Option(metavar="FILE", help="A grid: the published table to compare with.")] = None,
 ) -> int:
     """Run a study: a sweep whose results answer a question. Exit 0 for any answer; 1: some cells failed."""
     from theory_sim.reports.find import StoredStudy
@@ -101,7 +102,9 @@ def study(
         console.print(table)
         return 0
     if name in GRIDS:
-        return _grid(name, smoke, jobs, out, json)
+        return _grid(name, smoke, jobs, out, json, published)
+    if published is not None:
+        raise InputError(f"--published: {name} is no grid; grids are {', '.join(GRIDS)}")
     expect_kind(Path(name), "study")
     chosen = studies.load_study(name, plugin or ())
     address = _scheduler(backend, scheduler)
@@ -124,16 +127,17 @@ def study(
     return code
 
 
-def _grid(name: str, smoke: bool, jobs: int | None, out: Path, json: "JsonFile | None") -> int:
+def _grid(name: str, smoke: bool, jobs: int | None, out: Path, json: "JsonFile | None", published: Path | None) -> int:
     """Compute a grid of small networks, and print how it agrees with the published one."""
     from theory_sim.runtime.memory import peak_memory
     from theory_sim.studies import grids
     from theory_sim.studies.backends import cores
+    from theory_sim.theories.benign_overfitting.comparison import PUBLISHED
 
     study, start = grids.small(grids.GRIDS[name]) if smoke else grids.GRIDS[name], time.perf_counter()
     jobs = cores() if jobs is None else jobs
     with progress() as on_progress:
-        answer = grids.run_grid(study, out, jobs, on_progress=on_progress)
+        answer = grids.run_grid(study, out, jobs, published or PUBLISHED, on_progress)
     seconds, peak = time.perf_counter() - start, peak_memory(jobs)
     console = new_console()
     table = new_table("reading", "part of the grid", "cells", "ours − published", "sd of z", title=study.question)

@@ -14,7 +14,7 @@ class TestSettings(Section):
     samples: Count = 2000
     """Test samples of each kind at the end."""
     curve_samples: Count = 32
-    """Test samples of each kind at each recorded step; kept small so that recording adds at most 3 % to training time."""
+    """Test samples of each kind at each recorded step; kept small, since every recorded step tests them."""
     noisy_labels: bool = False
     """Whether errors are measured against labels that have the training samples' label noise [ours]."""
 

@@ -20,7 +20,7 @@ A new one is a function of the tree, the context, and its own arguments, annotat
 
     @register_label_function("odd-even")
     def odd_even(tree: LabelTree, context: LabelContext) -> LabelFunction:
-        return by_leaf("odd-even", tree, torch.arange(tree.n_leaves) % 2)
+        return by_leaf("odd-even", tree, 2 * tree.coarse_of_leaf + place_of(tree) % 2)
 """
 
 import inspect

@@ -4,7 +4,7 @@ The theory predicts that fine labels help on hard samples; the paper did not mea
 our choice [ours]. No network defines its own hard images: for each seed the networks of the *other* seeds decide.
 
 * ``both``: hard images are misclassified by more than half of the baselines and by more than half of the networks that are
-  compared with them; easy images are classified rightly by more than half of each; the others are mixed. This split treats the
+  compared with them; easy images are classified correctly by more than half of each; the others are mixed. This split treats the
   two kinds of networks alike.
 * ``misclassified``: at least half of the baselines misclassify the image.
 * ``unconfident``: the image is in the quarter to which the baselines give the least probability of its true class, on average.

@@ -23,7 +23,8 @@ validation_error                           on the validation split (for ``all``)
 baseline_error                             of the baseline of as many steps in all, on the same images
 gain, gain_low, gain_high, gain_method     error of the baseline − error, paired
 p, p_holm                                  one-sided p-value of "no gain", and Holm's correction over the label functions of the
-                                           same transfer and samples; empty with fewer than five seeds, and for controls
+                                           same transfer and samples, ``split`` included; empty with fewer than five seeds and for
+                                           the other controls
 control_width, control_augmentation,       gains of the controls on images of the same kind, split in the same way; see
 control_split                              `theory_sim.pretraining.controls`
 =========================================  =================================================================================

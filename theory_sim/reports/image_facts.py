@@ -18,7 +18,7 @@ _HARD = {
     "misclassified": "at least half of the baselines of the other seeds misclassify them",
     "unconfident": "the quarter of the images to whose true class the baselines of the other seeds give the least probability",
 }
-_EASY = {"both": "most of both classify them rightly"}
+_EASY = {"both": "most of both classify them correctly"}
 """By split; of the others, easy images are those that are not hard."""
 _TEXTS = {"label_function", "kind", "transfer", "seeds", "samples", "method", "gain_method"}
 """Columns that hold no numbers."""
