@@ -21,7 +21,7 @@ settings.load_profile("theory_sim")
 
 
 SLOW = frozenset((Path(__file__).parent / "slow.txt").read_text().split())
-"""Files whose tests take longest; ``make test-fast`` leaves them out."""
+"""Files and folders whose tests take longest; ``make test-fast`` leaves them out."""
 THOROUGH = frozenset((Path(__file__).parent / "thorough.txt").read_text().split())
 """Tests that take so long that ``make test-all`` alone has them."""
 
@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         file = item.path.relative_to(Path(__file__).parents[1]).as_posix()
         name = f"{file}::{getattr(item, 'originalname', item.name)}"
-        if file in SLOW or name in THOROUGH:
+        if name in THOROUGH or any(place in SLOW for place in (file, *map(str, Path(file).parents))):
             item.add_marker(pytest.mark.slow)
         if name in THOROUGH:
             item.add_marker(pytest.mark.thorough)

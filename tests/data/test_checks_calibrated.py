@@ -15,7 +15,7 @@ from theory_sim.data.checks.suite import check_batches, check_data, uncorrected
 from theory_sim.data.setup import law_of, make_dictionary
 from theory_sim.runtime.errors import InputError
 
-DRAWS, SAMPLES = 120, 160
+DRAWS, SAMPLES = 60, 160
 CONFIG = ts.Config().replace(
     {
         "replicas": 2,
@@ -65,7 +65,7 @@ def test_everything_is_tested(p_values):
 
 
 def test_p_values_are_uniform(p_values):
-    """Kolmogorov–Smirnov on 120 of each: the level is 10⁻⁵ for each of them, 1 in 1000 for all."""
+    """Kolmogorov–Smirnov on 60 of each: the level is 10⁻⁵ for each of them, 1 in 1000 for all."""
     continuous = {name: p for name, p in p_values.items() if any(part in name for part in EXACT)}
     continuous = {name: p for name, p in continuous.items() if not any(w in name for w in ("not used again", "any two"))}
     assert len(continuous) > 80
@@ -74,7 +74,7 @@ def test_p_values_are_uniform(p_values):
 
 
 def test_no_test_rejects_more_often_than_it_says(p_values):
-    """Of 120 p-values of each test at most so many are below 0.05 as chance gives with probability 10⁻⁵; counts may be fewer."""
+    """Of 60 p-values of each test at most so many are below 0.05 as chance gives with probability 10⁻⁵; counts may be fewer."""
     most = stats.binom.ppf(1 - 1e-5, DRAWS, 0.05)
     often = {name: int((p < 0.05).sum()) for name, p in p_values.items() if (p < 0.05).sum() > most}
     assert not often

@@ -3,7 +3,7 @@
 import dataclasses
 
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from theory_sim import testing
@@ -159,6 +159,7 @@ def test_rotated_samples_are_rotated_canonical_samples(config, hard_share):
     torch.testing.assert_close(both["rotated"], both["canonical"], rtol=1e-12, atol=1e-12)
 
 
+@settings(max_examples=30)
 @given(testing.generated(of=CONFIGS))
 def test_every_invariant_passes(made):
     """The statistical suite, on whole batches."""

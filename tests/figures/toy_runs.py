@@ -12,7 +12,7 @@ import yaml
 
 import theory_sim as ts
 from theory_sim.config import Config
-from theory_sim.figures import FIGURES, dimension, phase
+from theory_sim.figures import FIGURES, coverage, dimension, phase
 from theory_sim.figures.gallery.making import tables
 from theory_sim.figures.gallery.source import SMOKE, Source
 from theory_sim.testing.figures import as_drawn
@@ -40,8 +40,9 @@ _FEWER = {
     (phase, "SHARES"): (0.0, 0.1),
     (phase, "SUBCLASSES"): (0, 1),
     (dimension, "SCALES"): {1 / 2: 10, 1: None, 2: 3},
+    (coverage, "DRAWS"): 10,
 }
-"""Fewer cells and dimensions than are published: each costs a run."""
+"""Fewer cells, dimensions and draws than are published: each costs time."""
 
 
 @contextmanager

@@ -227,7 +227,7 @@ def test_batches_of_any_configuration(case: Case) -> None:
     ts.load_config(plugins=[str(case.file)], theory=case.values["theory"])
     seen: set[str] = set()
 
-    @settings(max_examples=25)
+    @settings(max_examples=10)
     @given(testing.drawn_batches(of=theirs(case)))
     def each_batch(drawn: testing.Drawn) -> None:
         batch, data = drawn.batch, drawn.config.data

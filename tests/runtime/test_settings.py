@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
+from theory_sim.config import load_config
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.plain_yaml import parse_yaml, read_yaml
 from theory_sim.runtime.settings import (
@@ -218,8 +219,34 @@ def test_errors_of_a_file_name_it(tmp_path):
         load_settings(Whole, path)
     with pytest.raises(InputError, match=r"^rate: should be"):
         load_settings(Whole, overrides=["rate=-1"])
+    with pytest.raises(InputError, match=r"c\.yaml: rate: should be"):
+        load_settings(Whole, path, overrides=["name=else"])
     with pytest.raises(InputError, match=r"^grid 1: rate: should be"):
         checked(Whole, {"rate": -1}, "grid 1: ")
+
+
+def test_errors_of_an_option_do_not_name_the_file(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("rate: 1\n")
+    with pytest.raises(InputError, match=r"^rate: should be greater than or equal to 0, got -1$"):
+        load_settings(Whole, path, overrides=["rate=-1"])
+    with pytest.raises(InputError, match=r"^unknown key rato; did you mean rate\?$"):
+        load_settings(Whole, path, rato=1)
+
+
+@pytest.mark.parametrize(
+    ("phases", "message"),
+    [
+        ("[{momentum: 0.9, stepsize: 1}]", "unknown key engine.phases[0].stepsize; did you mean engine.phases[0].step_size?"),
+        ("[{}, {momentum: abc}]", "engine.phases[1].momentum: should be a valid number, got 'abc'"),
+        ("[3]", "engine.phases[0]: should be a section of keys, got 3"),
+        ("3", "engine.phases: should be a valid list, got 3"),
+    ],
+)
+def test_errors_in_a_list_of_sections_name_the_item(phases, message):
+    with pytest.raises(InputError) as error:
+        load_config(overrides=["training.engine=gradient", f"engine.phases={phases}"])
+    assert str(error.value) == message
 
 
 @given(st.floats(0, 1), st.integers(1, 10**9), st.none() | st.lists(st.integers(), max_size=3))

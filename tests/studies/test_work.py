@@ -14,6 +14,7 @@ from theory_sim.config import Config, load_config
 from theory_sim.runs import cells as blocks
 from theory_sim.runs.folder import results_folder
 from theory_sim.runs.results import load_results
+from theory_sim.runtime.errors import BlockWarning
 from theory_sim.runtime.progress import Progress
 from theory_sim.studies import tables, work
 from theory_sim.studies.sweep import Sweep, find_sweep, make_cells, sweep
@@ -28,16 +29,18 @@ GRIDS: list[dict[str, list[Any]]] = [
 ]
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Config:
-    (tmp_path / "tiny.yaml").write_text(TINY)
-    return load_config(tmp_path / "tiny.yaml").replace({"training.steps": 8, "record.points": 3})
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    path = tmp_path_factory.mktemp("configuration") / "tiny.yaml"
+    path.write_text(TINY)
+    return load_config(path).replace({"training.steps": 8, "record.points": 3})
 
 
-@pytest.fixture
-def alone(config: Config, tmp_path: Path) -> Sweep:
-    done = sweep(config, GRIDS, tmp_path / "alone", "cpu", jobs=0, together=False)
-    assert not list((tmp_path / "alone").glob("*-cells"))
+@pytest.fixture(scope="module")
+def alone(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+    out = tmp_path_factory.mktemp("alone")
+    done = sweep(config, GRIDS, out, "cpu", jobs=0, together=False)
+    assert not list(out.glob("*-cells"))
     return done
 
 
@@ -125,9 +128,23 @@ def test_a_block_that_fails_as_a_whole_is_run_cell_by_cell(
 
     monkeypatch.setattr(work, "run_cells", refuse)
     seen: list[Progress] = []
-    ours = sweep(config, GRIDS, tmp_path / "out", "cpu", jobs=0, on_progress=seen.append)
+    with pytest.warns(
+        BlockWarning, match="^[0-9]+ cells are run one at a time, since they failed side by side: .*no memory for the block$"
+    ):
+        ours = sweep(config, GRIDS, tmp_path / "out", "cpu", jobs=0, on_progress=seen.append)
     assert_same(ours, alone)
     assert seen[-1].done == len(ours.ids)
+
+
+def test_cells_of_a_users_theory_are_a_block_in_worker_processes(tmp_path: Path) -> None:
+    """A worker did not know the theory: each cell was run alone, and nothing said so. A warning is an error here."""
+    file = Path(__file__).parents[2] / "docs" / "tutorial" / "seldom.py"
+    config = load_config(plugins=[str(file)], theory="seldom", replicas=2).replace({"training.steps": 2, "test.samples": 50})
+    done = sweep(config, [{"law.seldom": [0.1, 0.3, 0.4]}], tmp_path, "cpu", jobs=1)
+    assert not done.failed
+    assert len(list((tmp_path / "seldom-cells").iterdir())) == 1
+    assert not (tmp_path / "seldom").exists()
+    assert set(done.read("cells").id) == {"frequent-error", "growth-at-most", "growth-at-least"}
 
 
 def test_a_plan_divides_cells_by_shape_memory_and_jobs(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:

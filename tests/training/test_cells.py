@@ -12,6 +12,7 @@ from theory_sim.config import Config, load_config
 from theory_sim.data.latents import Latents
 from theory_sim.runtime.errors import DivergedError
 from theory_sim.training.cells import CellsTraining, Distinct
+from theory_sim.training.engines import small
 from theory_sim.training.engines.firing import JoinedFiring, ListedFiring, firing
 from theory_sim.training.recording import Recorder
 from theory_sim.training.shapes import shape_of
@@ -95,10 +96,18 @@ def assert_same(together: xr.Dataset, alone: xr.Dataset, rows: slice) -> None:
         assert (ours == own).all(), name
 
 
-@pytest.mark.usefixtures("step")
 @pytest.mark.parametrize("common", ALL)
 def test_every_number_is_that_of_the_cell_alone(common: str) -> None:
-    values = dict(ALL[common])
+    assert_cells_are_those_alone(dict(ALL[common]), common)
+
+
+@pytest.mark.parametrize("common", ["fresh samples", "a finite training set", "a trained output"])
+def test_so_it_is_with_the_step_of_larger_networks(common: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(small, "MOST", 0)
+    assert_cells_are_those_alone(dict(ALL[common]), common)
+
+
+def assert_cells_are_those_alone(values: dict[str, Any], common: str) -> None:
     numbers = [own for own in NUMBERS if common != "noise margins" or "network.init_std" not in own]
     cells = [tiny(values | own) for own in numbers]
     if "data.training_samples" in values:

@@ -5,6 +5,8 @@ import torch
 from pretended import PRETENDED, pretended_device
 
 import theory_sim as ts
+from theory_sim.runs.cells import run_cells
+from theory_sim.runs.folder import results_folder
 
 OPTIONS = [
     ["data.basis=rotated", "transfer.readouts=[linear_probe, finetuning, argmax_parent]"],
@@ -48,7 +50,7 @@ def test_a_run(options, config_file, tmp_path, monkeypatch, device):
     assert results.environment["device"] == device
     assert all(0 <= error <= 1 for error in results.fine.test_error.values.flat)
     assert len(ts.evaluate_claims(results)) == 9
-    assert all(check.passed for check in ts.check_data(config, device=device))
+    assert all(check.passed for check in ts.check_data(config, 200, device=device))
 
 
 @pytest.mark.parametrize(
@@ -69,6 +71,21 @@ def test_a_run_of_another_theory(theory, changes, tmp_path, monkeypatch, device)
     assert all(0 <= error <= 1 for error in results.records["network"].test_error.values.flat)
     assert len(ts.evaluate_claims(results)) >= 2
     assert all(check.passed for check in ts.check_data(config, device=device))
+
+
+@pytest.mark.parametrize("options", OPTIONS[:5], ids=lambda options: options[0])
+def test_cells_side_by_side(options, config_file, tmp_path, monkeypatch, device):
+    if "labels.fine=cluster(6)" in options:
+        options = [text for text in options if not text.startswith("labels")]  # clusters are never in a block
+    cells = [ts.load_config(config_file, options).replace({"hard.noise": noise}) for noise in (0.0, 4.0)]
+    block = run_cells({results_folder(cell).name: cell for cell in cells}, tmp_path, torch.device(device))
+    assert not block.failed
+    monkeypatch.setattr("theory_sim.runs.run.choose_device", torch.device)
+    for cell in cells:
+        alone, ours = ts.run(cell, tmp_path / "alone", device), block.results(results_folder(cell).name)
+        assert ours.environment["device"] == device
+        for name, record in alone.records.items():
+            assert (ours.records[name].test_error == record.test_error).all()
 
 
 def test_networks_are_tested_on_another_device(config_file, tmp_path, monkeypatch, device):

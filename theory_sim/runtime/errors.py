@@ -31,6 +31,10 @@ class WaitingWarning(OneLineWarning):
     """Another process works on the same results, and this one waits for it; or nothing can keep them apart."""
 
 
+class BlockWarning(OneLineWarning):
+    """Cells of a sweep could not be trained side by side, and are run one at a time: that takes longer."""
+
+
 class DataWarning(OneLineWarning):
     """The data can be used but are probably not what is meant, such as a class without a test image."""
 

@@ -1,9 +1,10 @@
 """Settings as YAML files say them: checked sections, overrides by ``section.key=value``, and errors of one line."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -137,7 +138,16 @@ def load_settings(
         _override(tree, text)
     tree.update({key: value for key, value in values.items() if value is not None})
     prepare(tree)
-    return checked(model, tree, "" if path is None else f"{path}: ")
+    where = "" if path is None else f"{path}: "
+    try:
+        return checked(model, tree, where)
+    except InputError as error:
+        message = str(error).removeprefix(where)
+        named = re.split(r"[:;]", message.removeprefix("unknown key "))[0]
+        given = [*values, *(text.partition("=")[0].strip() for text in overrides)]
+        if any(f"{named}.".startswith((f"{key}.", f"{key}[")) for key in given):  # the option is wrong, not the file
+            raise InputError(message) from None
+        raise
 
 
 def differences(settings: Section, other: Section) -> dict[str, Any]:
@@ -263,25 +273,32 @@ def _first_line(error: ValidationError, model: type[BaseModel], above: Sequence[
     """One line for the first thing wrong, with the keys `above`; an unknown key gets the nearest known one."""
     problem = error.errors()[0]
     # Pydantic puts the branch of a union behind the keys: only keys of the configuration are shown.
-    path = [str(part) for part in problem["loc"]]
-    section = model
+    section, inner, each = model, model, None
     keys: list[str] = []
-    for part in path:
-        keys.append(part)
-        inner = section_of(section.model_fields[part].annotation) if part in section.model_fields else None
-        if inner is None:
+    depth = 0  # parts of the place that are shown
+    for part in problem["loc"]:
+        depth += 1
+        if isinstance(part, int) and each is not None:
+            keys[-1] += f"[{part}]"
+            section, inner, each = each, each, None
+            continue
+        keys.append(str(part))
+        field = section.model_fields.get(str(part))
+        inner, each = (None, None) if field is None else (section_of(field.annotation), section_of_each(field.annotation))
+        if inner is None and each is None:
             break
-        section = inner
+        section = inner or section
     where = shortened(".".join([*above, *keys]))
     if problem["type"] == "extra_forbidden":
-        return unknown_key(keys, model, above)
+        listed = any(key.endswith("]") for key in keys[:-1])
+        return unknown_key(keys[-1:], section, [*above, *keys[:-1]]) if listed else unknown_key(keys, model, above)
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error" and not keys:
         return message
     if problem["type"] == "model_type":
         return f"{where}: should be a section of keys, got {_shown(problem['input'])}"
     value = problem["input"]
-    expected = " or ".join(dict.fromkeys(e["msg"] for e in error.errors() if [str(p) for p in e["loc"]][: len(keys)] == keys))
+    expected = " or ".join(dict.fromkeys(e["msg"] for e in error.errors() if e["loc"][:depth] == problem["loc"][:depth]))
     return f"{where}: {expected.removeprefix('Value error, ')}, got {_shown(value)}".replace("Input should", "should")
 
 
@@ -296,6 +313,12 @@ def all_keys(model: type[BaseModel], above: str = "") -> Iterator[str]:
 def section_of(annotation: Any) -> type[BaseModel] | None:
     """The section that a key of this type holds; None: it holds a value."""
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def section_of_each(annotation: Any) -> type[BaseModel] | None:
+    """The section that each item of a list of this type holds; None: it is no list of sections."""
+    items = get_args(annotation) if get_origin(annotation) is list else ()
+    return section_of(items[0]) if items else None
 
 
 def section_of_key(model: type[BaseModel], key: str) -> type[BaseModel] | None:

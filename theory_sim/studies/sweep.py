@@ -33,7 +33,7 @@ from theory_sim.runs.folder import NOT_CACHED, configuration_hash, results_folde
 from theory_sim.runtime import outputs
 from theory_sim.runtime.contracts import SETUPS
 from theory_sim.runtime.devices import choose_device
-from theory_sim.runtime.errors import InputError, WaitingWarning, shortened
+from theory_sim.runtime.errors import BlockWarning, InputError, WaitingWarning, shortened
 from theory_sim.runtime.locks import locked
 from theory_sim.runtime.plain_yaml import parse_values
 from theory_sim.runtime.progress import Progress
@@ -292,6 +292,8 @@ def _with_second_tries(tasks: Sequence[Task], work: Callable[..., str | None], d
         if reason is None or not task.together:
             yield task, reason
         else:
+            message = f"{len(task.cells)} cells are run one at a time, since they failed side by side: {reason}"
+            warnings.warn(message, BlockWarning, stacklevel=3)
             again += task.alone()
     if again:
         yield from _shared(again, work, do)

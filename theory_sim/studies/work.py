@@ -22,6 +22,7 @@ from theory_sim.runs.cells import cells_folder, failed_in, run_cells
 from theory_sim.runs.folder import NOT_CACHED, finished_cells, is_finished
 from theory_sim.runs.results import load_cells
 from theory_sim.runs.run import run
+from theory_sim.runtime import plugins
 from theory_sim.runtime.errors import (
     BusyError,
     DivergedError,
@@ -191,6 +192,7 @@ def do(task: Task, out: Path, device: str, threads: int, wait: bool) -> str | No
         for category in (NotCachedWarning, WaitingWarning):  # `sweep` has warned
             warnings.simplefilter("ignore", category)
         try:
+            plugins.load(next(iter(task.cells.values())).plugins)  # a block, too, may be of a theory or have claims of the user's
             rows = _rows(task, out, device, wait)
             with locked(task.part.parent):  # which also clears away what killed processes left there
                 # In one line: indented JSON is written six times as slowly, and nobody reads it.

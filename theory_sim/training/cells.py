@@ -180,7 +180,7 @@ class CellsTraining(Training):
                 stream = self._streams_of("alignment", [cell]).one(0)
                 own = alone.latents(stream, ALIGNED, self._laws[cell].training_shares)
             labels, coarse = model.labels_of(own)[0], own.coarse[0]
-            key = labels.numpy(force=True).tobytes(), coarse.numpy(force=True).tobytes()
+            key = labels.cpu().numpy().tobytes(), coarse.cpu().numpy().tobytes()
             if key not in seen:
                 seen[key] = alignment(labels, coarse)
             of_source.append(seen[key])
