@@ -4,8 +4,10 @@ A `theory_sim.theories.theory.Theory` adds what the theory claims and predicts. 
 claim does not change what runs are made of.
 """
 
+import warnings
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,10 +17,10 @@ from theory_sim.config import Config
 from theory_sim.data.dictionary import Dictionary, canonical_dictionary, rotated_dictionary
 from theory_sim.data.law import Law, PatchLaw, SampledLaw
 from theory_sim.runtime.contracts import SETUPS
-from theory_sim.runtime.errors import InputError, expect
+from theory_sim.runtime.errors import InputError, NoEffectWarning, expect
 from theory_sim.runtime.plugins import blaming
 from theory_sim.runtime.returned import expect_function, place
-from theory_sim.runtime.settings import Section
+from theory_sim.runtime.settings import Section, differences
 from theory_sim.runtime.streams import streams
 
 
@@ -80,3 +82,37 @@ def make_dictionary(config: Config, device: torch.device) -> Dictionary:
         return canonical_dictionary(config.replicas, features, config.data.dim, device, dtype)
     own = streams(config.seed_of("dictionary"), "dictionary", config.replicas, device)
     return rotated_dictionary(own, features, config.data.dim, dtype)
+
+
+_OF_THE_LAW = ("tree.", "data.", "hard.", "target.")
+_ALSO_ELSEWHERE = frozenset({"data.dim", "data.basis", "data.training_samples"})
+
+
+def without_effect(config: Config) -> list[str]:
+    """The keys of samples that differ from the theory's default, though the law of samples would be the same with that.
+
+    Of a law that samples by a function of its own nothing is known.
+    """
+    usual = Config(theory=config.theory, plugins=config.plugins)
+    found, laws = [], _laws(config)
+    for key in differences(config, usual) if laws is not None else ():
+        if key.startswith(_OF_THE_LAW) and key not in _ALSO_ELSEWHERE:
+            with suppress(InputError):  # the default does not fit to the other settings
+                section, name = key.split(".")
+                if _laws(config.replace({key: getattr(getattr(usual, section), name)})) == laws:
+                    found.append(key)
+    return found
+
+
+def _laws(config: Config) -> tuple[Law, Law] | None:
+    """Of training and of test samples, if they are described."""
+    law = law_of(config)
+    target = law_of(config.at_target) if config.at_target is not config else law
+    return (law, target) if isinstance(law, PatchLaw) and isinstance(target, PatchLaw) else None
+
+
+def warn_without_effect(configs: Iterable[Config], stacklevel: int = 1) -> None:
+    """One warning for each theory and key of `without_effect`."""
+    for key, theory in dict.fromkeys((key, config.theory) for config in configs for key in without_effect(config)):
+        message = f"{key} has no effect on samples: the law of the theory {theory} does not depend on it at these settings"
+        warnings.warn(message, NoEffectWarning, stacklevel=stacklevel + 2)

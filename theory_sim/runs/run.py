@@ -11,6 +11,7 @@ import torch
 import xarray as xr
 
 from theory_sim.config import Config
+from theory_sim.data.setup import warn_without_effect
 from theory_sim.runs.folder import NOT_CACHED, is_finished, own_folder, results_folder, user_sources, warn_not_cached
 from theory_sim.runs.results import Results, load_results
 from theory_sim.runtime import plugins
@@ -52,6 +53,9 @@ def run(
             array whose first axis is the replicas, or a mapping of these by network. Their source is part of the hash.
         wait: whether to wait for another process that runs the same configuration.
 
+    Warns:
+        NoEffectWarning: a setting of samples was changed that the theory's law does not depend on.
+
     Raises:
         BusyError: another process runs the same configuration, and `wait` is false.
         InputError: the device is absent, a name in `record` is taken, or files in the results folder are damaged or of
@@ -60,6 +64,7 @@ def run(
     """
     expect("run", config, Config)
     plugins.load(config.plugins)
+    warn_without_effect([config])
     check_record(record or {})
     chosen = choose_device(device)
     folder = results_folder(config, out, chosen, record)

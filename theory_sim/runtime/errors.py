@@ -35,6 +35,10 @@ class BlockWarning(OneLineWarning):
     """Cells of a sweep could not be trained side by side, and are run one at a time: that takes longer."""
 
 
+class NoEffectWarning(OneLineWarning):
+    """A setting was changed that the theory's law of samples does not depend on."""
+
+
 class DataWarning(OneLineWarning):
     """The data can be used but are probably not what is meant, such as a class without a test image."""
 

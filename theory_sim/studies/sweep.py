@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from theory_sim.config import Config
+from theory_sim.data.setup import warn_without_effect
 from theory_sim.runs.folder import NOT_CACHED, configuration_hash, results_folder, used_objects, warn_not_cached
 from theory_sim.runtime import outputs
 from theory_sim.runtime.contracts import SETUPS
@@ -175,6 +176,7 @@ def sweep(
             folder for results; or worker processes do not know an object that a cell uses.
 
     Warns:
+        NoEffectWarning: a setting of samples was changed or is varied that the theory's law does not depend on.
         NotCachedWarning: the source of an object that cells use cannot be read.
         WaitingWarning: only cells are left that other processes run, and the sweep waits for these.
     """
@@ -182,6 +184,7 @@ def sweep(
     cells = make_cells(config, grids)
     for theory in {cell.config.theory: cell.config for cell in cells}.values():
         claims_of(theory)  # a wrong one is refused before the work
+    warn_without_effect(varied(cells), stacklevel=1)
     chosen = torch.device(device) if scheduler and re.fullmatch(r"cpu|cuda(:\d+)?", device) else choose_device(device)
     if chosen.type == "cuda" and (jobs or 1) > 1:
         raise InputError(f"--jobs {jobs}: a GPU runs one cell at a time")
@@ -297,6 +300,16 @@ def _with_second_tries(tasks: Sequence[Task], work: Callable[..., str | None], d
             again += task.alone()
     if again:
         yield from _shared(again, work, do)
+
+
+def varied(cells: Sequence[Cell]) -> Iterator[Config]:
+    """The first cell, and for each key of the grids one in which its value is another."""
+    first = cells[0]
+    yield first.config
+    for key, value in first.values.items():
+        other = next((cell for cell in cells if cell.values.get(key) != value), None)
+        if other is not None:
+            yield other.config
 
 
 def _here(tasks: Sequence[Task], work: Callable[[Task], str | None]) -> Iterator[tuple[Task, str | None]]:

@@ -27,6 +27,7 @@ from theory_sim.runtime.errors import (
     BusyError,
     DivergedError,
     InputError,
+    NoEffectWarning,
     NotCachedWarning,
     WaitingWarning,
     is_out_of_memory,
@@ -189,7 +190,7 @@ def _divided(ids: Sequence[str], sources: Sequence[int], size: int) -> Iterator[
 def do(task: Task, out: Path, device: str, threads: int, wait: bool) -> str | None:
     """Run a task in a worker and write its table rows; returns the reason if it failed, or None."""
     with _one_at_a_time, torch_threads(threads), warnings.catch_warnings():
-        for category in (NotCachedWarning, WaitingWarning):  # `sweep` has warned
+        for category in (NoEffectWarning, NotCachedWarning, WaitingWarning):  # `sweep` has warned
             warnings.simplefilter("ignore", category)
         try:
             plugins.load(next(iter(task.cells.values())).plugins)  # a block, too, may be of a theory or have claims of the user's
