@@ -273,7 +273,9 @@ def _first_line(error: ValidationError, model: type[BaseModel], above: Sequence[
     """One line for the first thing wrong, with the keys `above`; an unknown key gets the nearest known one."""
     problem = error.errors()[0]
     # Pydantic puts the branch of a union behind the keys: only keys of the configuration are shown.
-    section, inner, each = model, model, None
+    section: type[BaseModel] = model
+    inner: type[BaseModel] | None = model
+    each: type[BaseModel] | None = None
     keys: list[str] = []
     depth = 0  # parts of the place that are shown
     for part in problem["loc"]:
