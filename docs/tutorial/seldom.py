@@ -1,6 +1,9 @@
 """A feature that few samples hold is learned late: growth is proportional to the share of samples that hold it."""
 
+from typing import Annotated
+
 import numpy as np
+from pydantic import Field
 
 import theory_sim as ts
 
@@ -9,7 +12,7 @@ import theory_sim as ts
 class LawSettings(ts.Section):
     """Parameters of the law, in the section ``law``."""
 
-    seldom: float = 0.1
+    seldom: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """ρ, share of training samples that hold the seldom feature; all others hold the frequent one."""
 
 

@@ -24,7 +24,7 @@ def theory():
 
 def test_the_text_shows_the_file():
     *shown, test = BLOCKS
-    assert len(shown) == 6
+    assert len(shown) == 7
     for block in shown:
         assert block.rstrip() in CODE
     assert "check_theory" in test
@@ -51,6 +51,24 @@ def test_claims_and_controls(theory, tmp_path):
     assert decisions({"training.steps": 0})[1:] == ["no result"] * 2
     assert all(line.inside for line in ts.check_regime(theory.config()))
     assert not all(line.inside for line in ts.check_regime(theory.config({"training.steps": 400})))
+
+
+@pytest.mark.parametrize("share", [0, 1, 1.5])
+def test_a_share_without_odds_is_refused(theory, share):
+    with pytest.raises(ts.InputError, match=r"law\.seldom"):
+        theory.config({"law.seldom": share})
+
+
+def test_the_ratio_exceeds_the_odds_as_probabilities_move(theory, tmp_path):
+    """On the same samples the excess is gone with a tenth of the step size."""
+    moved, still = (
+        ts.evaluate_claims(ts.run(theory.config(changes), tmp_path, "cpu"))[1].estimate
+        for changes in ({}, {"training.step_size.network": 0.0001})
+    )
+    assert moved.low > 1 / 9
+    assert still.low < 1 / 9 < still.high
+    for estimate in (moved, still):
+        assert f"{estimate.value:.4f} [{estimate.low:.4f}, {estimate.high:.4f}]" in TEXT
 
 
 def test_the_test_of_the_text_passes(tmp_path):

@@ -6,20 +6,32 @@ The statements [recalled: the paper's text could not be read again], for a netwo
 * it classifies the majority, a = y, and fails on the minority;
 * trained on a group-balanced subset first, it learns the core feature.
 
-The numbers that decide them are ours: the feature learned first has grown at least twice as much as the other one (`growth` in
-`theory_sim.theories.spurious_features.growth`); a loss that falls is at most half of its start; a network fails on the minority
-if its error there is at least that of guessing, and classifies it if the error is at most half of that. The first two
-statements have no result where training begins with a balanced subset, and the third has none where it does not.
+The numbers that decide them are ours:
+
+* ``spurious-first``: growth of the core feature ÷ growth of the spurious one ≤ 0.5, at the first recorded step at which the
+  training loss is at most half of its start (growth as in `theory_sim.theories.spurious_features.growth`);
+* ``loss-falls``: training loss at the end ÷ at the start ≤ 0.5;
+* ``majority-error``: error on the majority ≤ ``claims.easy_error``, 0.01 unless it is set;
+* ``minority-error``: error on the minority ≥ 0.5, that of guessing;
+* ``balanced-core-first``: growth of the spurious feature ÷ growth of the core one ≤ 0.5, at the end;
+* ``balanced-minority-error``: error on the minority ≤ 0.25, half of that of guessing.
+
+The first four have no result where training begins on a balanced subset. The last two have none where it does not, nor where the
+subset of a replica has no sample of some group: it is then not balanced.
 """
 
 from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+import torch
 
 from theory_sim import stats
 from theory_sim.config import Config
+from theory_sim.data.sampler import make_sampler
+from theory_sim.data.setup import law_of, make_dictionary
 from theory_sim.runs.results import Results
+from theory_sim.runtime.streams import streams
 from theory_sim.stats import Estimate
 from theory_sim.theories.claims import Claim
 from theory_sim.theories.estimates import correct, error, values_of
@@ -51,7 +63,24 @@ def _on_all_samples(estimate: Callable[[Results], Estimate], results: Results) -
 def _balanced_first(estimate: Callable[[Results], Estimate], results: Results) -> Estimate:
     if not starts_balanced(results.config):
         return stats.undefined("training does not begin on a balanced subset")
+    if lacking := groups_without_samples(results.config):
+        return stats.undefined(f"the balanced subset is not balanced: {lacking}")
     return estimate(results)
+
+
+def groups_without_samples(config: Config) -> str:
+    """The groups that have no sample in the training sets of some replicas, in words; empty: there is none."""
+    sampler = make_sampler(law_of(config), make_dictionary(config, torch.device("cpu")))
+    of_data = streams(config.seed_of("data"), "training set", config.replicas, "cpu")
+    # The truth alone, without patches. Its numbers are those of the training set on any device.
+    drawn = sampler.latents(of_data, config.data.training_samples, law_of(config).training_shares)
+    found = []
+    for coarse, y in enumerate((1, -1)):
+        for kind, a in enumerate((y, -y)):
+            lacking = int((~((drawn.coarse == coarse) & (drawn.kind == kind)).any(1)).sum())
+            if lacking:
+                found.append(f"no sample with y = {y}, a = {a} in {lacking} of {config.replicas} replicas")
+    return "; ".join(found)
 
 
 def _growth_ratio(later: int, at: np.ndarray, results: Results) -> Estimate:

@@ -6,13 +6,33 @@ group-balanced samples, the expected derivatives of the loss for the activation 
 
     g_f ← g_f + η (3/2) κ_f β_f (β_f² g_f² + b²),      b ← b + η 3 Σ_f κ_f β_f g_f b.
 
-The noise patch drops out: E[y (⟨w, ξ⟩ + b)³] = 0. With momentum μ the changes are velocities, V ← μ V + change/η. For one
-feature with β = 1 and u = g + b this is u ← u + η (3/2) κ u²: u grows without bound at about T = 2/(3 η κ u_0). So a feature is
-learned in a time ∝ 1/(κ_f β_f³), where its correlations start alike, and the feature with the larger κ_f β_f³ is the first.
+The noise patch drops out: E[y (⟨w, ξ⟩ + b)³] = 0. With momentum μ the changes are velocities, V ← μ V + change/η.
+
+For one feature alone and small steps, with c = (3/2) η κ β and one step as the unit of time, this is
+
+    dg/dt = c (β² g² + b²),      d|b|/dt = 2 c g |b|.
+
+A neuron with g_0 > 0 grows without bound at a time T. Without biases
+
+    b_0 = 0:              T = 1/(c β² g_0) = 2/(3 η κ β³ g_0).
+
+Trained biases make β² g² the smaller part of dg/dt where β < 1. With u = g + |b|, and as b² − 2 g² is constant for β → 0,
+
+    b_0 ≠ 0, β = 1:       T = 1/(c u_0) = 2/(3 η κ u_0),
+    b_0 ≠ 0, β → 0:       T = arccot(g_0/A)/(2 c A) = arccot(g_0/A)/(3 η κ β A),      A² = b_0²/2 − g_0²,
+
+with arcoth and |A| instead where A² < 0. For β² < 2 all such neurons are drawn to g/|b| = 1/√(2 − β²), and T = 1/(3 η κ β g_0)
+exactly for one that starts there. So a feature is learned in a time ∝ 1/(κ β³) without biases, but with trained ones and β ≤ 1
+in a time near to ∝ 1/(κ β), where correlations start alike. Both features share a neuron's bias. Yet the ratio of their first
+times when each is alone, `ratio_of_first_times`, says which of them is the first: in 18 settings of β_c, β_s and α the equations
+with both features gave the same order for at least 95 % of 200 initial networks wherever the ratio was below 0.85 or above 1.5.
 
 The *growth* of a feature is how much max g_f over all neurons has risen since the start. The *first time* is when one of the
-features has grown by `LEVEL`.
+features has grown by 0.1 (`LEVEL`). There g and |b| are about 0.11 at β = 1, a neuron changes a logit by (g + |b|)³ ≈ 0.01, and
+in six replicas of 2,000 samples the loss had fallen by less than 1 %.
 """
+
+import math
 
 import numpy as np
 import xarray as xr
@@ -24,7 +44,9 @@ from theory_sim.theories.spurious_features.law import NETWORK, LawSettings
 from theory_sim.training.engines.gradient import GradientSettings, Phase
 
 LEVEL = 0.1
-"""Growth at the first time. There a neuron adds less than 0.002 to a logit, and the loss has not moved."""
+"""Growth at the first time."""
+_RISE = 0.002
+"""Largest share by which g or b rises in a step of `time_alone`."""
 _SIGN = np.array([1.0, -1.0])
 """Of the two classes."""
 
@@ -70,6 +92,56 @@ def covered(config: Config) -> bool:
     return (options.activation, options.pooling, options.biases) == ("z^3", "sum", "trained")
 
 
+def initial_std(config: Config) -> float:
+    """σ_0, standard deviation of an initial weight of the engine `gradient`."""
+    settings = GradientSettings.model_validate(config.engine)
+    return config.network.init_std if settings.init == "normal" else settings.init_scale / math.sqrt(3 * config.data.dim)
+
+
+def ratio_of_first_times(config: Config) -> float:
+    """First time of the spurious feature ÷ that of the core feature, each alone, on all samples and in small steps.
+
+    Both start at g = √3 σ_0, the end of the uniform law, and |b| is the same, or σ_0 τ where weights are normal. η and momentum
+    drop out. ∞ where the spurious feature does not grow, whatever the core feature does. For configurations that are `covered`.
+    """
+    law, start = LawSettings.model_validate(config.law), math.sqrt(3) * initial_std(config)
+    uniform = GradientSettings.model_validate(config.engine).init == "uniform"
+    bias = start if uniform else config.network.init_std * config.threshold
+    rates = (2 * law.agreement - 1) * law.spurious, law.core
+    times = [
+        time_alone(beta, start, bias) / rate if rate > 0 else math.inf
+        for beta, rate in zip((law.spurious, law.core), rates, strict=True)
+    ]
+    return times[0] / times[1] if times[0] < math.inf else math.inf
+
+
+def time_alone(beta: float, start: float, bias: float, level: float = LEVEL) -> float:
+    """Time at which g of one feature alone has grown by a level, times c = (3/2) η κ β.
+
+    Args:
+        beta: β, strength of the feature.
+        start: g_0 > 0.
+        bias: b_0.
+        level: the growth.
+    """
+    g, b, time = np.array([start]), np.array([bias]), 0.0
+    rate, strength = np.array([1 / 1.5]), np.array([beta])
+    while True:
+        by_g, by_b = (float(each.item()) for each in _changes(rate, strength, g[:, None], b))
+        if by_g == 0:
+            return math.inf
+        now, share = float(g.item()), by_b / float(b.item()) if bias else 0.0
+        step, left = _RISE / max(by_g / now, share), start + level - now
+        if step * by_g >= left:
+            return time + left / by_g
+        g, b, time = g + step * by_g, b + step * by_b, time + step
+
+
+def _changes(rate: np.ndarray, beta: np.ndarray, g: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Change of g and of b in a step, divided by η; `rate` is κ_f β_f, and the features are the first axis."""
+    return 1.5 * rate * (beta**2 * g**2 + b**2), 3 * (rate * g).sum(0) * b
+
+
 def _followed(config: Config, g: np.ndarray, b: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """Largest g of either feature above its start, at some steps; arrays are (feature, replica, head, neuron)."""
     law = LawSettings.model_validate(config.law)
@@ -82,8 +154,8 @@ def _followed(config: Config, g: np.ndarray, b: np.ndarray, steps: np.ndarray) -
         agreement = 0.0 if phase.samples == "balanced" else 2 * law.agreement - 1
         rate = np.array([1.0, agreement])[:, None, None, None] * beta
         kept, eta = 0.0 if begins else phase.momentum, phase.step_size or config.training.step_size[NETWORK]
-        v = kept * v + 1.5 * rate * (beta**2 * g**2 + b**2)
-        w = kept * w + 3 * (rate * g).sum(0) * b
+        by_g, by_b = _changes(rate, beta, g, b)
+        v, w = kept * v + by_g, kept * w + by_b
         # A neuron that has passed the level need not be followed; without a cap it would overflow.
         g, b = np.minimum(g + eta * v, 1.0), np.clip(b + eta * w, -1.0, 1.0)
     return np.stack(found, 1)
