@@ -70,6 +70,11 @@ def test_overrides_lie_over_the_file_and_values_over_both(tmp_path):
     assert (c.training.step_size["fine"], c.training.step_size["coarse"], c.tree.subclasses) == (0.1, 0.02, [2, 3])
 
 
+def test_a_python_file_is_named_as_a_plugin():
+    with pytest.raises(InputError, match=r"^mine\.py: a Python file is a plugin: load_config\(plugins=\['mine\.py'\], theory="):
+        load_config("mine.py")
+
+
 def test_a_round_trip_through_yaml_changes_nothing(tmp_path):
     import yaml
 

@@ -7,7 +7,7 @@ from typing import Any
 from theory_sim.config.experiment import Config
 from theory_sim.config.values import STORED
 from theory_sim.runtime import plugins as user_plugins
-from theory_sim.runtime.errors import expect
+from theory_sim.runtime.errors import InputError, expect
 from theory_sim.runtime.plain_yaml import read_yaml
 from theory_sim.runtime.settings import checked, load_settings
 
@@ -38,4 +38,6 @@ def load_config(
     expect("plugins", plugins, list, tuple)
     if path is not None:
         expect("path of a configuration", path, str, Path)
+        if Path(path).suffix == ".py":
+            raise InputError(f"{path}: a Python file is a plugin: load_config(plugins=[{str(path)!r}], theory='its theory')")
     return load_settings(Config, path, overrides, user_plugins.with_plugins(path, plugins), **values)
