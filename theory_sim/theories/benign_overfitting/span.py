@@ -175,7 +175,8 @@ def check_covered(config: Config) -> None:
 
 def _factor(covariance: Float[Tensor, "R neuron neuron"]) -> Float[Tensor, "R neuron neuron"]:
     """A, A Aᵀ = `covariance`: Cholesky's; where that does not exist, as with more neurons than dimensions, from eigenvectors."""
-    factor, failed = torch.linalg.cholesky_ex(covariance)
+    found: tuple[Tensor, Tensor] = torch.linalg.cholesky_ex(covariance)
+    factor, failed = found
     if failed.any():
         values, vectors = torch.linalg.eigh(covariance)
         factor = torch.where(failed[:, None, None] > 0, vectors * values.clamp_min(0).sqrt()[:, None], factor)
