@@ -1,6 +1,7 @@
 """``theory-sim bench grid``: what is compared is the same model."""
 
 import numpy as np
+import pytest
 import torch
 
 from theory_sim.bench import grid
@@ -17,6 +18,15 @@ def test_both_loops_are_the_model() -> None:
     for own in errors.values():
         error = (own.var() / len(own) + ours.var() / len(ours)).sqrt()
         assert abs(float(own.mean() - ours.mean())) < 4.5 * float(error)
+
+
+def test_rivals_are_warm_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All three run once before they are timed: a first run of the plain loop takes several times as long as the next ones."""
+    made: list[str] = []
+    monkeypatch.setattr(grid, "_ours", lambda *_: made.append("ours"))
+    monkeypatch.setattr(grid, "_loop", lambda *_, draw: made.append(draw.__name__))
+    grid.measure(1, [(30, 2.0)])
+    assert made == 2 * ["ours", "_one_by_one", "_at_once"]
 
 
 def test_it_measures() -> None:

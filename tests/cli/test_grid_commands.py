@@ -19,6 +19,28 @@ def test_the_exit_code_says_whether_the_bound_is_met(call: Call, monkeypatch: py
         assert f"{plain:g}" in done.out
 
 
+def test_numbers_have_no_exponent(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grid, "measure", lambda rounds: [grid.Measured(100, 2.0, 0.0011, 1.2, 0.99996)])
+    done = call("bench", "grid")
+    assert all(text in done.out for text in ("1.1 ms", "1200 ms", "1000 ms", "1091 ✓", " 909 "))
+    assert "e+" not in done.out
+
+
+@pytest.mark.parametrize(
+    "given",
+    [["--plugin=nothere.py"], ["--device=cuda"], ["--backend=dask", "--scheduler=tcp://host:1"], ["--report"]],
+    ids=str,
+)
+def test_options_that_a_grid_has_no_use_for_are_refused(given: list[str], call: Call, tmp_path: Path) -> None:
+    done = call("study", "benign_overfitting", "--smoke", "--out=out", *given)
+    options = ", ".join(text.partition("=")[0] for text in given)
+    expected = (
+        f"error: {options}: benign_overfitting is a grid, whose options are --smoke, --jobs, --out, --json and --published\n"
+    )
+    assert (done.code, done.complaint) == (2, expected)
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_study_of_a_grid(call: Call, tmp_path: Path) -> None:
     done = call("study", "benign_overfitting", "--smoke", "--jobs=1", "--out=out")
     assert done.code == 0
@@ -28,7 +50,8 @@ def test_the_study_of_a_grid(call: Call, tmp_path: Path) -> None:
     assert [each["of"] for each in verdict["transitions"]][-1] == "published"
     first = verdict["agreements"][0]
     assert f"{first['difference']:+.4f} ± {first['error']:.4f}" in done.out
-    assert re.search(r"\d+ s for what was not on disk, at most \d+\.\d\d GB of memory, in 1 processes beside this one", done.out)
+    assert "ours − published ± standard error" in done.out
+    assert re.search(r"\d+ s for what was not on disk, at most \d+\.\d\d GB of memory, in 1 process beside this one", done.out)
     assert "benign_overfitting" in call("study", "--list").out
 
     # Beside another table of published errors, each of which is higher by 0.01.

@@ -75,6 +75,18 @@ def test_the_benign_regime(decided):
     assert found["benign-error"].bound == pytest.approx(0.1 + math.exp(-20 * 5**4 / (claims.DECAY * 200)) + claims.MARGIN)
 
 
+def test_the_text_says_what_decides(decided):
+    """Of the margin the claim itself; of all constants the documentation, which shows the docstring of the module."""
+    claim = decided(BENIGN)["benign-error"]
+    assert claim.statement.endswith("+ 0.05, a margin that is ours.")
+    assert claim.bound == pytest.approx(0.1 + math.exp(-6.25) + 0.05)
+    said = claims.__doc__
+    assert f"C₁ = {claims.BENIGN:g}, C₂ = {claims.DECAY:g}, C₃ = {claims.HARMFUL:g}." in said
+    assert f"A margin of {claims.MARGIN:g} is added to the upper bound" in said
+    assert f"at least p + {claims.GAP:g}" in said
+    assert f"``claims.training_loss``, {THEORY.config().claims.training_loss:g} nats" in said
+
+
 def test_the_harmful_regime(decided):
     found = decided(HARMFUL)
     assert [found[id_].decision for id_ in ("training-loss", "benign-error", "harmful-error")] == ["holds", "no result", "holds"]

@@ -54,7 +54,8 @@ def measure(rounds: int = 3, cells: Sequence[tuple[int, float]] = CELLS, steps: 
             where = (study, dim, signal, steps)
             loops = (partial(_loop, *where, draw=draw) for draw in (_one_by_one, _at_once))
             ways: list[Callable[[int], object]] = [partial(_ours, *where), *loops]
-            ways[0](0)  # compiles
+            for way in ways:
+                way(0)  # what happens once: compilation here, and what PyTorch loads and allocates
             times: list[list[float]] = [[] for _ in ways]
             for seed in range(rounds):
                 for way, seconds in zip(ways, times, strict=True):

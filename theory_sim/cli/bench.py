@@ -135,17 +135,22 @@ def _bench_grid(rounds: int, json: JsonFile | None) -> int:
         found = measure(rounds)
     table = new_table("d", "signal", "ours", "plain", "vectorised", "plain ÷ ours", "vectorised ÷ ours")
     for each in found:
-        times = (f"{1e3 * seconds:.3g} ms" for seconds in (each.ours, each.plain, each.vectorised))
+        times = (f"{_plain(1e3 * seconds)} ms" for seconds in (each.ours, each.plain, each.vectorised))
         ratio = each.plain / each.ours
-        judged = f"{ratio:.3g} {'✓' if ratio >= LEAST else '✗'} ≥ {LEAST:g}"
-        table.add_row(str(each.dim), f"{each.signal:g}", *times, judged, f"{each.vectorised / each.ours:.3g}")
+        judged = f"{_plain(ratio)} {'✓' if ratio >= LEAST else '✗'} ≥ {LEAST:g}"
+        table.add_row(str(each.dim), f"{each.signal:g}", *times, judged, _plain(each.vectorised / each.ours))
     new_console().print(table)
-    print("seconds of one network, trained and tested, on one core; plain: each sample is made by itself")
+    print("time of one network, trained and tested, on one core; plain: each sample is made by itself")
     if (peak := peak_memory()) is not None:
         print(f"this process held at most {peak / 1e9:.2f} GB of memory")
     if json is not None:
         json.write([asdict(each) for each in found])
     return 0 if all(each.plain >= LEAST * each.ours for each in found) else 1
+
+
+def _plain(value: float) -> str:
+    """Three digits, or all whole ones, without an exponent."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _judged(value: float, bound: "Bound | None") -> str:

@@ -102,6 +102,12 @@ def study(
         console.print(table)
         return 0
     if name in GRIDS:
+        given = (plugin, device not in ("auto", "cpu"), backend != "local", scheduler is not None, report)
+        options = ("--plugin", "--device", "--backend", "--scheduler", "--report")
+        if unused := [option for option, is_given in zip(options, given, strict=True) if is_given]:
+            raise InputError(
+                f"{', '.join(unused)}: {name} is a grid, whose options are --smoke, --jobs, --out, --json and --published"
+            )
         return _grid(name, smoke, jobs, out, json, published)
     if published is not None:
         raise InputError(f"--published: {name} is no grid; grids are {', '.join(GRIDS)}")
@@ -140,7 +146,8 @@ def _grid(name: str, smoke: bool, jobs: int | None, out: Path, json: "JsonFile |
         answer = grids.run_grid(study, out, jobs, published or PUBLISHED, on_progress)
     seconds, peak = time.perf_counter() - start, peak_memory(jobs)
     console = new_console()
-    table = new_table("reading", "part of the grid", "cells", "ours − published", "sd of z", title=study.question)
+    names = ("reading", "part of the grid", "cells", "ours − published ± standard error", "sd of z")
+    table = new_table(*names, title=study.question)
     for each in answer.agreements:
         difference = f"{each.difference:+.4f} ± {each.error:.4f}"
         table.add_row(each.reading, each.part, str(each.cells), difference, f"{each.spread:.2f}")
@@ -153,7 +160,8 @@ def _grid(name: str, smoke: bool, jobs: int | None, out: Path, json: "JsonFile |
         table.add_row(fitted.of, f"{e.value:.3f}", f"[{e.low:.3f}, {e.high:.3f}]", f"{fitted.constant:.3g}")
     console.print(table)
     print(f"table: {answer.folder / grids.TABLE}")
-    memory = "" if peak is None else f", at most {peak / 1e9:.2f} GB of memory, in {jobs} processes beside this one"
+    beside = f"{jobs} process{'es' if jobs > 1 else ''} beside this one"
+    memory = "" if peak is None else f", at most {peak / 1e9:.2f} GB of memory, in {beside}"
     print(f"{seconds:.0f} s for what was not on disk{memory}")
     if json is not None:
         transitions = [asdict(fitted) for fitted in answer.transitions]

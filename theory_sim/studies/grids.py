@@ -15,15 +15,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from theory_sim.config import Config
 from theory_sim.runs.folder import configuration_hash
 from theory_sim.runtime import outputs
+from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.locks import locked
 from theory_sim.runtime.progress import OnProgress, Progress, ignore
 from theory_sim.runtime.provenance import files_digest
-from theory_sim.runtime.settings import Count, NonNegative, Section, Seed
+from theory_sim.runtime.settings import Count, Distinct, NonNegative, Section, repeated
 from theory_sim.runtime.storage import write_atomically
 from theory_sim.runtime.threads import torch_threads
 from theory_sim.stats import Estimate
@@ -45,7 +46,32 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _ROWS = "rows"
+_COLUMNS = ["dim", "signal", "reading", "run", "error", "training_loss"]
+_ROUNDING = 1e-6
+"""Largest distance of 1000 s from a whole number that is taken for rounding."""
 TABLE, VERDICT = "table.parquet", "verdict.json"
+
+
+_Dim = Annotated[int, Field(ge=1, lt=10**5)]
+_Signal = Annotated[float, Field(ge=0, lt=100)]
+"""A cell's seed has five decimal digits for each of the two (`GridStudy.cell`)."""
+
+
+def _in_thousandths(signals: list[float]) -> list[float]:
+    """Refuse strengths of the signal whose cells would have one seed."""
+    whole = [round(1000 * signal) for signal in signals]
+    if any(abs(1000 * signal - each) > _ROUNDING for signal, each in zip(signals, whole, strict=True)):
+        raise ValueError("each should be a multiple of 0.001, from which its seed is made")
+    if twice := repeated(whole):
+        raise ValueError(f"{twice[0] / 1000:g} is given twice")
+    return signals
+
+
+def _of_own_names(readings: list[Reading]) -> list[Reading]:
+    """Refuse readings that the table could not tell apart."""
+    if twice := repeated([str(reading) for reading in readings]):
+        raise ValueError(f"'{twice[0]}' is given twice")
+    return readings
 
 
 class GridStudy(Section):
@@ -55,12 +81,13 @@ class GridStudy(Section):
     question: str
     minutes: NonNegative
     """Expected duration on two CPU cores."""
-    dims: Annotated[list[Count], Field(min_length=1)]
-    signals: Annotated[list[NonNegative], Field(min_length=1)]
-    readings: Annotated[list[Reading], Field(min_length=1)]
-    runs: Count = 10
+    dims: Annotated[list[_Dim], Field(min_length=1), Distinct]
+    signals: Annotated[list[_Signal], Field(min_length=1), AfterValidator(_in_thousandths)]
+    readings: Annotated[list[Reading], Field(min_length=1), AfterValidator(_of_own_names)]
+    runs: Annotated[int, Field(ge=2, le=10**9)] = 10
+    """Two at least: the standard errors come from their variance."""
     test_samples: Count = 1000
-    seed: Seed = 0
+    seed: Annotated[int, Field(ge=0, lt=9 * 10**8)] = 0
 
     @property
     def config(self) -> Config:
@@ -68,7 +95,12 @@ class GridStudy(Section):
         return THEORIES[NAME].config({"name": self.name, "replicas": self.runs, "test.samples": self.test_samples})
 
     def cell(self, config: Config, dim: int, signal: float) -> Config:
-        """A cell; its seed is another one in each cell, and does not depend on which others there are."""
+        """A cell; its seed is another one in each cell, and does not depend on which others there are.
+
+        Raises:
+            InputError: `dim` or `signal` is none that a study may have.
+        """
+        self.replace({"dims": [dim], "signals": [signal]})
         seed = (self.seed * 10**5 + dim) * 10**5 + round(signal * 1000)
         return config.replace({"data.dim": dim, "law.signal": float(signal), "seed": seed})
 
@@ -136,7 +168,7 @@ def run_grid(
         on_progress: called after each row.
 
     Raises:
-        InputError: a file in the folder is not ours, or the published table cannot be read or has no cell in common.
+        InputError: a file in the folder is not ours or is damaged; the published table cannot be read or has no cell in common.
     """
     import pandas as pd
 
@@ -144,7 +176,8 @@ def run_grid(
     common(study.dims, study.signals, other)
     outputs.check_ours(folder / name for name in (TABLE, VERDICT))
     parts = {dim: (folder / _ROWS / f"{dim}.parquet").resolve() for dim in study.dims}
-    missing = [dim for dim, part in parts.items() if not part.exists()]
+    rows = {dim: _read(part) for dim, part in parts.items() if part.exists()}
+    missing = [dim for dim in parts if dim not in rows]
     work = partial(_row, study=study, folder=folder.resolve() / _ROWS)
     jobs = cores() if jobs is None else jobs
     done = locally(missing, work, jobs) if jobs and missing else ((dim, work(dim)) for dim in missing)
@@ -153,7 +186,8 @@ def run_grid(
             raise RuntimeError(reason)
         on_progress(Progress("cells", n * len(study.signals), len(parts) * len(study.signals)))
     with locked(folder):
-        table = pd.concat([pd.read_parquet(part) for part in parts.values()], ignore_index=True)
+        rows |= {dim: _read(parts[dim]) for dim in missing}
+        table = pd.concat([rows[dim] for dim in parts], ignore_index=True)
         outputs.write_output(folder / TABLE, lambda path: table.to_parquet(path, index=False))
         answer = answer_of(study, table, other, folder)
         outputs.write_json(folder / VERDICT, {key: value for key, value in asdict(answer).items() if key != "folder"})
@@ -161,11 +195,13 @@ def run_grid(
 
 
 def find_grid(study: GridStudy, out: str | Path = "results") -> "pd.DataFrame | None":
-    """The table of a finished grid of this version of the code, or None."""
-    import pandas as pd
+    """The table of a finished grid of this version of the code, or None.
 
+    Raises:
+        InputError: it is damaged.
+    """
     path = grid_folder(study, out) / TABLE
-    return pd.read_parquet(path) if path.exists() else None
+    return _read(path) if path.exists() else None
 
 
 def grid_folder(study: GridStudy, out: str | Path) -> Path:
@@ -187,6 +223,21 @@ def answer_of(study: GridStudy, table: "pd.DataFrame", published: "pd.DataFrame"
     return GridAnswer(folder, agreements(table, published), fitted)
 
 
+def _read(path: Path) -> "pd.DataFrame":
+    """A table of cells."""
+    import pandas as pd
+
+    try:
+        table = pd.read_parquet(path)
+    except PermissionError:
+        raise
+    except (OSError, ValueError):
+        table = pd.DataFrame()
+    if list(table.columns) != _COLUMNS:
+        raise InputError(f"{path} is damaged; delete it to compute it again")
+    return table
+
+
 def _row(dim: int, study: GridStudy, folder: Path) -> None:
     """All cells of one dimension, written as one file. One thread: a core works on one row."""
     import pandas as pd
@@ -195,7 +246,7 @@ def _row(dim: int, study: GridStudy, folder: Path) -> None:
     with torch_threads(1):
         for signal in study.signals:
             found += _cell(study.cell(config, dim, signal), study.readings)
-    table = pd.DataFrame(found, columns=["dim", "signal", "reading", "run", "error", "training_loss"])
+    table = pd.DataFrame(found, columns=_COLUMNS)
     write_atomically(folder / f"{dim}.parquet", lambda part: table.to_parquet(part, index=False))
 
 

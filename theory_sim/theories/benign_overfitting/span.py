@@ -18,7 +18,8 @@ seeds, up to rounding; here they are computed in double precision.
 ⟨w_r, ξ'⟩ are jointly normal with mean 0 and covariance σ_p² S, S_rt = ⟨w_r, w_t⟩, and ⟨w_r, ±s e_1⟩ = ±s q_{r,0} is known. So the
 heads on a test sample are a function of 2m normal numbers instead of d, with exactly the law of the heads on a full sample. With
 the initial products S_0 and Q_0 = (⟨w_{0,r}, u_j⟩), S = S_0 + C Q_0ᵀ + Q Cᵀ. Where ξ' is orthogonal to e_1, S − q_0 q_0ᵀ takes
-its place. The test is not that of a run sample by sample: other random numbers, the same law.
+its place. The rank of either may be less than 2m, as with 2m > d. The test is not that of a run sample by sample: other random
+numbers, the same law.
 """
 
 from collections.abc import Sequence
@@ -31,11 +32,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from theory_sim.config import Config
+from theory_sim.config.values import StepSize
 from theory_sim.data.sampler import Batch, make_sampler
 from theory_sim.data.setup import law_of, make_dictionary
 from theory_sim.runtime.compiled import compiled
 from theory_sim.runtime.errors import InputError
-from theory_sim.runtime.settings import Section
+from theory_sim.runtime.settings import Section, checked
 from theory_sim.runtime.streams import Streams, streams
 from theory_sim.theories.benign_overfitting.law import NAME, NETWORK, LawSettings
 from theory_sim.training.engines.gradient import GradientEngine, GradientSettings, Phase
@@ -47,7 +49,7 @@ class Reading(Section):
     """One reading of a published script where its text leaves doubt: how patches are pooled, and η."""
 
     pooling: Pooling
-    step_size: float
+    step_size: StepSize
 
     def __str__(self) -> str:
         return f"{self.pooling}, step {self.step_size:g}"
@@ -106,7 +108,12 @@ class Cell:
         self._start = _start(batch, parameters, dictionary.vectors)
 
     def train(self, pooling: Pooling, step_size: float) -> Trained:
-        """The networks after ``training.steps`` steps, with this pooling and step size in place of the configuration's."""
+        """The networks after ``training.steps`` steps, with this pooling and step size in place of the configuration's.
+
+        Raises:
+            InputError: there is no such pooling, or no such step size.
+        """
+        checked(Reading, {"pooling": pooling, "step_size": step_size})
         start, share = self._start, 1.0 if pooling == "sum" else 0.5
         q, bias = start.with_patches.copy(), start.bias.copy()
         c, loss = np.zeros_like(q), np.empty(len(q))
@@ -134,7 +141,7 @@ class Cell:
             covariance = trained.weight_products
             if law.orthogonal:
                 covariance = covariance - trained.signal[:, :, None] * trained.signal[:, None]
-            factor = torch.linalg.cholesky(torch.from_numpy(covariance)).to(dtype) * law.noise_std
+            factor = _factor(torch.from_numpy(covariance)).to(dtype) * law.noise_std
             bias = torch.from_numpy(trained.bias).to(dtype)
             noise = torch.baddbmm(bias[:, None], normal, factor.mT).relu_() @ above
             along = torch.from_numpy(trained.signal).to(dtype) * law.signal * (-1 if law.reversed_test else 1)
@@ -159,9 +166,21 @@ def check_covered(config: Config) -> None:
         raise InputError(f"theory: only {NAME} is covered, got {config.theory}")
     if config.training.engine != "gradient" or config.training.batch != "full" or config.network.train_output:
         raise InputError("training: needs the engine gradient, batch: full, and network.train_output: false")
+    if config.labels[NETWORK] != "leaf" or not config.test.noisy_labels:
+        raise InputError(f"needs labels.{NETWORK}: leaf, and test.noisy_labels: true")
     options = GradientSettings.model_validate(config.engine)
     if options.activation != "relu" or options.biases != "trained" or options.phases != [Phase()]:
         raise InputError("engine: needs activation: relu, biases: trained, and no phases of its own")
+
+
+def _factor(covariance: Float[Tensor, "R neuron neuron"]) -> Float[Tensor, "R neuron neuron"]:
+    """A, A Aᵀ = `covariance`: Cholesky's; where that does not exist, as with more neurons than dimensions, from eigenvectors."""
+    found: tuple[Tensor, Tensor] = torch.linalg.cholesky_ex(covariance)
+    factor, failed = found
+    if failed.any():
+        values, vectors = torch.linalg.eigh(covariance)
+        factor = torch.where(failed[:, None, None] > 0, vectors * values.clamp_min(0).sqrt()[:, None], factor)
+    return factor
 
 
 def _start(batch: Batch, parameters: Parameters, vectors: Float[Tensor, "R 1 d"]) -> _Start:
