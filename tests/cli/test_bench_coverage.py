@@ -10,6 +10,19 @@ from theory_sim.studies import coverage
 from theory_sim.studies.coverage import Quantity
 
 
+@pytest.mark.parametrize(
+    ("what", "option", "known"),
+    [("grid", "--sizes=A", "--rounds"), ("sweep", "--rounds=3", "--cells, --studies"), ("coverage", "--device=cpu", "--draws")],
+)
+def test_an_option_of_another_benchmark_is_refused(what: str, option: str, known: str, call: Call) -> None:
+    done = call("bench", what, option)
+    name = option.partition("=")[0]
+    assert (done.code, done.complaint) == (
+        2,
+        f"error: {name}: the benchmark {what} has no such option; it has {known} and --json\n",
+    )
+
+
 def test_the_levels_are_printed_and_written(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The number of wrong kinds is printed with how many can be judged, and the largest share of misses with notes counted."""
     sure = Quantity("sure", lambda all_: 0.0, lambda rows, confidence: Estimate(0, -1, 1, "by hand", notes=("few replicas",)))

@@ -15,8 +15,19 @@ if TYPE_CHECKING:
     from theory_sim.bench.simulator import Bound
 
 
+_OPTIONS = {
+    "simulator": ("sizes", "device", "scaling", "rounds"),
+    "sweep": ("cells", "studies"),
+    "grid": ("rounds",),
+    "pretrain": ("images", "workers", "rounds"),
+    "coverage": ("draws",),
+}
+"""What each benchmark can be told; all write ``--json``."""
+
+
 @app.command()
 def bench(
+    context: typer.Context,
     what: Annotated[str, typer.Argument(metavar="[simulator|sweep|grid|pretrain|coverage]")] = "simulator",
     sizes: Annotated[str | None, typer.Option(help="Of A, S, F, M and XL, with commas between; all that the device can.")] = None,
     device: Device = "auto",
@@ -38,6 +49,13 @@ def bench(
     pipeline (exit 1: a ratio, but of the simulator, is below its bound).
     Or measure how often intervals miss the truth (exit 1: more than twice as often as stated).
     """
+    if what not in _OPTIONS:
+        raise InputError(f"unknown benchmark '{what}': simulator, sweep, grid, pretrain or coverage")
+    for name in (name for names in _OPTIONS.values() for name in names if name not in _OPTIONS[what]):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            known = ", ".join(f"--{known}" for known in _OPTIONS[what])
+            raise InputError(f"--{name}: the benchmark {what} has no such option; it has {known} and --json")
     if what == "simulator":
         return _bench_simulator(sizes, device, scaling, rounds or 15, json)
     if what == "sweep":
@@ -46,9 +64,7 @@ def bench(
         return _bench_grid(rounds or 3, json)
     if what == "pretrain":
         return _bench_pretrain(images, workers, rounds or 5, json)
-    if what == "coverage":
-        return _bench_coverage(draws, json)
-    raise InputError(f"unknown benchmark '{what}': simulator, sweep, grid, pretrain or coverage")
+    return _bench_coverage(draws, json)
 
 
 def _bench_simulator(sizes: str | None, device: str, scaling: bool, rounds: int, json: JsonFile | None) -> int:
