@@ -23,26 +23,26 @@ _OPTIONS = {
     "coverage": ("draws",),
 }
 """What each benchmark can be told; all write ``--json``."""
+_IMAGES, _WORKERS, _CELLS, _DRAWS = 512, 2, 64, 1000
 
 
 @app.command()
 def bench(
-    context: typer.Context,
     what: Annotated[str, typer.Argument(metavar="[simulator|sweep|grid|pretrain|coverage]")] = "simulator",
     sizes: Annotated[str | None, typer.Option(help="Of A, S, F, M and XL, with commas between; all that the device can.")] = None,
     device: Device = "auto",
     scaling: Annotated[bool, typer.Option("--scaling", help="Also fit how time and memory grow with B, P, d and m.")] = False,
-    images: Annotated[int, typer.Option(help="pretrain: JPEGs to read.", **whole("--images", least=64))] = 512,
-    workers: Annotated[int, typer.Option(help="pretrain: processes that read them.", **whole("--workers", least=1))] = 2,
+    images: Annotated[int, typer.Option(help="pretrain: JPEGs to read.", **whole("--images", least=64))] = _IMAGES,
+    workers: Annotated[int, typer.Option(help="pretrain: processes that read them.", **whole("--workers", least=1))] = _WORKERS,
     rounds: Annotated[
         int | None,
         typer.Option(help="Measurements of each, in turns; 15, pretrain 5, grid 3.", **whole("--rounds", least=1)),
     ] = None,
-    cells: Annotated[int, typer.Option(help="sweep: cells side by side.", **whole("--cells", least=2))] = 64,
+    cells: Annotated[int, typer.Option(help="sweep: cells side by side.", **whole("--cells", least=2))] = _CELLS,
     studies: Annotated[
         bool, typer.Option("--studies", help="sweep: also the cells of granularity, assumptions and boundary that share shapes.")
     ] = False,
-    draws: Annotated[int, typer.Option(help="coverage: intervals of each kind.", **whole("--draws", least=10))] = 1000,
+    draws: Annotated[int, typer.Option(help="coverage: intervals of each kind.", **whole("--draws", least=10))] = _DRAWS,
     json: Json = None,
 ) -> int:
     """Measure speed, as ratios in one run: the simulator's steps, small cells of a sweep, a grid of small networks, or the image
@@ -51,9 +51,11 @@ def bench(
     """
     if what not in _OPTIONS:
         raise InputError(f"unknown benchmark '{what}': simulator, sweep, grid, pretrain or coverage")
-    for name in (name for names in _OPTIONS.values() for name in names if name not in _OPTIONS[what]):
-        source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
+    given = {"sizes": sizes, "scaling": scaling, "rounds": rounds, "studies": studies}
+    given |= {"device": device != "auto", "images": images != _IMAGES, "workers": workers != _WORKERS}
+    given |= {"cells": cells != _CELLS, "draws": draws != _DRAWS}
+    for name, value in given.items():
+        if value and name not in _OPTIONS[what]:
             known = ", ".join(f"--{known}" for known in _OPTIONS[what])
             raise InputError(f"--{name}: the benchmark {what} has no such option; it has {known} and --json")
     if what == "simulator":
