@@ -165,7 +165,7 @@ def test_a_grid_goes_on_row_by_row(tmp_path):
     ("change", "message"),
     [
         ({"runs": 1}, "runs: should be greater than or equal to 2"),
-        ({"readings": [{"pooling": "sum", "step_size": -0.1}]}, "readings: should be greater than 0"),
+        ({"readings": [{"pooling": "sum", "step_size": -0.1}]}, r"readings\[0\]\.step_size: should be greater than 0, got -0.1"),
         ({"readings": 2 * [{"pooling": "sum", "step_size": 0.1}]}, "readings: 'sum, step 0.1' is given twice"),
         ({"dims": [100, 100]}, "dims: 100 is given twice"),
         ({"dims": [10**5]}, "dims: should be less than 100000"),

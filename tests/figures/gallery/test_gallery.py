@@ -105,6 +105,8 @@ def test_page_shows_each_picture_with_what_it_was_made_of(made, all_drawn) -> No
         if needs.image_studies:
             (study,) = needs.image_studies
             assert f"- study: `theory-sim pretrain configs/{study}.yaml --out {made.folder}`" in entry
+        elif not needs.configuration:
+            assert "- configuration: " not in entry
         else:
             (configuration,) = re.findall(r"^- configuration: (.+)", entry, re.MULTILINE)
             own = () if needs.studies else ("`data.dim`",)
