@@ -8,6 +8,7 @@ from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
 _FUNCTION = re.compile(r"<(?:factory|(?:function|class) (?:[^<>]|<\w+>)*)>")
+_ABSOLUTE = re.compile(r"\|([^\s|][^|]*)\|")
 _LETTER = re.compile(r"^(\s*(?::\w+ \w+: )?)([A-Za-z])\.$")
 
 
@@ -17,8 +18,9 @@ def _signature(app: Sphinx, kind: str, name: str, value: Any, options: Any, sign
 
 
 def _docstring(app: Sphinx, kind: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
-    """A symbol alone, such as ``P.``, is no numbered list; and equations of a module, which are indented, keep their lines."""
+    """``P.`` alone is no numbered list and ``|b|`` no substitution; equations of a module, which are indented, keep their lines."""
     lines[:] = [_LETTER.sub(r"\1\2\\.", line) for line in lines]
+    lines[:] = [line if line.startswith("    ") or "``" in line else _ABSOLUTE.sub(r"\\|\1\\|", line) for line in lines]
     if kind == "module":
         lines[:] = list(_with_equations(lines))
 
