@@ -18,7 +18,7 @@ def _signature(app: Sphinx, kind: str, name: str, value: Any, options: Any, sign
 
 
 def _docstring(app: Sphinx, kind: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
-    """``P.`` alone is no numbered list and ``|b|`` no substitution; equations of a module, which are indented, keep their lines."""
+    """``P.`` alone is no numbered list, ``|b|`` no substitution; equations of a module, which are indented, keep their lines."""
     lines[:] = [_LETTER.sub(r"\1\2\\.", line) for line in lines]
     lines[:] = [line if line.startswith("    ") or "``" in line else _ABSOLUTE.sub(r"\\|\1\\|", line) for line in lines]
     if kind == "module":
