@@ -26,6 +26,12 @@ THOROUGH = frozenset((Path(__file__).parent / "thorough.txt").read_text().split(
 """Tests that take so long that ``make test-all`` alone has them."""
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """``make test-fast`` does not import slow files, which takes as long as its tests."""
+    name = collection_path.relative_to(Path(__file__).parents[1]).as_posix()
+    return True if config.option.markexpr == "not slow" and name in SLOW else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         file = item.path.relative_to(Path(__file__).parents[1]).as_posix()

@@ -22,7 +22,7 @@ WRONG_VALUES = [
     ("data.noise=1e999", ["data.noise: ", "finite number", "got inf"]),
     ("data.feature_patches=7", ["data.patches: 12 patches cannot hold the 14 that easy samples need"]),
     ("data.dim=7", ["data.dim: 8 features", "got 7"]),
-    ("labels.fine=lefa", ["labels.fine: unknown label function 'lefa'", "there are level, leaf,"]),
+    ("labels.fine=lefa", ["labels.fine: unknown label function 'lefa'", "there are aligned, cluster, cluster-within, group, "]),
     ("labels.coarse=level(3)", ["labels.coarse: level(3)", "levels 1 to 2"]),
     ("tree.subclasses=[3]", ["tree.subclasses: 1 entries for tree.coarse = 2 classes"]),
     ("tree.subclasses=[3, 3, 3]", ["tree.subclasses: 3 entries for tree.coarse = 2 classes"]),

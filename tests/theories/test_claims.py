@@ -158,7 +158,10 @@ def test_a_claim_for_a_theory_that_does_not_exist_is_refused():
 
     ts.register_claim(ts.Claim("lost", "A sentence.", "none", print, "≤", 1.0, theory="nope"))
     try:
-        with pytest.raises(ts.InputError, match="claim lost is added to an unknown theory 'nope'; there are label-granularity"):
+        with pytest.raises(
+            ts.InputError,
+            match="claim lost is added to an unknown theory 'nope'; there are benign-overfitting, label-granularity",
+        ):
             claims_of(ts.Config())
     finally:
         CLAIMS.remove("lost")

@@ -97,7 +97,7 @@ class Registry(Generic[T]):
         if name not in self._entries:
             near = nearest(name, self._entries, cutoff=0.6)
             hint = f"; did you mean {near}?" if near else ""
-            raise InputError(f"unknown {self.kind} '{shortened(name)}'; there are {', '.join(self._entries)}{hint}")
+            raise InputError(f"unknown {self.kind} '{shortened(name)}'; there are {', '.join(sorted(self._entries))}{hint}")
         return self._entries[name]
 
     def named(self, name: str) -> str:

@@ -129,7 +129,7 @@ def claims_of(config: Config) -> list[Claim]:
         if not named:
             continue
         if entry.value.theory not in THEORIES:
-            known = ", ".join(THEORIES)
+            known = ", ".join(sorted(THEORIES))
             raise InputError(f"claim {id_} is added to an unknown theory '{entry.value.theory}'; there are {known}")
         if entry.value.theory == config.theory:
             added.append(entry.value)

@@ -235,7 +235,7 @@ def test_check_tells_each_difference_in_a_line(call: Command, pictures: Path) ->
 
 
 def test_unknown_figures_are_refused() -> None:
-    names = ", ".join(FIGURES)
+    names = ", ".join(sorted(FIGURES))
     assert command("theorems").complaint == f"unknown figure 'theorems'; there are {names}; did you mean theorem_coarse?"
     assert list(Path().iterdir()) == []
 
