@@ -9,7 +9,7 @@ import theory_sim as ts
 from theory_sim.data.setup import warn_without_effect, without_effect
 from theory_sim.runtime.errors import NoEffectWarning
 from theory_sim.studies.study import all_studies
-from theory_sim.studies.sweep import sweep, varied
+from theory_sim.studies.sweep import make_cells, sweep, varied
 
 ROOT = Path(__file__).parents[2]
 SMALL = {"replicas": 2, "training.steps": 2, "test.samples": 20, "test.curve_samples": 2, "record.points": 2}
@@ -40,6 +40,13 @@ def test_a_run_and_a_sweep_say_it_once(tmp_path: Path) -> None:
     with pytest.warns(NoEffectWarning, match="^data.label_noise has no effect") as seen:
         sweep(config, [{"data.label_noise": [0.0, 0.5], "law.signal": [1.0, 2.0]}], tmp_path, "cpu", jobs=0)
     assert len(seen) == 1
+
+
+def test_a_key_of_a_later_grid_is_looked_at() -> None:
+    config = ts.load_config(theory="benign-overfitting")
+    cells = make_cells(config, [{"law.signal": [1.0, 2.0]}, {"data.noise": [0.1, 0.2]}])
+    with pytest.warns(NoEffectWarning, match="^data.noise has no effect"):
+        warn_without_effect(varied(cells))
 
 
 def test_shipped_configurations_and_studies_have_none() -> None:

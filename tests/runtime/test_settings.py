@@ -221,6 +221,8 @@ def test_errors_of_a_file_name_it(tmp_path):
         load_settings(Whole, overrides=["rate=-1"])
     with pytest.raises(InputError, match=r"c\.yaml: rate: should be"):
         load_settings(Whole, path, overrides=["name=else"])
+    with pytest.raises(InputError, match=r"c\.yaml: rate: should be"):
+        load_settings(Whole, path, rate=None)  # not given
     with pytest.raises(InputError, match=r"^grid 1: rate: should be"):
         checked(Whole, {"rate": -1}, "grid 1: ")
 

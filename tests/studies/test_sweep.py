@@ -71,6 +71,10 @@ def table_bytes(folder: Path) -> dict[str, bytes]:
 # Grids.
 
 
+def test_a_sweep_without_grids_has_no_cells(tiny: Path, tmp_path: Path) -> None:
+    assert not sweep(load_config(tiny), [], tmp_path, "cpu", jobs=0).ids
+
+
 def test_axes() -> None:
     assert parse_axis("tree.subclasses=4,8,16") == ("tree.subclasses", [4, 8, 16])
     assert parse_axis("hard.noise = 0, 1e-3") == ("hard.noise", [0, 0.001])

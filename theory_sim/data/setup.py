@@ -20,7 +20,7 @@ from theory_sim.runtime.contracts import SETUPS
 from theory_sim.runtime.errors import InputError, NoEffectWarning, expect
 from theory_sim.runtime.plugins import blaming
 from theory_sim.runtime.returned import expect_function, place
-from theory_sim.runtime.settings import Section, differences
+from theory_sim.runtime.settings import Section, differences, value_at
 from theory_sim.runtime.streams import streams
 
 
@@ -98,8 +98,7 @@ def without_effect(config: Config) -> list[str]:
     for key in differences(config, usual) if laws is not None else ():
         if key.startswith(_OF_THE_LAW) and key not in _ALSO_ELSEWHERE:
             with suppress(InputError):  # the default does not fit to the other settings
-                section, name = key.split(".")
-                if _laws(config.replace({key: getattr(getattr(usual, section), name)})) == laws:
+                if _laws(config.replace({key: value_at(usual, key)})) == laws:
                     found.append(key)
     return found
 
@@ -111,8 +110,8 @@ def _laws(config: Config) -> tuple[Law, Law] | None:
     return (law, target) if isinstance(law, PatchLaw) and isinstance(target, PatchLaw) else None
 
 
-def warn_without_effect(configs: Iterable[Config], stacklevel: int = 1) -> None:
-    """One warning for each theory and key of `without_effect`."""
+def warn_without_effect(configs: Iterable[Config]) -> None:
+    """One warning for each theory and key of `without_effect`, where the caller was called."""
     for key, theory in dict.fromkeys((key, config.theory) for config in configs for key in without_effect(config)):
         message = f"{key} has no effect on samples: the law of the theory {theory} does not depend on it at these settings"
-        warnings.warn(message, NoEffectWarning, stacklevel=stacklevel + 2)
+        warnings.warn(message, NoEffectWarning, stacklevel=3)

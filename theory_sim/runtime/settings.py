@@ -144,7 +144,8 @@ def load_settings(
     except InputError as error:
         message = str(error).removeprefix(where)
         named = re.split(r"[:;]", message.removeprefix("unknown key "))[0]
-        given = [*values, *(text.partition("=")[0].strip() for text in overrides)]
+        given = [key for key, value in values.items() if value is not None]
+        given += [text.partition("=")[0].strip() for text in overrides]
         if any(f"{named}.".startswith((f"{key}.", f"{key}[")) for key in given):  # the option is wrong, not the file
             raise InputError(message) from None
         raise
@@ -274,15 +275,14 @@ def _first_line(error: ValidationError, model: type[BaseModel], above: Sequence[
     problem = error.errors()[0]
     # Pydantic puts the branch of a union behind the keys: only keys of the configuration are shown.
     section: type[BaseModel] = model
-    inner: type[BaseModel] | None = model
-    each: type[BaseModel] | None = None
+    each: type[BaseModel] | None = None  # the section of a list's items, behind the key of the list
     keys: list[str] = []
     depth = 0  # parts of the place that are shown
     for part in problem["loc"]:
         depth += 1
         if isinstance(part, int) and each is not None:
             keys[-1] += f"[{part}]"
-            section, inner, each = each, each, None
+            section, each = each, None
             continue
         keys.append(str(part))
         field = section.model_fields.get(str(part))

@@ -184,7 +184,7 @@ def sweep(
     cells = make_cells(config, grids)
     for theory in {cell.config.theory: cell.config for cell in cells}.values():
         claims_of(theory)  # a wrong one is refused before the work
-    warn_without_effect(varied(cells), stacklevel=1)
+    warn_without_effect(varied(cells))
     chosen = torch.device(device) if scheduler and re.fullmatch(r"cpu|cuda(:\d+)?", device) else choose_device(device)
     if chosen.type == "cuda" and (jobs or 1) > 1:
         raise InputError(f"--jobs {jobs}: a GPU runs one cell at a time")
@@ -304,10 +304,9 @@ def _with_second_tries(tasks: Sequence[Task], work: Callable[..., str | None], d
 
 def varied(cells: Sequence[Cell]) -> Iterator[Config]:
     """The first cell, and for each key of the grids one in which its value is another."""
-    first = cells[0]
-    yield first.config
-    for key, value in first.values.items():
-        other = next((cell for cell in cells if cell.values.get(key) != value), None)
+    yield from (cell.config for cell in cells[:1])
+    for key in dict.fromkeys(key for cell in cells for key in cell.values):
+        other = next((cell for cell in cells if cell.values.get(key) != cells[0].values.get(key)), None)
         if other is not None:
             yield other.config
 
