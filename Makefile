@@ -3,14 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: verify test test-all test-fast coverage lint docs figures strength mutants clean
+.PHONY: verify small test test-all test-fast coverage lint docs figures strength mutants clean
 
 verify: $(VENV)/installed
 	$(BIN)/theory-sim verify
 
-test: $(VENV)/installed lint
-	$(BIN)/theory-sim verify configs/small.yaml --out $(VENV)/results
+test: lint small
 	$(BIN)/pytest -n 2 --dist worksteal -m "not thorough"
+
+small: $(VENV)/installed
+	$(BIN)/theory-sim verify configs/small.yaml --out $(VENV)/results
 
 # Every test, those of tests/thorough.txt too: killed processes, several processes at once, every study at its small size.
 test-all: $(VENV)/installed lint
@@ -20,8 +22,9 @@ test-all: $(VENV)/installed lint
 test-fast: $(VENV)/installed
 	$(BIN)/pytest -n 2 --dist worksteal -m "not slow"
 
+# The tests of make test, and the lines that none of them runs.
 coverage: $(VENV)/installed
-	$(BIN)/pytest -n 2 --cov --cov-report=term --cov-report=html:build/coverage
+	$(BIN)/pytest -n 2 --dist worksteal -m "not thorough" --cov --cov-report=term --cov-report=html:build/coverage
 
 # The site, its notebooks run; a warning is an error. DOCS_NOTEBOOKS=off leaves the notebooks' output out.
 docs: $(VENV)/docs

@@ -22,8 +22,8 @@ settings.load_profile("theory_sim")
 
 SLOW = frozenset((Path(__file__).parent / "slow.txt").read_text().split())
 """Files and folders whose tests take longest; ``make test-fast`` leaves them out."""
-THOROUGH = frozenset((Path(__file__).parent / "thorough.txt").read_text().split())
-"""Tests that take so long that ``make test-all`` alone has them."""
+THOROUGH = frozenset((Path(__file__).parent / "thorough.txt").read_text().splitlines())
+"""Tests, or single cases of them in brackets, that take so long that ``make test-all`` alone has them."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -35,10 +35,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         file = item.path.relative_to(Path(__file__).parents[1]).as_posix()
-        name = f"{file}::{getattr(item, 'originalname', item.name)}"
-        if name in THOROUGH or any(place in SLOW for place in (file, *map(str, Path(file).parents))):
+        thorough = not THOROUGH.isdisjoint({f"{file}::{getattr(item, 'originalname', item.name)}", f"{file}::{item.name}"})
+        if thorough or any(place in SLOW for place in (file, *map(str, Path(file).parents))):
             item.add_marker(pytest.mark.slow)
-        if name in THOROUGH:
+        if thorough:
             item.add_marker(pytest.mark.thorough)
 
 

@@ -32,13 +32,16 @@ def test_keys_that_a_law_does_not_depend_on(theory: str, changes: dict[str, obje
     assert without_effect(ts.load_config(theory=theory).replace(changes)) == expected
 
 
-def test_a_run_and_a_sweep_say_it_once(tmp_path: Path) -> None:
+def test_a_run_a_sweep_and_a_check_of_samples_say_it_once(tmp_path: Path) -> None:
     config = ts.load_config(theory="benign-overfitting").replace(SMALL)
     with pytest.warns(NoEffectWarning, match="^data.noise has no effect on samples: the law of the theory benign-") as seen:
         ts.run(config.replace({"data.noise": 0.1}), tmp_path, "cpu")
     assert len(seen) == 1
     with pytest.warns(NoEffectWarning, match="^data.label_noise has no effect") as seen:
         sweep(config, [{"data.label_noise": [0.0, 0.5], "law.signal": [1.0, 2.0]}], tmp_path, "cpu", jobs=0)
+    assert len(seen) == 1
+    with pytest.warns(NoEffectWarning, match="^data.noise has no effect") as seen:
+        ts.check_data(config.replace({"data.noise": 0.1}), samples=10)
     assert len(seen) == 1
 
 

@@ -105,7 +105,7 @@ def test_entries_of_a_plugin_stay_on_the_page_without_it(plugin: Path, call: Cal
 
 
 def test_without_its_plugin_or_with_a_taken_name_it_is_refused(plugin: Path, call: Call) -> None:
-    assert call(NAME).complaint.startswith(f"error: unknown figure '{NAME}'; there are data_model, ")
+    assert call(NAME).complaint.startswith(f"error: unknown figure '{NAME}'; there are ")
     assert call(NAME, "--plugin", "absent.py").complaint == "error: plugin absent.py: no such file\n"
     plugin.write_text(plugin.read_text().replace(NAME, "phase"))
     assert "figure 'phase' is registered twice: by theory_sim.figures.phase and by" in call("--plugin", plugin.name).complaint

@@ -36,8 +36,13 @@ def pages(
     return {name: folder / PAGE for name, folder in folders.items()} | {"both": both}
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1400, "light"), (1400, "dark")])
-@pytest.mark.parametrize("name", ["run", "wide", "study", "images", "both"])
+@pytest.mark.parametrize(
+    ("name", "width", "scheme"),
+    [
+        *((name, *look) for name in ("run", "wide", "study", "images") for look in ((360, "dark"), (1400, "light"))),
+        ("both", 1400, "dark"),
+    ],
+)
 def test_a_page_opens_alone_and_serves_everybody(
     open_page: Open, pages: dict[str, Path], name: str, width: int, scheme: str
 ) -> None:

@@ -32,7 +32,7 @@ from theory_sim.data.checks.samples import distributions, label_noise, mixture
 from theory_sim.data.dictionary import Dictionary
 from theory_sim.data.law import Law, PatchLaw
 from theory_sim.data.sampler import Batch, make_sampler
-from theory_sim.data.setup import law_of, make_dictionary
+from theory_sim.data.setup import law_of, make_dictionary, warn_without_effect
 from theory_sim.runtime.display import Shown
 from theory_sim.runtime.errors import InputError, expect
 from theory_sim.runtime.streams import streams
@@ -53,12 +53,17 @@ def check_data(config: Config, samples: int = 500, alpha: float = 1e-3, device: 
         alpha: probability that a correct generator fails.
         device: where to draw.
 
+    Warns:
+        NoEffectWarning: a setting of samples was changed that the theory's law does not depend on.
+
     Raises:
         InputError: there are too few samples, or `alpha` is no probability.
     """
     expect("check_data", config, Config)
     if samples < LEAST:
         raise InputError(f"check_data: samples: should be {LEAST} or more, got {samples}")
+    _expect_probability(alpha)
+    warn_without_effect([config])
     law = law_of(config)
     dictionary = make_dictionary(config, torch.device(device))
     sampler = make_sampler(law, dictionary)
@@ -96,13 +101,17 @@ def check_batches(
     Raises:
         InputError: `alpha` is no probability.
     """
-    if not 0 <= alpha <= 1:
-        raise InputError(f"alpha: should be a probability, from 0 to 1, got {alpha}")
+    _expect_probability(alpha)
     checks = uncorrected(law, dictionary, steps, others, training)
     undecided = [i for i, check in enumerate(checks) if check.p is not None]
     for i, p in zip(undecided, holm([checks[i].p or 0.0 for i in undecided]), strict=True):
         checks[i] = replace(checks[i], p=float(p), passed=bool(p >= alpha))
     return Shown(checks)
+
+
+def _expect_probability(alpha: float) -> None:
+    if not 0 <= alpha <= 1:
+        raise InputError(f"alpha: should be a probability, from 0 to 1, got {alpha}")
 
 
 def uncorrected(
