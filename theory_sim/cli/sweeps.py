@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from theory_sim.studies.sweep import Sweep
 
 _HEADLINES = {"coarse-hard-error": "coarse hard error", "fine-hard-error": "fine hard error", "transfer-gain": "gain"}
-"""Claims that the printed table shows, and their columns; of a theory without them its first three."""
+"""Claims that the printed table shows, and their columns; of a theory without these its first three, or its errors."""
 
 Grid = Annotated[list[str] | None, typer.Option("--grid", metavar="KEY=A,B,...", help="A key and its values; may be repeated.")]
 Backend = Annotated[Literal["local", "dask"], typer.Option(help="Processes on this machine, or an existing Dask cluster.")]
@@ -236,7 +236,9 @@ def _print_sweep(done: "Sweep", cells: bool = True) -> int:
 def _cells_table(done: "Sweep") -> Table:
     cells = done.read("cells")
     stored = cells[cells.status == "stored"]
-    ids = list(stored.id.unique())
+    ids = list(stored.id.dropna().unique())
+    if not ids:
+        return _errors_table(done)
     shown = [id_ for id_ in _HEADLINES if id_ in ids] or ids[:3]
     table = new_table(*done.keys, "labels", *(_HEADLINES.get(id_, id_) for id_ in shown), "claims held", "not held")
     for _, rows in stored.groupby("cell", sort=False):
@@ -248,4 +250,17 @@ def _cells_table(done: "Sweep") -> Table:
         failing = list(claims.index[claims.decision != "holds"])
         held = f"{len(claims) - len(failing)} of {len(claims)}"
         table.add_row(*values, str(int(first.classes)), *texts, held, ", ".join(failing))
+    return table
+
+
+def _errors_table(done: "Sweep") -> Table:
+    """Of a theory without claims: the mean test error of each network on each kind of sample, with its first readout."""
+    rows = done.read("replicas")
+    rows = rows[rows.readout == rows.groupby("cell").readout.transform("first")]
+    columns = dict.fromkeys(zip(rows.model, rows.kind, strict=True))
+    table = new_table(*done.keys, *(f"{model} {kind} error" for model, kind in columns))
+    for _, of_cell in rows.groupby("cell", sort=False):
+        means = of_cell.groupby(["model", "kind"]).error.mean()
+        values = [str(of_cell.iloc[0][key]) for key in done.keys]
+        table.add_row(*values, *(f"{means[column]:.3f}" if column in means.index else "" for column in columns))
     return table

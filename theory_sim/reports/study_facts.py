@@ -112,19 +112,19 @@ def _cells(folder: Path, keys: list[str]) -> Iterator[dict[str, Any]]:
         held = sum(claim["decision"] == "holds" for claim in claims)
         not_held = [claim["id"] for claim in claims if claim["decision"] != "holds"]
         values = {key: rows[0][key] for key in keys}
-        yield {"id": id_, "values": values, "failed": failed, "held": held, "not_held": not_held, "claims": claims}
+        of_cell = {"id": id_, "values": values, "folder": rows[0]["folder"], "failed": failed}
+        yield of_cell | {"held": held, "not_held": not_held, "claims": claims}
 
 
 def _environment(folder: Path, cells: list[dict[str, Any]]) -> dict[str, Any]:
     """What the first finished cell was made with; empty where its run is gone."""
-    for cell in cells:
-        for claim in cell["claims"][:1]:
-            run = folder.parent.parent / claim["folder"]
-            try:
-                text = ((block_of(run) or run) / "environment.json").read_text(encoding="utf-8")
-                return dict(json.loads(text))
-            except (OSError, ValueError):
-                continue
+    for name in (cell["folder"] for cell in cells if cell["folder"]):
+        run = folder.parent.parent / name
+        try:
+            text = ((block_of(run) or run) / "environment.json").read_text(encoding="utf-8")
+            return dict(json.loads(text))
+        except (OSError, ValueError):
+            continue
     return {}
 
 

@@ -1,6 +1,6 @@
 """The results of many runs as three tidy Parquet tables: the decided claims, and the errors and the measures of each replica.
 
-``cells.parquet`` has one row per cell and claim:
+``cells.parquet`` has one row per cell and claim; a cell of a theory without claims has one row, whose claim is null:
 
 ================  =====================================================================================
 cell              hash of the run, the last part of its folder
@@ -93,13 +93,14 @@ def rows(results: Results) -> dict[str, list[Row]]:
     *_, last = results.records.values()
     classes = last.sizes["head"]
     folder = f"{results.config.name}/{results.folder.name}"
+    stored: Row = {"status": "stored", "classes": classes, "folder": folder}
     claims = []
     for claim in evaluate_claims(results):
         e = claim.estimate
         numbers = e.as_dict() | {"p": e.p, "notes": "; ".join(e.notes)}
         decided = {"id": claim.id, "side": claim.side, "bound": claim.bound, "decision": claim.decision}
-        claims.append({"status": "stored", "classes": classes, "folder": folder} | decided | numbers)
-    return {"cells": claims, "replicas": list(_by_replica(results)), "measures": list(_measures(results))}
+        claims.append(stored | decided | numbers)
+    return {"cells": claims or [stored], "replicas": list(_by_replica(results)), "measures": list(_measures(results))}
 
 
 def _measures(results: Results) -> Iterator[Row]:
