@@ -28,6 +28,8 @@ def test_known_values():
     assert replicas_needed(1.0, 1.0) == 13
     assert replicas_needed(2.0, 2.0) == 13, "only the ratio counts"
     assert replicas_needed(1.0, 0.0) == replicas_needed(1.0, 0.01) == FEW
+    # Many replicas: the normal law's (1.96 + 1.28)² / 0.04²; it was refused as more than 10,000.
+    assert replicas_needed(0.04, 1.0) == pytest.approx(6567, abs=5)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,13 @@ def test_damaged_manifest(again: Callable[[], Outcome], finished: Path, content:
     assert "manifest.json is damaged; delete the folder to run again" in again().complaint
 
 
+def test_a_file_that_cannot_be_read_is_not_called_damaged(again: Callable[[], Outcome], finished: Path) -> None:
+    """The message was that the manifest is damaged, and to delete the folder: a sound run would have been deleted."""
+    (finished / "fine.nc").unlink()
+    (finished / "fine.nc").mkdir()
+    assert f"cannot read results/{finished.parent.name}/{finished.name}/fine.nc: Is a directory" in again().complaint
+
+
 def test_truncated_checkpoint(again: Callable[[], Outcome], finished: Path) -> None:
     (finished / "manifest.json").unlink()
     checkpoint = finished / "checkpoint.safetensors"

@@ -131,4 +131,4 @@ def test_out_is_no_folder_of_results(call: Call, config_file: Path, finished: Pa
     assert f"{config_file} is a file, not a folder for results" in call("simulate", config_file, "--out", config_file).complaint
     assert "Not a directory" in call("simulate", config_file, "--out", config_file / "below").complaint
     message = call("simulate", config_file, "--out", finished).complaint
-    assert f"{finished} holds the results of one configuration; --out takes the folder above its name and hash" in message
+    assert f"{finished} is the results folder of one configuration, NAME/HASH; give --out the folder that holds NAME" in message

@@ -37,16 +37,16 @@ def drawn(of: ts.PatchLaw, samples: int = 400, dim: int = 20, shares: Any = None
     ("make", "message"),
     [
         (lambda: law(ts.Group(ts.Node(1), 8), ts.Group(ts.Node(2), 5)), r"data\.patches: 12 patches cannot hold the 13 that one"),
-        (lambda: law(ts.Group(ts.Node(3), 1)), "one samples: level 3 of a tree of 2 levels"),
-        (lambda: law(ts.Group(ts.Node(0), 1)), "one samples: level 0 of a tree of 2 levels"),
+        (lambda: law(ts.Group(ts.Node(3), 1)), r"one samples: Node\(3\): the label tree has levels 1 to 2"),
+        (lambda: law(ts.Group(ts.Node(0), 1)), r"one samples: Node\(0\): the label tree has levels 1 to 2"),
         (lambda: law(ts.Group(ts.Extra("sky"), 1)), r"one samples: there is no feature 'sky' among \[\]"),
         (lambda: ts.Group(ts.Node(1), 1, noise=NOISE), "a group that holds a feature has the law's noise"),
         (lambda: law(training={"two": 1.0}), "training samples of kind 'two': the law has one"),
         (
             lambda: ts.PatchLaw(ts.LabelTree.of(3, 1), 3, NOISE, {"one": [ts.Group(ts.Node(1), 1, sign="class")]}),
-            "sign 'class' is for two coarse classes, not 3",
+            "one samples: sign 'class' is for two coarse classes, not 3",
         ),
-        (lambda: ts.Uniform(0.0, math.inf), "strengths: the lower end 0.0 is not below the upper end inf"),
+        (lambda: ts.Uniform(0.0, math.inf), "Uniform: expected finite ends with low ≤ high, got 0.0 and inf"),
         (lambda: ts.Coordinates(stats.cauchy(), 1.0), "Coordinates: the law has no finite variance"),
         (
             lambda: ts.Group(ts.Node(1), 1, stats.norm(math.nan)),
@@ -57,16 +57,19 @@ def drawn(of: ts.PatchLaw, samples: int = 400, dim: int = 20, shares: Any = None
         (lambda: law(label_noise=1.5), "PatchLaw: label_noise: should be a probability, got 1.5"),
         (
             lambda: law(ts.Group(ts.Node(1), 1), node_features=False),
-            "one samples: the level-1 feature is none without node_features",
+            "one samples: a group holds the level-1 feature, but node_features is False: use Extra",
         ),
-        (lambda: law(ts.Group(ts.OtherClass(), 1), node_features=False), "one samples: another class's feature is none without"),
+        (
+            lambda: law(ts.Group(ts.OtherClass(), 1), node_features=False),
+            "one samples: a group holds another class's feature, but node_features is False",
+        ),
         (lambda: ts.SampledLaw(TREE, ["a", "a"], lambda *asked: None), "SampledLaw: kinds: 'a' is there twice"),
         (lambda: ts.Gaussian(math.nan), "Gaussian: norm: should be a number of 0 or more, got nan"),
         (lambda: shares_of(law(), "two"), "there is no kind of sample 'two'; there are one"),
         (lambda: shares_of(law(), {"one": 0.5}), "shares of kinds of samples: {'one': 0.5} are no probabilities"),
         (
             lambda: described(ts.SampledLaw(TREE, ["a"], lambda *asked: None), "recursion"),
-            "recursion: the law draws its samples by a function",
+            "recursion needs a PatchLaw: nothing can be derived from a SampledLaw",
         ),
     ],
 )

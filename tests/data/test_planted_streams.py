@@ -73,6 +73,8 @@ def test_streams_of_users_kinds_are_checked(monkeypatch):
     names = checks_of_streams.purposes(CONFIG, law)
     assert {"training", "init only", "test faint", "curve clear"} <= set(names)
     assert len(set(names)) == len(names)
+    assert "noise" not in names
+    assert "noise" in checks_of_streams.purposes(CONFIG.replace({"record.noise": True}), law)
 
 
 def test_keys_of_which_half_is_used(monkeypatch):

@@ -124,7 +124,7 @@ def test_before_there_are_samples_clusters_stand_for_leaves_in_name_only():
     assert within.n_classes == 6
     assert within.parent.tolist() == [0, 0, 0, 1, 1, 1]
     assert within.leaf_label.tolist() == [0, 1, 2, 0, 3, 4]
-    with pytest.raises(InputError, match=r"^cluster\(3\): nothing was clustered$"):
+    with pytest.raises(InputError, match=r"^cluster\(3\): no embeddings were given when it was made"):
         f.assign(everything(50))
 
 
@@ -146,13 +146,13 @@ def test_from_one_cluster_to_as_many_as_samples(n):
 @pytest.mark.parametrize(
     ("text", "context", "message"),
     [
-        ("cluster(0)", LabelContext(4), r"cluster\(0\): 0 clusters of 4 samples"),
-        ("cluster(5)", LabelContext(4), r"cluster\(5\): 5 clusters of 4 samples"),
+        ("cluster(0)", LabelContext(4), r"cluster\(0\): the 4 samples can be divided into 1 to 4 clusters, not 0$"),
+        ("cluster(5)", LabelContext(4), r"cluster\(5\): the 4 samples can be divided into 1 to 4 clusters, not 5$"),
         ("cluster(2)", LabelContext(0), r"cluster\(2\) needs a finite set of samples"),
         (
             "cluster-within(3)",
             LabelContext(4, torch.arange(4), lambda: torch.rand(4, 2)),
-            r"cluster-within\(3\): 3 clusters of 2 samples",
+            r"cluster-within\(3\): the 2 samples of the smallest coarse class can be divided into 1 to 2 clusters, not 3$",
         ),
         (
             "cluster(3)",
@@ -164,9 +164,9 @@ def test_from_one_cluster_to_as_many_as_samples(n):
         ("group(colour)", LabelContext(groups={"size": torch.zeros(4).long()}), "has the groups size"),
         ("random(1)", LabelContext(), r"random\(1\): at least 2 labels"),
         ("split(1, 0)", LabelContext(), r"split\(1, 0\): at least 1 label"),
-        ("mixed(1)", LabelContext(), "mixed levels: 1 depths for 2 coarse classes"),
-        ("aligned(3)", LabelContext(), r"aligned\(3\): from 1 group to 2,"),
-        ("misaligned(3)", LabelContext(), r"misaligned\(3\): from 2 groups to 2,"),
+        ("mixed(1)", LabelContext(), r"mixed\(1\): expected a depth for each of the 2 coarse classes, got 1"),
+        ("aligned(3)", LabelContext(), r"aligned\(3\): there can be 1 to 2 groups"),
+        ("misaligned(3)", LabelContext(), r"misaligned\(3\): there can be 2 to 2 groups"),
         ("level(two)", LabelContext(), r"label function 'level\(two\)': expected level\(depth\), with depth a whole number"),
         ("group(2)", LabelContext(), r"label function 'group\(2\)': expected group\(name\), with name a name"),
         ("mixed(1, x)", LabelContext(), "with depths a whole number"),

@@ -195,8 +195,8 @@ def _raised_by_a_worker(error: Exception | None, settings, tmp_path, monkeypatch
     ("function", "message"),
     [
         ("mixed(1, 3)", "has levels 1 to 2"),
-        ("cluster(30)", "30 clusters of 24 samples"),
-        ("cluster-within(13)", "13 clusters of 12 samples"),
+        ("cluster(30)", "the 24 samples can be divided into 1 to 24 clusters, not 30"),
+        ("cluster-within(13)", "the 12 samples of the smallest coarse class can be divided into 1 to 12 clusters, not 13"),
         ("group(kingdom)", "this data set has none"),
     ],
 )
@@ -210,6 +210,9 @@ def test_label_functions_that_do_not_fit_are_refused_before_any_is_computed(func
 
 def test_label_functions_that_names_refuse_are_refused_before_any_image_is_read(settings, tmp_path, monkeypatch):
     monkeypatch.setattr(study, "load_data", lambda *_: pytest.fail("images were read first"))
-    for function, message in (("level(3)", "has levels 1 to 2"), ("cluster(500)", "500 clusters of 40 samples")):
+    for function, message in (
+        ("level(3)", "has levels 1 to 2"),
+        ("cluster(500)", "the 40 samples can be divided into"),
+    ):
         with pytest.raises(InputError, match=message):
             study.run_study(load_study(None, [*settings, f"labels.functions=[leaf, '{function}']"]), tmp_path)

@@ -295,7 +295,7 @@ def test_the_test_split_plays_no_part(settings, tmp_path, folder):
     ("changes", "message"),
     [
         (["data.path=/nowhere"], "no such folder: /nowhere"),
-        (["labels.functions=[leaf, cluster(500)]"], "cluster(500): 500 clusters of 40 samples"),
+        (["labels.functions=[leaf, cluster(500)]"], "cluster(500): the 40 samples can be divided into 1 to 40 clusters, not 500"),
         (["labels.functions=[hypernym(2)]"], "unknown synset 'gulls'"),
         (["labels.functions=[group(kingdom)]"], "group(kingdom): this data set has none"),
         (["labels.functions=[level(3)]"], "level(3): the label tree has levels 1 to 2"),

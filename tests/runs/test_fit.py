@@ -124,6 +124,7 @@ WRONG: list[tuple[tuple[Any, ...], dict[str, Any], str]] = [
     ((X, LABELS), {"step_size": 0}, "step_size: should be a number greater than 0, got 0"),
     ((X, LABELS), {"step_size": float("nan")}, "step_size: should be a number greater than 0, got nan"),
     ((X, LABELS), {"replicas": 0}, "replicas: .*got 0"),
+    ((X, LABELS), {"engine": "gradient", "options": {"activation": "tanh"}}, "^options: activation: "),
     ((X, LABELS), {"device": "nowhere"}, "unknown device 'nowhere'"),
     ((X, LABELS), {"record": {"correlation": len}}, "record correlation: choose a name"),
 ]

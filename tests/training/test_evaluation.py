@@ -87,6 +87,7 @@ def test_what_is_on_disk_is_loaded_and_progress_is_told(results, monkeypatch):
         ({"labels.fine": "random(4)"}, "labels ="),
         ({"seed": 7}, "seed = 2"),
         ({"data.basis": "rotated"}, "data.basis = canonical"),
+        ({"training.engine": "gradient"}, "training.engine = dense cannot be tested with training.engine = gradient"),
     ],
 )
 def test_networks_that_do_not_fit_are_refused(results, values, named):

@@ -223,7 +223,7 @@ def test_a_balanced_subset_has_as_many_of_each_group():
         (["engine.activation=z^1"], "engine.activation"),
         (["engine.activatoin=relu"], "unknown key engine.activatoin; did you mean engine.activation"),
         (["engine.phases=[{}, {steps: 3}]"], "only the last phase"),
-        (["engine.phases=[{steps: 3}]"], "their 3 steps do not fit training.steps = 12"),
+        (["engine.phases=[{steps: 3}]"], "their steps sum to 3, not to training.steps = 12"),
         (["engine.phases=[{samples: balanced}]"], "training.batch: full"),
         (["training.engine=dense", "engine.activation=relu"], "the engine dense has no settings of its own"),
         (["training.batch=full", "data.training_samples=0"], "training.batch: full needs a finite training set"),

@@ -7,6 +7,7 @@ from scipy import stats
 
 from theory_sim.config import load_config
 from theory_sim.data.latents import DOMINANT_NOISE, NOISE
+from theory_sim.data.setup import law_of
 from theory_sim.runs.run import run
 from theory_sim.runtime import memory
 from theory_sim.runtime.errors import InputError
@@ -15,6 +16,7 @@ from theory_sim.runtime.threads import cores_share_blocks
 from theory_sim.training.engines.dense import DenseEngine
 from theory_sim.training.engines.lucky.candidates import counts, draw, tail
 from theory_sim.training.engines.lucky.certificate import feature_bound, largest_cut, noise_bound
+from theory_sim.training.engines.lucky.design import Design
 from theory_sim.training.network import Parameters
 from theory_sim.training.trainer import Training
 
@@ -339,6 +341,13 @@ def test_every_patch_is_booked_once(kind, monkeypatch):
     assert dominant == int((batch.content == DOMINANT_NOISE).sum()) == (50 if kind == "hard" else 0)
     assert len(strengths) == int((batch.content >= 0).sum())
     assert len(strengths) + plain + dominant == 50 * training.config.data.patches
+
+
+@pytest.mark.parametrize("networks", [("coarse", "fine"), ("coarse", "middle", "fine")])
+def test_networks_share_the_certificate(monkeypatch, networks):
+    config = load_config(overrides=SMALL)
+    monkeypatch.setattr(type(config), "networks", networks)
+    assert Design.of(config, law_of(config), heads=2).limit == pytest.approx(1e-6 / len(networks))
 
 
 def test_many_replicas_spend_the_certificate():

@@ -14,7 +14,8 @@ def with_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
     The plugins that the values name are imported first.
 
     Raises:
-        InputError: a plugin cannot be imported, there is no such theory, or a section that the theory or the engine has is wrong.
+        InputError: a plugin cannot be imported, there is no such theory, a section that the theory or the engine has is wrong, or
+            a section of networks names one that the theory has not.
         ValueError: a section is given that the theory or the engine has not.
     """
     if isinstance(named := given.get("plugins"), list | tuple) and all(isinstance(plugin, str) for plugin in named):
@@ -51,7 +52,8 @@ def _with_engine(defaults: dict[str, Any], given: Mapping[str, Any]) -> dict[str
     A theory's defaults for an engine's settings are left out where another engine is chosen.
 
     Raises:
-        InputError: the engine has no settings of its own; or as `theory_sim.runtime.settings.load_settings`.
+        ValueError: settings are given, and the engine has none.
+        InputError: as `theory_sim.runtime.settings.load_settings`.
     """
     values = merged(defaults, given)
     training = values.get("training")

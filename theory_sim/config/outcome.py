@@ -25,8 +25,8 @@ class RecordSettings(Section):
     points: Count = 12
     """Number of recorded steps after step 0, about."""
     noise: bool = False
-    """Whether to record ``noise_margin``, the largest pre-activation on noise patches of a batch of fresh samples: one forward
-    pass for each recorded step [ours]."""
+    """Whether to record ``noise_margin``, the largest (⟨w, ζ⟩ + b)/σ_0 of any neuron on the plain-noise patches of a batch of
+    fresh samples: one forward pass for each recorded step [ours]."""
     predicted: bool = False
     """Whether the tables of a study include predictions of the large-batch recursion, such as hard errors and times: some seconds
     for each run [ours]."""
@@ -50,4 +50,4 @@ class ClaimsSettings(Section):
     fine_rare_growth: Positive = 0.5
     """Smallest growth of the fine model's response to rare features, as a multiple of that to common ones."""
     transfer_gain_p: Share = 1e-3
-    """Largest p-value of the gain from coarse to fine labels."""
+    """The p-value of the gain from coarse to fine labels must be below this."""

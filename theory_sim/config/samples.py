@@ -34,7 +34,8 @@ class DataSettings(Section):
     feature_patches: Count = 4
     """s, patches per feature of the sample's path in the label tree."""
     patch_law: Literal["fixed", "independent"] = "fixed"
-    """Exactly s patches per feature, or each patch drawn independently with mean s per feature [ours]."""
+    """Exactly s patches per feature; or each patch is drawn independently, and belongs to a given feature with probability s/P,
+    except those whose number is always exact, such as dominant noise [ours]."""
     strength_spread: Share = 0.1
     """ι: strengths are α ~ U[√(1−ι), √(1+ι)] [recalled]."""
     noise: Length = 0.5
@@ -48,7 +49,8 @@ class DataSettings(Section):
     hard_share: Share = 0.0
     """ρ, share of hard samples in training; 0 in the paper [paper], more is ours."""
     label_noise: Share = 0.0
-    """Probability that a training sample carries the label of a uniformly drawn leaf [ours]."""
+    """Probability that a training sample carries the label of a leaf that is drawn anew, by the leaves' own probabilities:
+    perhaps its own leaf [ours]."""
     training_samples: CountOrZero = 0
     """Size of a finite training set, drawn with replacement [ours]; 0: fresh samples at every step [recalled]."""
 

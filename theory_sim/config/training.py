@@ -35,10 +35,12 @@ class TrainingSettings(Section):
     bias_decay: NonNegative | Literal["theory"] = 0.02
     """κ: after each step b ← b − κ‖Δw‖; `theory`: κ = 1/ln⁵ d [recalled]."""
     engine: str = ENGINE
-    """How a step is computed: all weights, all patches; or only neurons that can ever fire, and patches that hold
-    something, for widths that the theory requires: see ``theory_sim/training/engines/lucky/lucky.md`` [ours]."""
+    """How a step is computed: `dense`, all weights and all patches; `lucky`, only neurons that can ever fire and patches that
+    hold something, for widths that the theory requires (``theory_sim/training/engines/lucky/lucky.md``) [ours]; `gradient`, with
+    other activations, pooling, biases and optimizers; or an engine of a plugin."""
     certificate: Annotated[float, Field(gt=0, lt=1)] = 1e-6
-    """Largest probability, over a whole run, that anything the engine `lucky` leaves out should have fired [ours]."""
+    """Largest probability, over a whole run, that anything the engine `lucky` leaves out should have fired; it is divided equally
+    among the networks [ours]."""
     dtype: Literal["float32", "float64"] = "float32"
     """Precision of the weights and of all that is computed from them; samples are the same in both, up to rounding."""
     checkpoint_every: Count = 50
@@ -59,7 +61,7 @@ class TransferSettings(Section):
 
 
 class SeedsSettings(Section):
-    """Separate seeds; null: derived from `seed`."""
+    """Separate seeds; null: `seed`."""
 
     dictionary: Seed | None = None
     """Seed of the features."""

@@ -1,7 +1,7 @@
-"""The dictionary: an orthonormal set of features in R^d, one per node of the label tree.
+"""The dictionary: an orthonormal set of features in R^d, those of the label tree's nodes and then those of no class.
 
-One common feature v_y per coarse class and one rare feature v_{y,c} per subclass [paper]; deeper trees have one per
-node [ours].
+The paper's law has one common feature v_y per coarse class and one rare feature v_{y,c} per subclass [paper]; deeper trees have
+one per node, and a law may have features of no class, or none of nodes [ours].
 """
 
 from dataclasses import dataclass

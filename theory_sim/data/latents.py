@@ -2,7 +2,8 @@
 
 The groups of a kind of sample are laid out as P slots: as many as each group has patches, the rest plain noise. Fixed patch
 counts: a random permutation says which patch has which slot. Independent patches: each has a uniform slot of its own, so that
-the counts are binomial with the same means; groups with exact counts take the first places of the permutation.
+the counts are binomial: each patch belongs to a group of s patches with probability s/P. Groups with exact counts are placed
+first, on e patches in all, which leaves the mean s (1 − e/P) to the others.
 
 It is done on the CPU, whatever device the patches are on: the same numbers are the same latents everywhere.
 """

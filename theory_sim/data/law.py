@@ -72,11 +72,12 @@ class PatchLaw(_Features):
         patches: P.
         noise: law of ζ.
         kinds: the groups of each kind of sample, such as ``easy`` and ``hard``; models are tested on each kind.
-        training: share of each kind among training samples; kinds without one do not occur. The first kind without it.
-        independent: each patch draws its group by itself, so that counts are binomial with the groups' means; otherwise a
-            sample has exactly so many patches of each, in random places.
+        training: share of each kind among training samples; kinds without one do not occur. Empty: all are of the first kind.
+        independent: each patch draws its group independently, with probability s/P for a group of s patches, so that counts are
+            binomial; groups with `Group.exact` are placed first. Otherwise a sample has exactly so many patches of each group,
+            in random places.
         features: names of features that belong to no class.
-        label_noise: probability that a sample is labelled as a leaf drawn at random.
+        label_noise: probability that a sample is labelled as a leaf that is drawn anew, by the leaves' probabilities.
         node_features: whether the tree's nodes have features. Without them patches hold features of no class alone, such as
             one whose sign is the class: ``Group(Extra("signal"), 1, sign="class")``.
 
@@ -110,7 +111,7 @@ class PatchLaw(_Features):
                 expect(f"PatchLaw: kinds: {kind}", group, Group)
             needed = sum(group.patches for group in groups)
             if needed > self.patches:
-                parts = ", ".join(f"{group.patches} of {words(group.holds)}" for group in groups if group.patches)
+                parts = ", ".join(f"{group.patches} of {words(group)}" for group in groups if group.patches)
                 raise InputError(
                     f"data.patches: {self.patches} patches cannot hold the {needed} that {kind} samples need ({parts})"
                 )
@@ -118,11 +119,13 @@ class PatchLaw(_Features):
                 if isinstance(group.holds, Extra) and group.holds.name not in self.features:
                     raise InputError(f"{kind} samples: there is no feature '{group.holds.name}' among {list(self.features)}")
                 if isinstance(group.holds, Node | OtherClass) and not self.node_features:
-                    raise InputError(f"{kind} samples: {words(group.holds)} is none without node_features")
+                    raise InputError(f"{kind} samples: a group holds {words(group)}, but node_features is False: use Extra(name)")
                 if isinstance(group.holds, Node) and not 1 <= group.holds.level <= self.tree.depth:
-                    raise InputError(f"{kind} samples: level {group.holds.level} of a tree of {self.tree.depth} levels")
+                    raise InputError(
+                        f"{kind} samples: Node({group.holds.level}): the label tree has levels 1 to {self.tree.depth}"
+                    )
                 if group.sign in ("class", "-class") and self.tree.n_coarse != 2:
-                    raise InputError(f"sign '{group.sign}' is for two coarse classes, not {self.tree.n_coarse}")
+                    raise InputError(f"{kind} samples: sign '{group.sign}' is for two coarse classes, not {self.tree.n_coarse}")
 
     @property
     def own_noises(self) -> tuple[Noise, ...]:
@@ -147,7 +150,7 @@ class SampledLaw(_Features):
         training: as in `PatchLaw`.
         features: as in `PatchLaw`.
         node_features: whether the tree's nodes have features.
-        label_noise: probability that `sample` labels a sample as a leaf drawn at random, which the checks of labels must know.
+        label_noise: probability that `sample` labels a sample as a leaf drawn anew, which the checks of labels must know.
     """
 
     tree: LabelTree
@@ -189,14 +192,14 @@ def shares_of(law: _Features, shares: Shares) -> dict[str, float]:
 
 
 def described(law: Law, what: str) -> PatchLaw:
-    """The law, if it is a description.
+    """The law, if it is a `PatchLaw`.
 
     Raises:
-        InputError: it samples by a function of its own; the message opens with `what` cannot be derived.
+        InputError: it is a `SampledLaw`; the message begins with `what`, which needs the description.
     """
     if isinstance(law, PatchLaw):
         return law
-    raise InputError(f"{what}: the law draws its samples by a function of its own, and nothing can be derived from that")
+    raise InputError(f"{what} needs a PatchLaw: nothing can be derived from a SampledLaw, which draws by a function of its own")
 
 
 def _check_kinds(law: str, of: _Features, kinds: Sequence[str]) -> None:

@@ -74,7 +74,7 @@ class Uniform:
 
     def __post_init__(self) -> None:
         if not -math.inf < self.low <= self.high < math.inf:
-            raise InputError(f"strengths: the lower end {self.low} is not below the upper end {self.high}")
+            raise InputError(f"Uniform: expected finite ends with low ≤ high, got {self.low} and {self.high}")
 
     def ppf(self, q: Any) -> Any:
         """Quantile function."""
@@ -168,10 +168,10 @@ class Group:
 
     Attributes:
         holds: the content of each of them.
-        patches: how many there are, or, where the law's counts are independent, on average.
+        patches: s, how many there are; where the law's counts are independent, each patch is one of them with probability s/P.
         strength: law of α.
         sign: s, shared by the group's patches.
-        noise: of patches that hold nothing a noise law of their own; None: the law's.
+        noise: noise law of a group that holds `Nothing()`; None: the law's.
         exact: exactly so many patches even where the law's counts are independent.
     """
 
@@ -231,10 +231,14 @@ def _check_norm(noise: str, norm: float) -> None:
         raise InputError(f"{noise}: norm: should be a number of 0 or more, got {norm}")
 
 
-def words(holds: Holds) -> str:
+def words(group: Group) -> str:
     """The content of a group, for messages."""
-    if isinstance(holds, Node):
-        return f"the level-{holds.level} feature"
-    return {OtherClass: "another class's feature", Nothing: "noise of their own"}.get(
-        type(holds), f"feature '{getattr(holds, 'name', '')}'"
-    )
+    match group.holds:
+        case Node(level):
+            return f"the level-{level} feature"
+        case OtherClass():
+            return "another class's feature"
+        case Extra(name):
+            return f"feature '{name}'"
+        case Nothing():
+            return "plain noise" if group.noise is None else "noise of their own"

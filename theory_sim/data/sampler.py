@@ -294,7 +294,7 @@ class PatchSampler:
         return self._patches(normal, truth, told)
 
     def latents(self, streams: Streams, samples: int, shares: Shares) -> Batch:
-        """The truth about samples whose patches nobody needs: `Batch.x` has no dimension."""
+        """Samples without their patches, which nobody needs: `Batch.x` is (R, B, P, 0)."""
         truth = self.truth(streams, samples, shares)
         return Batch(truth["strength"].new_empty(*truth["strength"].shape, 0), **truth)
 

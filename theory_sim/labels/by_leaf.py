@@ -24,10 +24,11 @@ def _leaf(tree: LabelTree, context: LabelContext) -> LabelFunction:
 @register_label_function("mixed", "mixed(depth of class 1, depth of class 2, ...)")
 def _mixed(tree: LabelTree, context: LabelContext, *depths: int) -> LabelFunction:
     """The ancestor at a depth of its own for each coarse class."""
+    name = f"mixed({', '.join(map(str, depths))})"
     if len(depths) != tree.n_coarse:
-        raise InputError(f"mixed levels: {len(depths)} depths for {tree.n_coarse} coarse classes")
+        raise InputError(f"{name}: expected a depth for each of the {tree.n_coarse} coarse classes, got {len(depths)}")
     levels = torch.stack([tree.level(depth) for depth in depths])
-    return by_leaf(f"mixed{depths}", tree, levels[tree.coarse_of_leaf, torch.arange(tree.n_leaves)])
+    return by_leaf(name, tree, levels[tree.coarse_of_leaf, torch.arange(tree.n_leaves)])
 
 
 @register_label_function("aligned", "aligned(groups)")
@@ -35,7 +36,7 @@ def _aligned(tree: LabelTree, context: LabelContext, n: int) -> LabelFunction:
     """Leaf j of a coarse class joins its group j mod n: the groups of `misaligned`, but inside the coarse classes."""
     fewest = int(torch.bincount(tree.coarse_of_leaf).min())
     if not 1 <= n <= fewest:
-        raise InputError(f"aligned({n}): from 1 group to {fewest}, the leaves of the smallest coarse class")
+        raise InputError(f"aligned({n}): there can be 1 to {fewest} groups, as many as the smallest coarse class has leaves")
     return by_leaf(f"aligned({n})", tree, tree.coarse_of_leaf * n + place_of(tree) % n)
 
 
@@ -44,7 +45,8 @@ def _misaligned(tree: LabelTree, context: LabelContext, n: int) -> LabelFunction
     """Leaf j of every coarse class joins group j mod n: as far as the numbers allow, each group holds all classes."""
     place = place_of(tree)
     if not 2 <= n <= int(place.max()) + 1:
-        raise InputError(f"misaligned({n}): from 2 groups to {int(place.max()) + 1}, the leaves of the largest coarse class")
+        most = int(place.max()) + 1
+        raise InputError(f"misaligned({n}): there can be 2 to {most} groups, as many as the largest coarse class has leaves")
     function = by_leaf(f"misaligned({n})", tree, place % n)
     mass = torch.zeros(n, tree.n_coarse, dtype=torch.float64)
     probability = torch.tensor(tree.leaf_probability, dtype=torch.float64)

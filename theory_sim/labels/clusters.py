@@ -28,19 +28,18 @@ def _sample_id(tree: LabelTree, context: LabelContext) -> LabelFunction:
 
 @register_label_function("cluster", "cluster(clusters)")
 def _cluster(tree: LabelTree, context: LabelContext, n: int) -> LabelFunction:
-    """N k-means clusters of the samples' embeddings."""
+    """The cluster of a sample among n, by k-means of all samples' embeddings."""
     name = f"cluster({n})"
     return _clusters(name, tree, context, n, n, lambda leaf, rows, seed: _k_means(name, rows, n, seed))
 
 
 @register_label_function("cluster-within", "cluster-within(clusters of each coarse class)")
 def _cluster_within(tree: LabelTree, context: LabelContext, n: int) -> LabelFunction:
-    """N k-means clusters inside each coarse class."""
+    """The cluster of a sample among n in its coarse class, by k-means inside each."""
     name = f"cluster-within({n})"
     if context.leaf is not None and context.leaf.dim() == 1:  # before anything is embedded
         inside = torch.bincount(tree.coarse_of_leaf[context.leaf], minlength=tree.n_coarse)
-        if n > (least := int(inside.min())):
-            raise InputError(f"{name}: {n} clusters of {least} samples")
+        _check_clusters(name, n, int(inside.min()), " of the smallest coarse class")
 
     def partition(leaf: Tensor, rows: Tensor, seed: int) -> Tensor:
         coarse = tree.coarse_of_leaf[leaf]
@@ -59,8 +58,7 @@ def _clusters(
     """Label function of clusters: of one set of samples, or of one set for each replica, whose clusters are its own."""
     if context.n_samples == 0:
         raise InputError(f"{name} needs a finite set of samples (data.training_samples)")
-    if not 1 <= n <= context.n_samples:
-        raise InputError(f"{name}: {n} clusters of {context.n_samples} samples")
+    _check_clusters(name, n, context.n_samples)
     if context.embedding is not None and context.leaf is not None and context.leaf.dim() == 1:
         return _of_samples(name, tree, context.leaf, partition(context.leaf, context.embedding(), context.seed))
     within, label = classes > n, torch.arange(classes)
@@ -71,11 +69,16 @@ def _clusters(
 
     def assign(samples: Samples) -> Int[Tensor, "R B"]:
         if table is None:
-            raise InputError(f"{name}: nothing was clustered")
+            raise InputError(f"{name}: no embeddings were given when it was made (LabelContext.embedding)")
         return table.to(samples.index.device).gather(1, samples.index)
 
     own = place_of(tree) % n + n * tree.coarse_of_leaf if within else torch.arange(tree.n_leaves) % n
     return LabelFunction(name, classes, label // n if within else label % tree.n_coarse, own, assign, placeholder=True)
+
+
+def _check_clusters(name: str, n: int, samples: int, of: str = "") -> None:
+    if not 1 <= n <= samples:
+        raise InputError(f"{name}: the {samples} samples{of} can be divided into 1 to {samples} clusters, not {n}")
 
 
 def _k_means(name: str, rows: Float[Tensor, "n dim"], n: int, seed: int) -> Int[Tensor, " n"]:
@@ -83,8 +86,7 @@ def _k_means(name: str, rows: Float[Tensor, "n dim"], n: int, seed: int) -> Int[
     from sklearn.cluster import KMeans, MiniBatchKMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    if not 1 <= n <= len(rows):
-        raise InputError(f"{name}: {n} clusters of {len(rows)} samples")
+    _check_clusters(name, n, len(rows))
     many = len(rows) * n > _MANY
     method = (
         MiniBatchKMeans(n, batch_size=max(4096, n), n_init=1, random_state=seed)

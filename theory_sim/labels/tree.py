@@ -17,6 +17,15 @@ from theory_sim.runtime.errors import InputError, expect
 ROOT = -1
 
 
+def _inner(children: object) -> list[object]:
+    """The children of a node, each again a number of children or a list of them."""
+    if isinstance(children, int) and children >= 0:
+        return [0] * children
+    if isinstance(children, Sequence) and not isinstance(children, str):
+        return list(children)
+    raise InputError(f"tree.subclasses: expected numbers of 0 or more, and lists of them, got {children!r}")
+
+
 @dataclass(frozen=True)
 class LabelTree:
     """A rooted tree, its nodes below the root numbered breadth first: the coarse classes are nodes 0 … K−1.
@@ -26,15 +35,17 @@ class LabelTree:
         tail: how unequal the children of a node below the root are, see `leaf_probability`.
 
     Raises:
-        InputError: a parent does not precede its children, or there are fewer than two coarse classes.
+        InputError: a parent does not precede its children, nodes are not numbered breadth first, or there are fewer than two
+            coarse classes.
     """
 
     parent: tuple[int, ...]
     tail: float = 0.0
 
     def __post_init__(self) -> None:
-        if any(not ROOT <= p < node for node, p in enumerate(self.parent)):
-            raise InputError("label tree: each node's parent must come before it")
+        for node, p in enumerate(self.parent):
+            if not ROOT <= p < node:
+                raise InputError(f"label tree: the parent of node {node} is {p}; it must come before it")
         if list(self.parent) != sorted(self.parent):
             raise InputError("label tree: nodes must be numbered breadth first")
         if self.n_coarse < 2:
@@ -67,7 +78,7 @@ class LabelTree:
         while level:
             below: list[object] = []
             for node, children in enumerate(level, start=first):
-                inner = [0] * children if isinstance(children, int) else list(children)  # type: ignore[call-overload]
+                inner = _inner(children)
                 parent += [node] * len(inner)
                 below += inner
             first += len(level)
@@ -116,7 +127,7 @@ class LabelTree:
 
     @cached_property
     def coarse_of_leaf(self) -> Int[Tensor, " leaf"]:
-        """Y of each leaf."""
+        """The coarse class y of each leaf."""
         return self.paths[:, 0].clone()
 
     def level(self, depth: int) -> Int[Tensor, " leaf"]:

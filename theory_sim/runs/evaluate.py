@@ -31,7 +31,8 @@ def evaluate_on(results: Results, config: Config, device: str = "auto", on_progr
 
     Args:
         results: the finished run.
-        config: its laws of samples, `test` and `transfer` are used. All that shapes the networks must be the run's.
+        config: its laws of samples, `test` and `transfer` are used. The engine and its settings, replicas, seeds, theory, tree,
+            labels, network, dimension, basis and precision must be the run's.
         device: see `theory_sim.runtime.devices.choose_device`.
         on_progress: called after every chunk of test samples; without it a notebook shows a bar.
 
@@ -41,9 +42,11 @@ def evaluate_on(results: Results, config: Config, device: str = "auto", on_progr
 
     Warns:
         PluginWarning: a plugin has changed since the run was made.
+        WaitingWarning: another process tests these networks on the same samples; this one waits for it.
 
     Raises:
-        InputError: a plugin of the run is gone; the networks do not fit the configuration, or files on disk are damaged.
+        InputError: a plugin of the run is gone; the device is absent; the networks do not fit the configuration, or files on
+            disk are damaged.
     """
     expect("evaluate_on", results, Results)
     expect("evaluate_on", config, Config)
@@ -96,6 +99,8 @@ def _evaluate(results: Results, config: Config, device: str, on_progress: OnProg
 
 
 def _shape(config: Config) -> dict[str, Any]:
-    """All that networks must share to be each other's: their sizes, features, labels and seeds."""
+    """All that networks must share to be each other's: engine, sizes, features, labels and seeds."""
+    of_engine = {"training.engine": config.training.engine} | {f"engine.{key}": value for key, value in config.engine.items()}
     keys = {"data.dim": config.data.dim, "data.basis": config.data.basis, "training.dtype": config.training.dtype}
-    return {key: getattr(config, key) for key in ("replicas", "seed", "seeds", "theory", "tree", "labels", "network")} | keys
+    shared = ("replicas", "seed", "seeds", "theory", "tree", "labels", "network")
+    return of_engine | {key: getattr(config, key) for key in shared} | keys

@@ -1,6 +1,7 @@
 """Training on tensors of one's own: samples as sets of patches, their labels, and the directions to follow."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from numbers import Real
 from typing import Any, Literal
@@ -62,8 +63,8 @@ def fit(
     Args:
         x: the samples, (N, P, d): N samples of P patches in d dimensions.
         labels: class of each, from 0.
-        directions: v, vectors whose correlations ⟨w, v⟩ and responses are recorded, (F, d); of any norm, none is needed.
-        test: samples and labels to test on; the training samples without it.
+        directions: v, vectors whose correlations ⟨w, v⟩ and responses are recorded, (F, d); of any norm; may be left out.
+        test: samples and labels to test on; None: the training samples.
         neurons: m per class.
         steps: steps of SGD.
         batch: B, drawn with replacement from the samples; or ``full``, all of them at each step.
@@ -241,7 +242,8 @@ def _config(settings: dict[str, Any]) -> Config:
     try:
         return checked(Config, settings)
     except InputError as error:
-        raise InputError(str(error).removeprefix("network.").removeprefix("training.")) from None
+        message = str(error).removeprefix("network.").removeprefix("training.")
+        raise InputError(re.sub(r"^engine\.", "options: ", message)) from None
 
 
 def _for_own_samples(config: Config, x: Tensor, n_classes: int, step_size: float) -> Config:

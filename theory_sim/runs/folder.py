@@ -10,8 +10,8 @@
 * ``manifest.json`` — written last: the digests of all the others. Without it the run is not finished;
 * ``evaluations/<hash>.nc`` — tests of the trained networks on other samples, where `evaluate_on` was asked for them.
 
-The hash covers the configuration except `claims` (bounds change no number) and the paths of plugins, the kind of device, every
-module of the package that a run imports, and the source of every object of a user that the run uses.
+The hash covers the kind of device, every module of the package that a run imports, the source of every object of a user that the
+run uses, and the configuration without `claims` (bounds change no number) and without the paths of plugins.
 """
 
 import hashlib
@@ -108,7 +108,7 @@ def results_folder(
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file, not a folder for results")
     if any((out / name).exists() for name in ("manifest.json", "checkpoint.safetensors", "config.yaml")):
-        raise InputError(f"{out} holds the results of one configuration; --out takes the folder above its name and hash")
+        raise InputError(f"{out} is the results folder of one configuration, NAME/HASH; give --out the folder that holds NAME")
     kind = torch.device(device).type
     sources = user_sources(config, record)
     unreadable = None in sources.values()
@@ -158,7 +158,7 @@ def user_sources(config: Config, record: Mapping[str, Callable[..., Any]] | None
 
 
 def configuration_hash(config: Config, more: dict[str, Any] | None = None) -> str:
-    """What tells a run from others: configuration without claims, code version, and whatever `more` there is."""
+    """What tells a run from others: configuration without claims and plugins, code version, and whatever `more` there is."""
     return hash_of({"config": hashed(config), "code": code_version()} | (more or {}))
 
 

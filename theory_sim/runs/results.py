@@ -255,7 +255,9 @@ def _checked(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         env = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{folder} holds no finished run: {Path(error.filename).name} is missing") from None
-    except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
+    except OSError as error:
+        raise InputError(f"cannot read {error.filename}: {error.strerror}") from None
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{folder / 'manifest.json'} is damaged; delete the folder to run again") from None

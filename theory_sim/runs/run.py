@@ -55,6 +55,8 @@ def run(
 
     Warns:
         NoEffectWarning: a setting of samples was changed that the theory's law does not depend on.
+        NotCachedWarning: the source of one of the user's objects cannot be read, so that no later run can load this one.
+        WaitingWarning: another process runs the same configuration; this one waits for it.
 
     Raises:
         BusyError: another process runs the same configuration, and `wait` is false.

@@ -29,7 +29,7 @@ def replicas_needed(gain: float, spread: float, power: float = 0.9, confidence: 
         R, at least 5.
 
     Raises:
-        InputError: a gain or spread that is not positive, a probability outside (0, 1), or more than 10,000 replicas.
+        InputError: a gain that is not positive, a negative spread, a probability outside (0, 1), or more than 10,000 replicas.
     """
     from scipy import stats
 
@@ -49,9 +49,9 @@ def replicas_needed(gain: float, spread: float, power: float = 0.9, confidence: 
 
     low, high = FEW - 1, FEW  # `low` is too few
     while not shows(high):
-        low, high = high, 2 * high
-        if high > MOST:
+        if high == MOST:
             raise InputError(f"replicas_needed: a gain of {gain:g} at a spread of {spread:g} takes more than {MOST} replicas")
+        low, high = high, min(2 * high, MOST)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if shows(middle) else (middle, high)

@@ -35,7 +35,7 @@ class Claim:
         estimate: from results to the number, its interval and method.
         side: ``≤``, ``≥`` or ``>``: where the whole interval must lie.
         bound: the threshold that the interval is compared with: a number, or a function of the configuration.
-        max_p: the largest p-value allowed, where a test decides as well: likewise.
+        max_p: where a test decides as well, the p-value must be below this: likewise a number or a function.
         source: who states it: ``paper``, ``recalled`` or ``ours``.
         theory: name of the theory that a registered claim is added to; a theory's own claims need none.
     """

@@ -97,13 +97,15 @@ def check_covered(config: Config) -> None:
     """Check before training that the recursion covers a configuration.
 
     Raises:
-        InputError: it does not cover trained output weights, an engine with other networks, a finite training set, noise that
-            is not Gaussian, nor a law that samples by a function of its own.
+        InputError: it does not cover trained output weights, an engine that has settings, a finite training set, noise that is
+            not Gaussian, nor a law that samples by a function of its own.
     """
     if config.network.train_output:
         raise InputError("prediction: network.train_output is not covered, only a = 1 frozen")
     if config.engine:
-        raise InputError(f"prediction: the engine {config.training.engine} is not covered: it has settings of its own")
+        raise InputError(
+            f"prediction: the engine {config.training.engine} is not covered, since it has settings of its own: set it to dense"
+        )
     if config.data.training_samples:
         raise InputError("prediction: data.training_samples is not covered, only fresh samples")
     contents_of(described(law_of(config), "prediction"), config.data.dim)

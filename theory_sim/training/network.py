@@ -27,7 +27,7 @@ class Parameters:
     def initial(
         cls, streams: Streams, heads: int, neurons: int, dim: int, std: float, threshold: float, dtype: torch.dtype
     ) -> "Parameters":
-        """W ~ N(0, σ_0² I), b = −σ_0 τ, a = 1; one stream per replica.
+        """Initial parameters: w ~ N(0, σ_0² I), b = −σ_0 τ, a = 1; one stream per replica.
 
         Args:
             streams: their number is R.

@@ -9,7 +9,8 @@ finetuning          all weights trained on coarse labels, the coarse logit being
 ==================  =======================================================================================
 
 The paper finetunes and says that this can further help [paper]; the set of readouts is ours. Each answers with
-probabilities: one coarse class gets 1, or, where several are exactly tied (as when nothing fires), each its share.
+probabilities: one coarse class gets 1. Where several are exactly tied, as when nothing fires, each gets the same share; for
+``argmax_parent`` in proportion to its tied heads, and for ``linear_probe`` the first gets 1.
 """
 
 from collections.abc import Callable
@@ -32,9 +33,9 @@ from theory_sim.training.trainer import Model, Training
 Answer = Callable[[Batch, Float[Tensor, "R B head"]], Float[Tensor, "R B coarse"]]
 """From samples and the network's heads to the probability of answering each coarse class."""
 Scores = Callable[[Batch, Float[Tensor, "R B head"]], Float[Tensor, "R B coarse"]]
-"""From the same to a score of each coarse class; margins are differences of scores."""
+"""From samples and the network's heads to a score of each coarse class; margins are differences of scores."""
 OfHeads = Callable[[Float[Tensor, "R B head"], HeadGroups], Float[Tensor, "R B coarse"]]
-"""From the heads and the coarse class of each to the same."""
+"""From the network's heads, and the coarse class of each, to the probability of answering each coarse class, or to its score."""
 Fit = Callable[[Training, Model], Answer]
 """From a trained network to its answers."""
 _SLACK = 1e-3
@@ -63,8 +64,14 @@ class Readout:
 def register_readout(name: str) -> Callable[[OfHeads], OfHeads]:
     """Register a readout that needs no fitting: a function ``(heads, parents) → probabilities``.
 
+    ``heads`` are the logits, (R, B, head), and ``parents`` a `HeadGroups`, the coarse class of each head; the function returns
+    the probability of answering each coarse class, (R, B, coarse), which sums to 1 up to 1e-3. `choose` makes it of scores.
+
     Args:
         name: what ``transfer.readouts`` takes.
+
+    Raises:
+        InputError: the function takes other arguments, or the name is taken.
     """
     expect("register_readout: name", name, str)
 

@@ -70,7 +70,7 @@ def check_record(record: Mapping[str, Record]) -> None:
         if not isinstance(name, str) or name in taken or not name.isidentifier():
             raise InputError(f"record {name}: choose a name that is an identifier and none of {', '.join(taken)}")
         if (of := re.fullmatch(r"(\w+)_\d+", name)) and of[1] in record:
-            raise InputError(f"record {name}: choose another name; so is an axis of {of[1]} called")
+            raise InputError(f"record {name}: choose another name: this is an axis of the recorded quantity {of[1]}")
         if not callable(function):
             raise InputError(f"record {name}: expected a function of the training, got {type(function).__name__}")
         expect_function(f"record {name}", function, "training")
@@ -166,7 +166,7 @@ class Recorder:
             raise InputError(f"{what}: there is no network '{unknown[0]}'; there are {', '.join(self.training.models)}")
         known = [network for network in self.training.models if f"{network}/{_OWN}{name}" in self._seen]
         if not by_network or (known and set(known) != set(by_network)):
-            before = f", after those of {', '.join(known)}" if known else ""
+            before = f", and of {', '.join(known)} at earlier steps; return the same networks at every step" if known else ""
             raise InputError(f"{what}: gave numbers of {', '.join(by_network) or 'no network'}{before}")
         for network, of_network in by_network.items():
             key, numbers = f"{network}/{_OWN}{name}", self._numbers(what, of_network)

@@ -44,7 +44,7 @@ class Model:
         """The labels that it is trained on.
 
         Raises:
-            InputError: the label function gives other than one whole number from 0 to its number of classes for each sample.
+            InputError: the label function does not give each sample one whole number from 0 to its number of classes − 1.
         """
         labels, like = self.labels.assign(batch), batch.leaf
         fits = isinstance(labels, Tensor) and labels.dtype == torch.long and labels.shape == like.shape
@@ -68,8 +68,8 @@ class Training:
     Args:
         config: the configuration.
         device: the device of all tensors.
-        law: the law of samples; the configuration's without it.
-        dictionary: the features of each replica; the configuration's without it.
+        law: the law of samples; None: that of the configuration.
+        dictionary: the features of each replica; None: those of the configuration.
 
     Attributes:
         steps_done: number of steps made.

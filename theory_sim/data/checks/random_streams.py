@@ -30,7 +30,8 @@ def check_streams(config: Config, law: Law) -> list[Check]:
 def purposes(config: Config, law: Law) -> list[str]:
     """The names of all streams that a run can draw from."""
     of_kinds = [f"{use} {kind}" for use in ("curve", "test") for kind in law.kinds]
-    return list(dict.fromkeys([*PURPOSES, *(f"init {name}" for name in config.networks), *of_kinds]))
+    recorded = ["noise"] if config.record.noise else []
+    return list(dict.fromkeys([*PURPOSES, *(f"init {name}" for name in config.networks), *of_kinds, *recorded]))
 
 
 def distinct(keys: Mapping[str, Sequence[int]]) -> Check:

@@ -57,12 +57,12 @@ def flip(config: Config) -> float:
 
 
 def benign_bound(config: Config) -> float:
-    """P + exp(−n‖μ‖⁴/(C₂ σ_p⁴ d)) + margin."""
+    """The upper bound of the error, p + exp(−n‖μ‖⁴/(C₂ σ_p⁴ d)) + margin."""
     return flip(config) + float(np.exp(-ratio(config) / DECAY)) + MARGIN
 
 
 def harmful_bound(config: Config) -> float:
-    """P + 0.1."""
+    """The lower bound of the error, p + 0.1."""
     return flip(config) + GAP
 
 

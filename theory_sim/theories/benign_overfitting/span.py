@@ -57,7 +57,7 @@ class Reading(Section):
 
 @dataclass(frozen=True)
 class Trained:
-    """Networks at the end of training, and how they were tested.
+    """What a test needs of trained networks.
 
     Attributes:
         weight_products: ⟨w_r, w_t⟩ of all pairs of neurons of a network, heads one after the other.

@@ -30,13 +30,13 @@ def extreme(estimates: Sequence[Callable[[float], Estimate]], most: bool, confid
 
 
 def mean_of_cells(measure: str, most: bool, table: "pd.DataFrame", confidence: float) -> Estimate:
-    """The smallest or largest mean of a measure among the cells of a table of measures."""
+    """The mean of a measure in the cell whose interval ends lowest, or highest with `most`, in a table of measures."""
     cells = [partial(stats.mean, rows[measure].to_numpy(float)) for _, rows in table.groupby("cell", sort=False)]
     return extreme(cells, most, confidence, f"of {len(cells)} cells")
 
 
 def error_of_cells(measure: str, most: bool, table: "pd.DataFrame", confidence: float) -> Estimate:
-    """The smallest or largest error among the cells of a table of measures."""
+    """The error in the cell whose interval ends lowest, or highest with `most`, in a table of measures."""
     cells = [partial(error_of, measure, rows) for _, rows in table.groupby("cell", sort=False)]
     return extreme(cells, most, confidence, f"of {len(cells)} cells")
 

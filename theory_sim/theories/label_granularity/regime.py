@@ -172,7 +172,7 @@ def _group(law: PatchLaw, kind: str, holds: Holds) -> Group:
     for group in law.kinds.get(kind, ()):
         if group.holds == holds:
             return group
-    raise _not_covered(f"{kind} samples with patches of {words(holds)}")
+    raise _not_covered(f"{kind} samples with patches of {words(Group(holds, 1))}")
 
 
 def _not_covered(needed: str) -> InputError:

@@ -84,7 +84,7 @@ def _growth_time(feature: str, results: Results, start: xr.Dataset, then: xr.Dat
 
 
 def _loss_time(results: Results, start: xr.Dataset, then: xr.Dataset) -> np.ndarray:
-    """First step at which the loss is at most `LOSS` times its initial value."""
+    """When the loss has fallen to `LOSS` times its initial value, in steps, linear between two steps."""
     loss = values_of(then, "training_loss").astype(float)
     return passed(np.arange(loss.shape[1]), -loss / loss[:, :1], -LOSS)
 

@@ -1,6 +1,7 @@
 """Which (patch, neuron) pairs fire, and the two sums over them that a training step needs.
 
-Both representations hold ReLU(⟨w, x_p⟩ + b) and give the same numbers up to rounding. Past its bias a neuron fires for few
+Three classes give the same numbers up to rounding: `DenseFiring` holds the ReLU of every pair, `ListedFiring` the pre-activations
+and a list of the pairs that fire, `JoinedFiring` one of the two for each cell. Past its bias a neuron fires for few
 patches (2 % at the default configuration), so on a CPU the pairs are listed and only their patches are gathered, by loops that
 Numba compiles; where many fire, and on a GPU, a second matrix product is faster.
 """
@@ -51,12 +52,12 @@ class ListedFiring:
 
     Attributes:
         neuron: the neurons that fire, in ascending order for each of the r·B·P patches.
-        first: where each patch's begin; one more number says where the last's end.
+        first: where each patch's neurons begin in the list, and at the end where the last patch's end: r·B·P + 1 numbers.
         value: pre-activations of all pairs.
     """
 
     neuron: Int[np.ndarray, " pair"]
-    first: Int[np.ndarray, " patch"]
+    first: Int[np.ndarray, " patch_and_end"]
     value: Float[np.ndarray, "r B P neuron"]
 
     def activity(self) -> Float[Tensor, "r B neuron"]:

@@ -127,7 +127,9 @@ class GradientEngine:
             raise InputError("engine.phases: only the last phase may leave out its number of steps")
         given, steps = sum(phase.steps or 0 for phase in (*first, last)), config.training.steps
         if given > steps or (last.steps is not None and given != steps):
-            raise InputError(f"engine.phases: their {given} steps do not fit training.steps = {steps}")
+            raise InputError(
+                f"engine.phases: their steps sum to {given}, not to training.steps = {steps}; the last phase may leave out its"
+            )
         if config.training.batch != "full" and any(phase.samples == "balanced" for phase in (*first, last)):
             raise InputError("engine.phases: balanced samples need training.batch: full")
 

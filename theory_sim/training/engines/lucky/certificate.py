@@ -135,7 +135,7 @@ class Ledger:
         silent: bound for one undrawn neuron on one pure noise patch.
         dominant: the same on one dominant-noise patch; None where undrawn neurons may fire there.
         strengths: the same on feature patches.
-        undrawn: number of neurons of a replica's model that there are.
+        neurons: number of all neurons of a replica's model, heads × m: at least that of the undrawn ones, for which it stands.
     """
 
     def __init__(
@@ -145,9 +145,9 @@ class Ledger:
         silent: float,
         dominant: float | None,
         strengths: StrengthTable,
-        undrawn: int,
+        neurons: int,
     ) -> None:
-        self.limit, self.undrawn = limit, undrawn
+        self.limit, self.neurons = limit, neurons
         self.silent, self.dominant, self.strengths = silent, dominant, strengths
         self.spent = np.zeros((replicas, 3))
         self.dominant_error = 0.0
@@ -155,12 +155,12 @@ class Ledger:
     def charge(self, replica: int, strengths: np.ndarray, noise_patches: int, dominant_patches: int) -> None:
         """Book patches that undrawn neurons did not meet."""
         each = self.strengths.sum(strengths) + noise_patches * self.silent + dominant_patches * (self.dominant or 0.0)
-        self.spent[replica, 0] += self.undrawn * each
+        self.spent[replica, 0] += self.neurons * each
 
     def certificate(self, drawn: int) -> Certificate:
         """All replicas together."""
         left_out, unmet, noise = self.spent.sum(0).tolist()
-        neurons = self.undrawn * len(self.spent)
+        neurons = self.neurons * len(self.spent)
         return Certificate(left_out, unmet, noise, self.limit, drawn, neurons, self.dominant_error)
 
     def check(self) -> None:

@@ -65,7 +65,7 @@ class Design:
         """
         tau, dim, noise, features = config.threshold, config.data.dim, law.noise.norm, law.n_features
         loud = dominant_norm(law)
-        everyone, limit = heads * config.neurons, config.training.certificate / 2
+        everyone, limit = heads * config.neurons, config.training.certificate / len(config.networks)
         target = config.training.certificate * _SHARE
         samples, patches = _samples(config, len(law.kinds)), _patches(law)
         silent = noise_bound(tau, noise, dim)
@@ -114,8 +114,8 @@ class Design:
         loud = dominant_norm(law)
         if any(share and _dominant_patches(law, kind) for kind, share in law.training_shares.items()):
             raise InputError(
-                f"hard.noise: dominant noise of norm {loud:g} in training (data.hard_share) makes neurons fire"
-                " and so move that training.engine 'lucky' does not draw; it needs less, or training.engine dense"
+                f"hard.noise: dominant noise of norm {loud:g} in training samples fires neurons that training.engine 'lucky' does"
+                " not draw: lower hard.noise, or set data.hard_share to 0 or training.engine to dense"
             )
         self.dominant_sum(np.array([loud]), np.array([self.neurons - self.drawn / self.heads]), np.zeros((1, 0)))
 
@@ -144,8 +144,8 @@ class Design:
             error = float(np.max(0.4748 * ((third + first**3) / std**3)[:, None] / n, initial=0.0))
         if not error <= _DOMINANT_ERROR:
             raise InputError(
-                f"hard.noise: dominant noise of norm {length.max():g} makes too few of the neurons fire that training.engine"
-                " 'lucky' does not draw to know their sum's law, and too many to leave them out; less or more is needed"
+                f"hard.noise: at the norm {length.max():g} the neurons that training.engine 'lucky' does not draw fire too often"
+                " to be left out, and too seldom for a normal law of their sum: change it, or set training.engine to dense"
             )
         unit = self.std * length[:, None]
         return unit * first[:, None] * undrawn, unit * std[:, None] * n, error
@@ -176,7 +176,7 @@ def check_law(law: Law) -> PatchLaw:
         if isinstance(group.holds, Nothing) or not group.patches:
             continue
         if not isinstance(group.strength, Uniform) or group.strength.low < 0 or group.sign != "+":
-            raise InputError(f"{what} covers features of positive, uniform strength alone; or training.engine dense")
+            raise InputError(f"{what} covers only features of positive, uniform strength: set training.engine to dense")
     return law
 
 
