@@ -1,7 +1,7 @@
 """The figures, drawn by ``theory-sim figures``: each is one `Figure`, registered by name in `FIGURES`.
 
 In a checkout this package is the folder ``figures/``; installed it is ``theory_sim.figures``. A module here holds one figure
-(``theorems`` two, ``studies`` a table of them); ``plot`` holds plots for notebooks, ``common`` what several share, and
+or a few of one kind; ``plot`` holds plots for notebooks, ``common`` what several share, and
 ``gallery`` the code that makes the runs a figure needs, draws it, and writes the page of all figures.
 
 No figure trains. It names the runs, evaluations and studies it needs (`Needs`); the gallery makes or loads them and passes

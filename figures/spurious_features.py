@@ -152,7 +152,7 @@ OVER_TIME = register(
         needs=needs_runs,
         compute=compute_time,
         draw=draw_time,
-        cost="the four runs of the study spurious_features, 4 minutes on two cores and 1 GB",
+        cost="4 minutes on two cores and 1 GB",
     )
 )
 """Drawn from the study's runs, which the study keeps."""

@@ -49,7 +49,7 @@ def compute(config: Config, inputs: Inputs, model: str) -> pd.DataFrame:
 
     Returns:
         Columns ``model``, ``part`` (curve or claim), ``quantity``, ``step``, ``value``, ``low``, ``high``, ``range`` (what low
-        and high are), and for claims ``side``, ``bound`` and ``verdict``.
+        and high are), and for claims ``side``, ``bound`` and ``decision``.
     """
     (result,) = inputs.runs
     found = list(_curves(model, getattr(result, model), config))

@@ -94,7 +94,7 @@ def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
             e = stats.error_rate(np.concatenate(parts), own.claims.confidence)
             found.append(known | {"model": model} | interval(e))
         share = unlucky(own)
-        found.append({**known, "model": "unlucky", "value": share, "low": share, "high": share, "method": "exp(−m Q(τ/α))"})
+        found.append({**known, "model": "unlucky", "value": share, "low": share, "high": share, "method": "(1 − Q(τ/√(1+ι)))^m"})
     return pd.DataFrame(found)
 
 
@@ -154,8 +154,9 @@ FIGURE = register(
             "Error on hard test samples against the dimension d, at the theory's threshold τ = √((4+2c₀) ln d) and width m ="
             " ⌈d^(2+2c₀)⌉ neurons per head, c₀ = 0.5: up to 4·10¹² neurons per head, of which those that can ever fire are"
             " simulated. Points are estimates over replicas with 95% intervals (t, Cox's log-normal one and Clopper–Pearson)."
-            " Left: strengths vary by ι = 1/ln d. Right: strengths vary by ι = 0.02, so that often no neuron fires for the"
-            " rare feature of a subclass; the dotted line is the expected share of such subclasses, exp(−m Q(τ/√(1+ι))). The"
+            " Left: strengths vary by ι = 1/ln d. Right: strengths vary by ι = 0.02, so that often no neuron fires for the rare"
+            " feature of a subclass; noise has a fifth of the norm on the left, and step sizes are ten times as large. Dotted:"
+            " the expected share of subclasses for whose feature no neuron fires, (1 − Q(τ/√(1+ι)))^m. The"
             " fine model is read by the summed logits of each coarse class's heads, and by the head with the highest logit. The"
             " vertical axis is linear up to 0.001, logarithmic beyond."
         ),

@@ -48,7 +48,7 @@ class Needs:
         image_studies: names of studies on real images (``theory-sim pretrain``).
         studies: names of the simulator's studies (``theory-sim study``).
         grids: names of grids of small networks (``theory-sim study``, `theory_sim.studies.grids`).
-        configuration: whether the numbers depend on the configuration that figures are drawn for.
+        configuration: whether the page of figures states a configuration for this one.
     """
 
     runs: list[Config] = field(default_factory=list)
@@ -70,7 +70,7 @@ class StudyTables:
 
     Attributes:
         config: the configuration that its cells share.
-        keys: of its grids, which are columns of both tables.
+        keys: of its grids, which are columns of all three tables.
         cells: one row per cell and claim, see `theory_sim.studies.tables`.
         replicas: one row per cell, replica, model, kind of test samples and readout, see there.
         measures: one row per cell and replica, with a column for each measure of the theory.

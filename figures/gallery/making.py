@@ -1,6 +1,6 @@
 """Makes what figures need, and computes their tables."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -15,14 +15,10 @@ from theory_sim.runs.folder import results_folder
 from theory_sim.runs.results import Results, load_results
 from theory_sim.runs.run import run as run_experiment
 from theory_sim.runtime.devices import choose_device
-from theory_sim.runtime.progress import Progress
-
-OnProgress = Callable[[Progress], None]
+from theory_sim.runtime.progress import OnProgress, Progress, ignore
 
 
-def tables(
-    figures: Iterable[Figure], source: Source, on_progress: OnProgress = lambda progress: None
-) -> Iterator[tuple[Figure, pd.DataFrame]]:
+def tables(figures: Iterable[Figure], source: Source, on_progress: OnProgress = ignore) -> Iterator[tuple[Figure, pd.DataFrame]]:
     """Pairs of each figure and its table, computed one after the other; all missing runs are made before this returns.
 
     Args:

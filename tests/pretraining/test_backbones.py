@@ -92,7 +92,7 @@ def test_a_study_starts_from_weights_and_its_networks_are_loaded(settings, backb
         ("pretrained: nobody/absent", r"model\.pretrained: cannot load the vision model 'nobody/absent' from safetensors"),
         ("pretrained: DIR/vit, image_size: 24", r"model\.pretrained: .* takes no images of 24 × 24 pixels"),
         ("pretrained: DIR/vit, name: resnet18", "name: resnet18 and pretrained: .* do not fit together"),
-        ("name: pretrained", "name: pretrained and pretrained: None do not fit together"),
+        ("name: pretrained", "name: pretrained needs the key pretrained"),
     ],
 )
 def test_wrong_weights_are_refused_before_any_image_is_read(model, message, settings, backbones, tmp_path, monkeypatch):

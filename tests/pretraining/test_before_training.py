@@ -37,7 +37,7 @@ def untrained(monkeypatch):
         (["pretraining.accumulate=8"], f"pretraining: resnet18 {PART}; got batch 8 in 8 parts"),
         (["transfer.training.accumulate=8"], f"transfer.training: resnet18 {PART}"),
         (["transfer.modes=[last_block]", "transfer.training.batch=1"], f"transfer.training: resnet18 {PART}"),
-        (["transfer.training.accumulate=3"], "batch: 8 images cannot be shared by 1 processes of 3 parts each"),
+        (["transfer.training.accumulate=3"], "batch: 8 is not a multiple of the number of processes, 1, times accumulate, 3"),
         (["transfer.training.accumulate=8", "transfer.training.mixup=0.2"], "mixup needs an even number of images in each part"),
     ],
 )
@@ -70,7 +70,9 @@ def test_two_images_in_a_part_train_a_residual_network(settings, tmp_path):
 
 def test_processes_that_cannot_share_a_batch(settings, tmp_path, monkeypatch, untrained):
     monkeypatch.setattr(type(_accelerator()), "num_processes", 3)
-    with pytest.raises(InputError, match=r"pretraining\.batch: 8 images cannot be shared by 3 processes of 1 parts each"):
+    with pytest.raises(
+        InputError, match=r"pretraining\.batch: 8 is not a multiple of the number of processes, 3, times accumulate, 1"
+    ):
         study.run_study(load_study(None, settings), tmp_path)
 
 
@@ -95,7 +97,7 @@ def test_a_label_function_is_written_in_two_ways(settings, tmp_path, untrained):
 @pytest.mark.parametrize("key", ["pretraining", "transfer.training"])
 def test_a_crop_that_the_images_do_not_allow(key, settings, tmp_path, untrained):
     digits = [*settings, "data={source: digits}", f"{key}.crop=resized"]
-    with pytest.raises(InputError, match=rf"^{key}\.crop: these images are too small for 'resized'"):
+    with pytest.raises(InputError, match=rf"^{key}\.crop: images in memory are not resized"):
         study.run_study(load_study(None, digits), tmp_path)
 
 
@@ -104,8 +106,20 @@ def test_smoothed_labels_of_images_with_several(settings, tmp_path, untrained):
     synsets = sorted(imagenet21k().classes[::4000])
     make_folder(tmp_path / "synsets", 8, {synset: 30 * place for place, synset in enumerate(synsets)})
     more = [f"data={{source: imagenet, path: {tmp_path / 'synsets'}}}", "labels.functions=[leaf, hypernym(3)]"]
-    with pytest.raises(InputError, match=r"^labels\.functions: hypernym\(3\): pretraining\.label_smoothing: images with several"):
+    with pytest.raises(InputError, match=r"^labels\.functions: hypernym\(3\): pretraining\.label_smoothing: should be 0 where"):
         study.run_study(load_study(None, [*settings, *more, "pretraining.label_smoothing=0.1"]), tmp_path / "out")
+
+
+def test_an_error_of_the_target_names_its_section(settings, tmp_path, untrained):
+    """Image sources name the keys of ``data``; what is wrong here is in ``target``."""
+    own = make_folder(tmp_path / "own", 8, {"a/b": 0, "c/d": 90})
+    for target, message in (
+        ("source: digits, groups: x", r"^target: source digits has no"),
+        (f"source: tree, path: {own}, groups: (", r"^target\.groups: no regular expression"),
+    ):
+        keys = [f"data={{source: tree, path: {own}}}", f"target={{{target}}}", "transfer.modes=[finetune]"]
+        with pytest.raises(InputError, match=message):
+            study.run_study(load_study(None, [*settings, *keys]), tmp_path / "out")
 
 
 @pytest.mark.parametrize("leftover", ["LOCAL_RANK=0", "LOCAL_RANK=none", "ACCELERATE_GRADIENT_ACCUMULATION_STEPS=many"])

@@ -305,7 +305,7 @@ def test_the_test_split_plays_no_part(settings, tmp_path, folder):
         (["pretraining.bach=3"], "unknown key pretraining.bach; did you mean pretraining.batch?"),
         (["data.source=digits"], "path: source digits takes none"),
         (["target={source: digits}"], "transfer.modes: 'none' reads the pretraining labels"),
-        (["pretraining.accumulate=3"], "batch: 8 images cannot be shared by 1 processes of 3 parts each"),
+        (["pretraining.accumulate=3"], "batch: 8 is not a multiple of the number of processes, 1, times accumulate, 3"),
     ],
 )
 def test_wrong_input_is_one_clear_line(settings, command, changes, message):

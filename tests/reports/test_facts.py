@@ -62,7 +62,7 @@ def test_an_interval_is_drawn_to_scale_against_its_bound() -> None:
     assert (shown.low, shown.value, shown.high, shown.bound) == (10, 80, 150, 290)
     assert shown.right == (0, 290)
     assert shown.ticks == [(10, "0"), (290, "1")]
-    assert shown.words == "Estimate 0.25, interval from 0 to 0.5; the claim asks for ≤ 1."
+    assert shown.words == "Estimate 0.25, interval from 0 to 0.5; the bound is ≤ 1."
     wider = picture({"estimate": 0.25, "low": 0.0, "high": 0.5}, ">", 0.0, [2.0])
     assert wider is not None
     assert (wider.high, wider.right, wider.ticks[1]) == (80, (10, 300), (290, "2"))

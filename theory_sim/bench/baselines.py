@@ -4,7 +4,7 @@ Both train one replica after the other with an `nn.Module`, einsum, autograd and
 
 * `PlainLoop` draws them as a plain script does: a dataset whose every sample is made by itself, patch by patch, as the data
   model reads, and batches by PyTorch's `DataLoader`;
-* `VectorisedLoop` draws a batch by as few calls as can be, which is close to the floor: what we gain on it is what is left.
+* `VectorisedLoop` draws a batch by as few calls as can be, which is close to the floor, so that little can be gained on it.
 """
 
 import math

@@ -28,7 +28,7 @@ def figures(
         "results"
     ),
     config: Annotated[
-        Path | None, typer.Option(help="A YAML or Python file that all runs derive from; the default configuration.")
+        Path | None, typer.Option(help="A YAML or Python file that all runs derive from; by default the default configuration.")
     ] = None,
     plugin: Plugin = None,
     device: Device = "auto",
@@ -63,7 +63,7 @@ def figures(
         typer.Option(
             "--format",
             metavar="FORMATS",
-            help="Formats of the pictures, such as pdf,png,svg (pgf needs LaTeX); pdf,png. The numbers are always CSV.",
+            help="Formats of the pictures, such as pdf,png,svg (pgf needs LaTeX); by default pdf,png. Numbers are always CSV.",
         ),
     ] = None,
     json: Json = None,

@@ -29,7 +29,9 @@ _HEADLINES = {"coarse-hard-error": "coarse hard error", "fine-hard-error": "fine
 Grid = Annotated[list[str] | None, typer.Option("--grid", metavar="KEY=A,B,...", help="A key and its values; may be repeated.")]
 Backend = Annotated[Literal["local", "dask"], typer.Option(help="Processes on this machine, or an existing Dask cluster.")]
 Scheduler = Annotated[str | None, typer.Option(metavar="ADDRESS", help="The Dask scheduler, such as tcp://host:8786.")]
-Jobs = Annotated[int | None, typer.Option(help="Cells run at the same time here; one per core.", **whole("--jobs", least=1))]
+Jobs = Annotated[
+    int | None, typer.Option(help="Cells that run at once here; by default one per core.", **whole("--jobs", least=1))
+]
 
 
 @app.command()
@@ -78,7 +80,9 @@ def study(
     out: Out = Path("results"),
     json: Json = None,
     report: Report = False,
-    published: Annotated[Path | None, typer.Option(metavar="FILE", help="A grid: the published table to compare with.")] = None,
+    published: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="For a grid: the published table to compare with.")
+    ] = None,
 ) -> int:
     """Run a study: a sweep whose results answer a question. Exit 0 for any answer; 1: some cells failed."""
     from theory_sim.reports.find import StoredStudy

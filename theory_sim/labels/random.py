@@ -17,12 +17,17 @@ def placeholders(name: str, tree: LabelTree, n: int, assign: Callable[[Samples],
     return LabelFunction(name, n, tree.coarse_of_leaf[leaf], torch.arange(tree.n_leaves) % n, assign, n_splits=n)
 
 
+def _of_tag(samples: Samples, n: int) -> Int[Tensor, "*n"]:
+    """One of n numbers, by the sample's tag, which is uniform on [0, 1)."""
+    return (samples.tag * n).long().clamp_(max=n - 1)
+
+
 @register_label_function("random", "random(labels)")
 def _random(tree: LabelTree, context: LabelContext, n: int) -> LabelFunction:
     """Each sample has one of n labels at random, always the same one."""
     if n < 2:
         raise InputError(f"random({n}): at least 2 labels are needed")
-    return placeholders(f"random({n})", tree, n, lambda samples: (samples.tag * n).long().clamp_(max=n - 1))
+    return placeholders(f"random({n})", tree, n, lambda samples: _of_tag(samples, n))
 
 
 @register_label_function("split", "split(depth, labels)")
@@ -37,6 +42,6 @@ def _split(tree: LabelTree, context: LabelContext, depth: int, n: int) -> LabelF
         whole.n_classes * n,
         whole.parent.repeat_interleave(n),
         own,
-        lambda samples: whole.assign(samples) * n + (samples.tag * n).long().clamp_(max=n - 1),
+        lambda samples: whole.assign(samples) * n + _of_tag(samples, n),
         n_splits=n,
     )

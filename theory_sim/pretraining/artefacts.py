@@ -6,12 +6,12 @@
 file                    path of the image; its number where images are in memory
 split                   ``test`` or ``validation``
 true, predicted         names of the coarse classes
-confidence              probability of the predicted class
+confidence              probability of the predicted class; always 1 with the readout ``argmax_parent``
 true_confidence         probability of the true class
 seed                    seed of the network
-label_function          such as ``cluster(20)``; ``baseline``
-mode                    how it was transferred; for networks as they are the readout; ``baseline``
-pretraining_steps,      of each
+label_function          such as ``cluster(20)``; ``baseline``, or a control such as ``control: width``
+mode                    how it was transferred; for networks as they are the readout; ``baseline``, ``control``
+pretraining_steps,      steps of each; for baselines and controls all of them, and 0
 transfer_steps
 ======================  ==========================================================================================
 
@@ -159,9 +159,9 @@ def load_classifier(folder: str | Path, labels: str = "baseline", seed: int = 0,
         found = [of for of in found if of.mode != "none"]
     if len(found) != 1:
         wanted = f"labels={labels}, seed={seed}" + f", mode={mode}" * bool(mode) + f", steps={steps}" * (steps is not None)
-        choice = "; ".join(
-            f"labels={of.labels}, seed={of.seed}, mode={of.mode}, steps={of.steps}" for of in found or networks[:20]
-        )
+        all_ = found or networks
+        choice = "; ".join(f"labels={of.labels}, seed={of.seed}, mode={of.mode}, steps={of.steps}" for of in all_[:20])
+        choice += f" and {len(all_) - 20} more" * (len(all_) > 20)
         raise InputError(f"{folder} has {len(found) or 'no'} networks of {wanted}; there are {choice}")
     (network,) = found
     path = folder.resolve().parents[1] / SHARED / "cells" / network.cell / WEIGHTS

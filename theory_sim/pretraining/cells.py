@@ -1,10 +1,15 @@
 """The cells of a study: each is computed once and kept in a folder named by the hash of everything its numbers depend on.
 
-``cells/<hash>/`` holds ``cell.json`` (what it is), while it is computed ``checkpoint.safetensors`` and ``log.jsonl`` (with a
-constant step size afterwards ``last_checkpoint.safetensors``, where a cell of more steps goes on), and once
-done ``answers.safetensors``, which is written last, and ``weights.safetensors`` (a pretraining: that alone; of baselines and
-transferred networks see `theory_sim.pretraining.config.ImageStudy.keep`). Of several programs that need a cell one computes it,
-and the others wait.
+``cells/<hash>/`` holds
+
+* ``cell.json``: what it is;
+* ``checkpoint.safetensors`` and ``log.jsonl``, while it is computed;
+* ``last_checkpoint.safetensors``, where a cell of more steps goes on, if the step size is constant;
+* ``weights.safetensors``: of a pretraining; of baselines and transferred networks as
+  `theory_sim.pretraining.config.ImageStudy.keep` says;
+* ``answers.safetensors``, written last; a pretraining has none.
+
+Of several programs that need a cell one computes it, and the others wait.
 """
 
 import hashlib
@@ -23,7 +28,7 @@ from torch import Tensor
 
 from theory_sim.pretraining.config import Control, ImageStudy, Mode, TrainingRecipe
 from theory_sim.pretraining.controls import changed, control_name
-from theory_sim.pretraining.datasets.base import ImageData, OnProgress
+from theory_sim.pretraining.datasets.base import ImageData
 from theory_sim.pretraining.distributed import locked_everywhere, processes, same_everywhere
 from theory_sim.pretraining.embedding import model_version
 from theory_sim.pretraining.evaluation import Answers, Readout, answer, readouts, softmax
@@ -33,7 +38,7 @@ from theory_sim.pretraining.models import Classifier, bytes_of
 from theory_sim.pretraining.origin import Sources, pipeline_version
 from theory_sim.pretraining.training import Task, train
 from theory_sim.pretraining.training.objective import continues
-from theory_sim.runtime.progress import Progress
+from theory_sim.runtime.progress import OnProgress, Progress
 from theory_sim.runtime.storage import load_checkpoint, save_checkpoint, write_json, write_text
 
 SPLITS = ("test", "validation")

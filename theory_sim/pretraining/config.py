@@ -56,7 +56,9 @@ class Architecture(Section):
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "Architecture":
-        if (self.name == "pretrained") != (self.pretrained is not None):
+        if self.name == "pretrained" and self.pretrained is None:
+            raise ValueError("name: pretrained needs the key pretrained: a name on the hub, or a folder of weights")
+        if self.name != "pretrained" and self.pretrained is not None:
             raise ValueError(f"name: {self.name} and pretrained: {self.pretrained} do not fit together; give one of the two")
         return self
 
@@ -102,7 +104,9 @@ class TrainingRecipe(Section):
     average: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay of the exponential average of the weights, which is then what is evaluated; 0: none."""
     crop: Crop = "none"
-    """`shift`: by up to an eighth of the side; `resized`: a random part of 8 to 100 % of the area, as for ImageNet."""
+    """`none`: the middle square. `shift`: images in memory move by up to an eighth of the side over a black border, and of files
+    a random square of 7/8 of the shorter side is taken. `resized`, of files: a random part of 8 to 100 % of the area, as for
+    ImageNet."""
     flip: bool = False
     """Mirror half of the images."""
     precision: Literal["float32", "bf16"] = "float32"
@@ -125,8 +129,8 @@ class TrainingRecipe(Section):
         """
         size, rest = divmod(self.batch, processes * self.accumulate)
         if rest:
-            shared = f"by {processes} processes of {self.accumulate} parts each"
-            raise InputError(f"batch: {self.batch} images cannot be shared {shared}")
+            of = f"the number of processes, {processes}, times accumulate, {self.accumulate}"
+            raise InputError(f"batch: {self.batch} is not a multiple of {of}")
         if self.mixup and size % 2:
             raise InputError(f"batch: mixup needs an even number of images in each part, got {size}")
 
@@ -137,7 +141,7 @@ class TrainingRecipe(Section):
             InputError: labels would be smoothed, and images have several.
         """
         if several and self.label_smoothing:
-            raise InputError("label_smoothing: images with several labels have no smoothed ones")
+            raise InputError("label_smoothing: should be 0 where an image may have several labels, as with hypernym")
 
 
 Mode = Literal["finetune", "last_block", "linear_probe", "none"]

@@ -9,11 +9,11 @@ our choice [ours]. No network defines its own hard images: for each seed the net
 * ``misclassified``: at least half of the baselines misclassify the image.
 * ``unconfident``: the image is in the quarter to which the baselines give the least probability of its true class, on average.
 
-The last two lean: networks of one kind share errors, so a network of any other kind seems to gain on images that the baselines
-alone find hard, and to lose on the others. They are for comparison. In a trial on CIFAR-100 (20 superclasses, 2 seeds, equal
-accuracy over all) the split by ``misclassified`` gave fine labels +3.1 and +4.1 points on hard images and −4.0 and −2.7 on easy
-ones; by ``both`` they gave −0.6 and +0.3 on hard and −0.5 and +0.8 on easy ones. Networks that differ in nothing but width or
-augmentation, the controls, show how large such gains are without any fine label.
+The last two are biased: networks of one kind share errors, so a network of any other kind seems to gain on images that the
+baselines alone find hard, and to lose on the others. They are for comparison. In a trial on CIFAR-100 (20 superclasses, 2 seeds,
+equal accuracy over all) the split by ``misclassified`` gave fine labels +3.1 and +4.1 points on hard images and −4.0 and −2.7 on
+easy ones; by ``both`` they gave −0.6 and +0.3 on hard and −0.5 and +0.8 on easy ones. Networks that differ in nothing but width
+or augmentation, the controls, show how large such gains are without any fine label.
 """
 
 from typing import Any

@@ -14,7 +14,7 @@ from torch import Tensor
 from theory_sim.pretraining.backbones import load_backbone
 from theory_sim.pretraining.hub import local_folder
 from theory_sim.pretraining.loading.images import Images, View
-from theory_sim.runtime.progress import Progress
+from theory_sim.runtime.progress import OnProgress, Progress, ignore
 from theory_sim.runtime.storage import digest
 
 _BATCH = 64
@@ -26,7 +26,7 @@ def embed(
     indices: list[int],
     image_size: int,
     device: torch.device | str = "cpu",
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: OnProgress = ignore,
 ) -> Float[Tensor, "n dim"]:
     """Embed images, in order.
 

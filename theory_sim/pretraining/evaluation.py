@@ -26,7 +26,7 @@ class Answers:
         correct: whether the most probable class is the true one.
         confidence: probability of the true class.
         predicted: the most probable class.
-        highest: its probability.
+        highest: its probability; by the readout ``argmax_parent`` always 1.
         label: the network's own label of the largest logit; where it was trained on coarse classes, `predicted`.
     """
 
@@ -41,7 +41,7 @@ def readouts(parent: Int[Tensor, " label"], n_coarse: int, several: bool = False
     """Readouts of a network that was trained on other labels.
 
     ``sum_logits``: the coarse class whose labels' logits sum highest; ``sum_probabilities``: whose labels' probabilities
-    do; ``argmax_parent``: the coarse class of the most probable label.
+    do; ``argmax_parent``: the coarse class of the most probable label, with probability 1.
 
     Args:
         parent: coarse class of each label.

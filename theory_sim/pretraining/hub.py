@@ -20,9 +20,9 @@ HUB = "hf://"
 def local_folder(text: str, key: str) -> Path | None:
     """The folder that a setting names; None where it names something of the hub.
 
-    A folder is an absolute path, or one that begins with ``./``, ``../`` or ``~/`` or has more than two parts; anything else is
-    a name of the hub, such as ``cifar100`` or ``user/name``, as is anything behind ``hf://``. The hub's libraries would take a
-    folder of this name in the working directory for it.
+    A folder is an absolute path, or one that begins with a dot or ``~``, has more than two parts, or has other characters than
+    letters, digits, ``_``, ``.`` and ``-``. Anything else is a name of the hub, such as ``cifar100`` or ``user/name``, as is
+    anything behind ``hf://``. The hub's libraries would take a folder of this name in the working directory for it.
 
     Args:
         text: the setting.

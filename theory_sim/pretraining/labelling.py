@@ -38,7 +38,11 @@ def _hypernym(tree: LabelTree, context: LabelContext, level: int) -> LabelFuncti
     """The synsets some direct-hypernym steps above a class of ImageNet-21k; a class may have several."""
     if not context.leaf_names:
         raise InputError(f"hypernym({level}) is for the synset folders of ImageNet")
-    several, n = imagenet21k().targets(level, [name.rsplit("/", 1)[-1] for name in context.leaf_names])
+    synsets = [name.rsplit("/", 1)[-1] for name in context.leaf_names]
+    try:
+        several, n = imagenet21k().targets(level, synsets)
+    except InputError as error:
+        raise InputError(f"hypernym({level}) needs folders named by synsets, such as n01440764: {error}") from None
     own = several[:, 0].clone()
     leaf, column = torch.nonzero(several >= 0, as_tuple=True)
     weight = torch.tensor(tree.leaf_probability, dtype=torch.float64)[leaf]

@@ -6,9 +6,8 @@ from contextlib import contextmanager
 
 from theory_sim.pretraining.config import ImageStudy, Mode
 from theory_sim.pretraining.controls import coarse_controls
-from theory_sim.pretraining.datasets.base import OnProgress
 from theory_sim.runtime.errors import DivergedError, is_out_of_memory
-from theory_sim.runtime.progress import Progress
+from theory_sim.runtime.progress import OnProgress, Progress
 
 
 def transfers(study: ImageStudy) -> list[tuple[Mode, int]]:

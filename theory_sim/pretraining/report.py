@@ -9,7 +9,7 @@ from rich.table import Table
 from theory_sim.pretraining.study import Outcome, Transferred
 from theory_sim.pretraining.tables import labels_table
 from theory_sim.runtime.errors import InputError
-from theory_sim.stats import MOST, replicas_needed
+from theory_sim.stats import FEW, MOST, replicas_needed
 
 
 def labels_for_people(outcome: Outcome) -> Table:
@@ -26,7 +26,7 @@ def labels_for_people(outcome: Outcome) -> Table:
 
 
 def results_for_people(outcome: Outcome) -> Table:
-    """Errors and gains on all test images, and gains on the hard and easy ones, in per cent, to print."""
+    """Errors in per cent, and gains in points, on all test images and on the hard and easy ones, to print."""
     results, level = outcome.results, f"{outcome.study.confidence:.0%}"
     columns = (
         "labels",
@@ -34,7 +34,7 @@ def results_for_people(outcome: Outcome) -> Table:
         "transfer",
         "steps",
         f"error % [{level}]",
-        f"gain % [{level}]",
+        f"gain, points [{level}]",
         "gain on hard",
         "gain on easy",
         "controls on hard",
@@ -71,12 +71,19 @@ def _largest_control(row: Any) -> float:
     return max(gains, default=float("nan"))
 
 
-def _why_none_is_hard(hard: pd.DataFrame, seeds: int) -> str:
+_NONE_IS_HARD = {
+    "both": "no test image is misclassified by most of the other seeds' baselines and by most of the networks compared with them",
+    "misclassified": "no test image is misclassified by at least half of the other seeds' baselines",
+    "unconfident": "there are fewer than four test images",
+}
+
+
+def _why_none_is_hard(hard: pd.DataFrame, split: str, seeds: int) -> str:
     """Why no row has a hard image; empty where one has."""
     if hard.samples_per_seed.sum() > 0:
         return ""
     if len(hard):
-        return "there are none: no test image is misclassified by networks of the other seeds"
+        return f"there are none: {_NONE_IS_HARD[split]}"
     return f"not decided: that takes networks of other seeds, and there {'is one seed' if seeds == 1 else 'are too few'}"
 
 
@@ -101,9 +108,10 @@ def verdict(outcome: Outcome) -> list[str]:
     """
     lines = []
     table = outcome.results[~outcome.results.kind.isin(["baseline", "control"])]
-    hard = f"hard-{outcome.study.splits[0]}"
+    split, seeds = outcome.study.splits[0], outcome.study.seeds
+    hard = f"hard-{split}"
     for samples in ("all", hard):
-        if samples == hard and (why := _why_none_is_hard(table[table.samples == hard], outcome.study.seeds)):
+        if samples == hard and (why := _why_none_is_hard(table[table.samples == hard], split, seeds)):
             lines.append(f"hard images: {why}")
             continue
         for (transfer, steps), part in table[table.samples == samples].groupby(["transfer", "transfer_steps"], sort=False):
@@ -118,8 +126,16 @@ def verdict(outcome: Outcome) -> list[str]:
             said = [f"{', '.join(names)}: {what}" for names, what in ((helps, "lower error"), (harms, "higher error")) if names]
             where = "all test images" if samples == "all" else "hard images"
             after = f"{transfer} ({steps} steps)" if steps else str(transfer)
-            lines.append(f"{where}, {after}: " + ("; ".join(said) or "no label function differs significantly from the baseline"))
+            lines.append(f"{where}, {after}: " + ("; ".join(said) or _no_difference(samples, seeds)))
     return lines
+
+
+def _no_difference(samples: str, seeds: int) -> str:
+    if seeds < FEW:
+        return f"no gain is tested, which takes {FEW} seeds, and no label function raises the error"
+    if samples == "all":
+        return "no label function differs significantly from the baseline"
+    return "no label function lowers the error significantly and by more than the controls, and none raises it"
 
 
 def power(outcome: Outcome, gain: float = 0.01, wanted: float = 0.9) -> list[str]:
@@ -156,8 +172,8 @@ def power(outcome: Outcome, gain: float = 0.01, wanted: float = 0.9) -> list[str
 def spread_of_gains(outcome: Outcome, found: Transferred) -> float | None:
     """Standard deviation among seeds of the gain on the validation images; None with fewer than two seeds.
 
-    At least that of independent images in as many as the test has: √((ẽ₁(1 − ẽ₁) + ẽ₂(1 − ẽ₂)) / N), see
-    `theory_sim.stats.gain_of_rates`.
+    At least the standard deviation of the gain on N independent test images, √((ẽ₁(1 − ẽ₁) + ẽ₂(1 − ẽ₂)) / N) with
+    ẽ = (e N + 1/2) / (N + 1) for an error e, as in `theory_sim.stats.gain_of_rates`.
     """
     baselines = outcome.baselines.get(outcome.study.pretraining.steps + found.steps, {})
     pairs = [

@@ -1,7 +1,8 @@
 """The side of the images that a network is fed, where the configuration does not say it.
 
 Images in memory keep their side. Files are resized: to the network's usual side, 224 pixels, or 32 for the small convolutional
-net; or, where that is less, to the median of the images' own shorter sides. Weights from elsewhere have a side of their own.
+net; or, where that is less, to the median of the images' own shorter sides, but at least to 8, and for vision transformers to the
+next multiple of 16. Weights from elsewhere have a side of their own.
 """
 
 import numpy as np

@@ -9,6 +9,7 @@ damaged files, streamed data sets), ``labels/`` and ``cells/``. ``<out>/<name>/<
 
 import hashlib
 import json
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -28,7 +29,7 @@ from theory_sim.pretraining.artefacts import NETWORKS, PREDICTIONS, SHARED, Netw
 from theory_sim.pretraining.cells import Cells
 from theory_sim.pretraining.config import ImageStudy
 from theory_sim.pretraining.controls import control_name, with_split_labels
-from theory_sim.pretraining.datasets.base import IMAGE_SOURCES, ImageData, OnProgress, load_data, warn_of_absent_classes
+from theory_sim.pretraining.datasets.base import IMAGE_SOURCES, Data, ImageData, load_data, warn_of_absent_classes
 from theory_sim.pretraining.datasets.hierarchies import Hierarchy
 from theory_sim.pretraining.datasets.splitting import keep_apart
 from theory_sim.pretraining.distributed import processes, same_everywhere
@@ -54,6 +55,7 @@ from theory_sim.runtime.locks import locked
 from theory_sim.runtime.memory import keep_freed_memory
 from theory_sim.runtime.outputs import check_ours, write_text
 from theory_sim.runtime.plain_yaml import yaml_text
+from theory_sim.runtime.progress import OnProgress, ignore
 from theory_sim.runtime.provenance import environment
 from theory_sim.runtime.settings import repeated
 from theory_sim.runtime.storage import as_json, load_checkpoint, save_checkpoint
@@ -131,7 +133,7 @@ class StudyInterrupt(KeyboardInterrupt):
         self.outcome = outcome
 
 
-def run_study(study: ImageStudy, out: str | Path = "results", on_progress: OnProgress = lambda progress: None) -> Outcome:
+def run_study(study: ImageStudy, out: str | Path = "results", on_progress: OnProgress = ignore) -> Outcome:
     """Run a study; cells that are finished are read, an interrupted one is resumed.
 
     Args:
@@ -156,14 +158,17 @@ def run_study(study: ImageStudy, out: str | Path = "results", on_progress: OnPro
     _check_network(study)
     alone = same_everywhere(uuid.uuid4().hex) if sources.unreadable else ""
     main = processes().is_main_process
-    listed = [None if images is None else IMAGE_SOURCES[images.source].check(images) for images in (study.data, study.target)]
-    if listed[0] is not None:
-        check_before_reading(listed[0], study)
+    listed = IMAGE_SOURCES[study.data.source].check(study.data)
+    if study.target is not None:
+        with _of_target():
+            IMAGE_SOURCES[study.target.source].check(study.target)
+    if listed is not None:
+        check_before_reading(listed, study)
     if main:
         with locked(kept_data):
             loaded = _load(study, kept_data, on_progress)
     processes().wait_for_everyone()  # the other processes then find indexes and streamed images
-    data, target = loaded if main else _load(study, kept_data, lambda progress: None)
+    data, target = loaded if main else _load(study, kept_data, ignore)
     study = with_split_labels(with_image_size(study, data, target), data)
     sources = sources_of(study)
     _check_views(study, data, target)
@@ -191,6 +196,18 @@ def _named(key: str) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(f"{key}.{error}") from None
+
+
+_DATA_KEY = re.compile(rf"^data(?=: )|(?<![\w/.])data(?=\.(?:{'|'.join(Data.model_fields)})\b)")
+
+
+@contextmanager
+def _of_target() -> Iterator[None]:
+    """Image sources name the keys of the section ``data``; those of the target are in ``target``."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(_DATA_KEY.sub("target", str(error))) from None
 
 
 def _check_network(study: ImageStudy) -> None:
@@ -238,7 +255,8 @@ def _load(study: ImageStudy, keep: Path, on_progress: OnProgress) -> tuple[Image
     data = load_data(study.data, keep, on_progress)
     if study.target is None:
         return data, data
-    target = _leaves_as_target(load_data(study.target, keep, on_progress))
+    with _of_target():
+        target = _leaves_as_target(load_data(study.target, keep, on_progress))
     warn_of_absent_classes(target)
     keep_apart(data, target, study.target.damaged_share)
     return data, target

@@ -12,8 +12,8 @@ classes, images                            labels, and images that are pretraine
 inside, purity,                            alignment with the coarse target (`theory_sim.labels.alignment.Alignment`); empty
 adjusted_mutual_information                where the target is another data set
 transfer                                   ``finetune``, ``last_block``, ``linear_probe``, or a readout of the network as it is:
-                                           ``sum_logits``, ``sum_probabilities``, ``argmax_parent``
-pretraining_steps, transfer_steps          steps of each
+                                           ``sum_logits``, ``sum_probabilities``, ``argmax_parent``; ``baseline`` or ``control``
+pretraining_steps, transfer_steps          steps of each; for baselines and controls all of them, and 0
 seeds                                      the seeds, separated by blanks
 samples                                    ``all`` test images, or ``hard-both``, ``easy-both``, ``mixed-both``, and so on: see
                                            `theory_sim.pretraining.difficulty`
@@ -23,8 +23,8 @@ validation_error                           on the validation split (for ``all``)
 baseline_error                             of the baseline of as many steps in all, on the same images
 gain, gain_low, gain_high, gain_method     error of the baseline − error, paired
 p, p_holm                                  one-sided p-value of "no gain", and Holm's correction over the label functions of the
-                                           same transfer and samples, ``split`` included; empty with fewer than five seeds and for
-                                           the other controls
+                                           same transfer, its steps and samples, ``split`` included, which controls have not; both
+                                           are empty with fewer than five seeds
 control_width, control_augmentation,       gains of the controls on images of the same kind, split in the same way; see
 control_split                              `theory_sim.pretraining.controls`
 =========================================  =================================================================================

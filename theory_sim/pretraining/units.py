@@ -23,9 +23,9 @@ class Unit:
     Attributes:
         seed: of all its networks.
         work: computes its cells one after the other, and notes here what they gave.
-        baselines: answers by split: total steps.
-        controls: answers by split: name and total steps.
-        transferred: answers by split: label function, transfer and its steps.
+        baselines: total steps → answers by split.
+        controls: name and total steps → answers by split.
+        transferred: label function, transfer and its steps → answers by split.
         failures: cells whose training failed, and why.
         networks: that were trained.
     """

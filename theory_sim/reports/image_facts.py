@@ -102,7 +102,7 @@ def _chart(facts: dict[str, Any], samples: str, quantity: str, title: str) -> Ch
         level = [[row[column]] * len(names) for column in columns]
         name = f"baseline, {row['pretraining_steps']:.0f} steps"
         series.append(Series(name, len(series), "dash", [at[name] for name, _ in names], *level))
-    caption = _CAPTIONS[quantity] + " Bars are the intervals over seeds"
+    caption = _CAPTIONS[quantity] + " Bars are the study's intervals, over seeds and images"
     caption += ", cut off at the ends of the axis." if quantity == "error" else "."
     ticks = [f"{name} ({classes:.0f})" for name, classes in names]
     y_range = (-0.02, 1.02) if quantity == "error" else None

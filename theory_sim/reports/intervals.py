@@ -64,6 +64,6 @@ def picture(estimate: Mapping[str, Any], side: str, bound: float | None, others:
     if bound is not None:
         right = (0.0, at(bound)) if side == "≤" else (at(bound), WIDTH)
     words = f"Estimate {value:.4g}, interval from {low:.4g} to {high:.4g}"
-    words += "." if bound is None else f"; the claim asks for {side} {bound:.4g}."
+    words += "." if bound is None else f"; the bound is {side} {bound:.4g}."
     ticks = [(at(number), f"{rounded(number):.3g}") for number in dict.fromkeys((first, last))]
     return Picture(at(low), at(high), at(value), None if bound is None else at(bound), right, ticks, words)

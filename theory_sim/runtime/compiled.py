@@ -1,4 +1,4 @@
-"""The one door to Numba: loops that are compiled when first called, and kept on disk for later processes.
+"""All use of Numba: loops that are compiled when first called, and kept on disk for later processes.
 
 Numba keeps what it compiled beside the source, or where that is read-only below the user's home, or in ``NUMBA_CACHE_DIR``; where
 none of them can be written, decorating a function raises an error. Then it is kept in a temporary folder of this user's own,

@@ -1,4 +1,4 @@
-"""The contracts that a configuration names objects of: one registry for each, the package's own entries by the same door.
+"""The contracts that a configuration names objects of: one registry for each, with the package's own entries and a user's.
 
 They are here, below everything, so that a configuration can be checked against them without knowing who implements them.
 Registries of label functions, claims, figures and image sources are with their contracts.

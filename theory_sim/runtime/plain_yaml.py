@@ -1,4 +1,4 @@
-"""Plain YAML: one form of numbers, no objects, no aliases, and a line for each form that readers of YAML take differently.
+"""Plain YAML: one form of numbers, no objects, no aliases, and an error for each form that YAML readers interpret differently.
 
 =============================  ==========================================================================
 `null`, `~`, nothing           null

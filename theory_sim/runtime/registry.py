@@ -1,4 +1,4 @@
-"""Registries: the objects of one contract by name, the package's own and a user's through the same door.
+"""Registries: the objects of one contract by name, the package's own and a user's registered in the same way.
 
 A module registers its objects when it is imported. The modules of the package's own entries are imported at the first
 look-up, and so are the entry points of installed plugins (`theory_sim.runtime.plugins`).

@@ -4,8 +4,8 @@ R replicas are drawn from the stored ones of a case, many times. The truth is th
 their mean, for a growth ratio the ratio of the means, for a slope the slope. An interval *misses* if it does not contain the
 truth. It has a *note* (`theory_sim.stats.Estimate.limits`) if it is known to be limited: by few replicas, by an assumed normal
 law, or by failures that none of the drawn replicas shows; a note about the p-value does not count. Intervals of a quantity pass
-if those without a note miss at most twice as often as stated. Where every interval has a note, none can be judged: `by_level`
-counts the kinds that can, and names the one that misses most often with the notes counted.
+if the share of them that miss *and* have no note is at most twice the stated one. Where every interval has a note, none can be
+judged: `by_level` counts the kinds that can, and names the one that misses most often with the notes counted.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -174,7 +174,7 @@ class Missed:
 
     @property
     def right(self) -> bool:
-        """Whether intervals without a note miss at most twice as often as stated; a binomial test at 0.001 may refute it."""
+        """Whether at most twice the stated share misses and has no note; a binomial test at 0.001 may refute it."""
         count = round(self.unsaid * self.draws)
         return float(scipy_stats.binom.sf(count - 1, self.draws, min(1.0, 2 * self.level))) > 1e-3
 
@@ -187,7 +187,7 @@ class AtLevel:
         level: error probability that the intervals state.
         kinds: number of kinds: of a quantity, in a case, from R replicas.
         judged: number of them of which some intervals have no note.
-        wrong: number of them whose intervals without a note miss more than twice as often as stated.
+        wrong: number of them of which more than twice the stated share misses and has no note.
         worst: the kind that misses most often, notes counted, among those of `theory_sim.stats.FEW` replicas or more.
     """
 

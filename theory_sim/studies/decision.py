@@ -21,7 +21,7 @@ A study of *trends* decides statements about all of its cells together (`theory_
 With m trends, the intervals have the confidence 1 − α/m. It is confirmed if all trends hold, and refuted if one is refuted.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,7 +31,7 @@ import numpy as np
 from theory_sim.config import Config
 from theory_sim.runtime.errors import InputError
 from theory_sim.runtime.outputs import write_json
-from theory_sim.runtime.progress import Progress
+from theory_sim.runtime.progress import OnProgress, ignore
 from theory_sim.stats import Estimate, gain_of_rates, holm, undefined
 from theory_sim.studies.sensitivity import Sensitivity, sensitivities
 from theory_sim.studies.study import Side, Study
@@ -56,7 +56,7 @@ class Verdict:
         key: the key of the grids whose values each have a decision of their own; None: there is one decision.
         value: the value of this key.
         estimate: by how much the error falls, with its simultaneous interval and its own p-value.
-        p_holm: the p-value adjusted for all comparisons of the study; None where there is no number.
+        p_holm: the p-value adjusted for all comparisons of the study; None without a number, or with fewer than five replicas.
         at_least: the smallest fall that would matter.
         answer: the answer of the comparison.
     """
@@ -106,7 +106,7 @@ def run_study(
     device: str = "auto",
     jobs: int | None = None,
     scheduler: str | None = None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: OnProgress = ignore,
 ) -> "tuple[Sweep, StudyAnswer]":
     """Run the sweep of a study and decide; the answer is also written to ``verdict.json`` in the folder of the sweep.
 
@@ -120,7 +120,8 @@ def run_study(
         on_progress: ″
 
     Raises:
-        InputError: as `theory_sim.studies.sweep.sweep` and `Study.pairs`.
+        InputError: as `theory_sim.studies.sweep.sweep` and `Study.pairs`; or a trend is unknown, or reads a key that is in
+            none of the grids.
     """
     from theory_sim.studies.sweep import VERDICT, sweep
 

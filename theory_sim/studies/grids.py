@@ -75,19 +75,25 @@ def _of_own_names(readings: list[Reading]) -> list[Reading]:
 
 
 class GridStudy(Section):
-    """A grid over dimension and strength of the signal, for several readings of a script."""
+    """A grid over dimension and strength of the signal, for several readings of the authors' published script."""
 
     name: str
     question: str
     minutes: NonNegative
     """Expected duration on two CPU cores."""
     dims: Annotated[list[_Dim], Field(min_length=1), Distinct]
+    """d of each row of cells."""
     signals: Annotated[list[_Signal], Field(min_length=1), AfterValidator(_in_thousandths)]
+    """s = ‖μ‖ of each column of cells, multiples of 0.001."""
     readings: Annotated[list[Reading], Field(min_length=1), AfterValidator(_of_own_names)]
+    """Pooling and step size of each reading; all are trained on the same random numbers."""
     runs: Annotated[int, Field(ge=2, le=10**9)] = 10
-    """Two at least: the standard errors come from their variance."""
+    """Networks of each cell and reading, each with data and initial weights of its own; at least two, from whose variance the
+    standard errors come."""
     test_samples: Count = 1000
+    """Test samples of each network."""
     seed: Annotated[int, Field(ge=0, lt=9 * 10**8)] = 0
+    """Seed of the grid; each cell derives one from it, d and s."""
 
     @property
     def config(self) -> Config:
@@ -129,7 +135,13 @@ def small(study: GridStudy) -> GridStudy:
 
 @dataclass(frozen=True)
 class Transition:
-    """The fitted border n s⁴ = C d^e of one reading, or of the published errors."""
+    """The fitted border n s⁴ = C d^e of one reading, or of the published errors, with n training samples and s = ‖μ‖.
+
+    Attributes:
+        of: the reading, or ``published``.
+        exponent: e.
+        constant: C.
+    """
 
     of: str
     exponent: Estimate
@@ -181,9 +193,9 @@ def run_grid(
     work = partial(_row, study=study, folder=folder.resolve() / _ROWS)
     jobs = cores() if jobs is None else jobs
     done = locally(missing, work, jobs) if jobs and missing else ((dim, work(dim)) for dim in missing)
-    for n, (_, reason) in enumerate(done, 1 + len(parts) - len(missing)):
+    for n, (dim, reason) in enumerate(done, 1 + len(parts) - len(missing)):
         if reason is not None:
-            raise RuntimeError(reason)
+            raise InputError(f"{study.name}: d = {dim}: {reason}, most often for want of memory; give fewer --jobs")
         on_progress(Progress("cells", n * len(study.signals), len(parts) * len(study.signals)))
     with locked(folder):
         rows |= {dim: _read(parts[dim]) for dim in missing}

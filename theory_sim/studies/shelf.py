@@ -92,7 +92,7 @@ class StoredRun:
 
     @cached_property
     def modified(self) -> datetime:
-        """When its last file was written."""
+        """When it was finished; of an unfinished run, when it was begun."""
         last = self.files / ("manifest.json" if self.finished else "environment.json")
         return datetime.fromtimestamp(last.stat().st_mtime, UTC)
 

@@ -37,7 +37,7 @@ from theory_sim.runtime.devices import choose_device
 from theory_sim.runtime.errors import BlockWarning, InputError, WaitingWarning, shortened
 from theory_sim.runtime.locks import locked
 from theory_sim.runtime.plain_yaml import parse_values
-from theory_sim.runtime.progress import Progress
+from theory_sim.runtime.progress import OnProgress, Progress, ignore
 from theory_sim.runtime.provenance import files_digest
 from theory_sim.runtime.settings import repeated, value_at
 from theory_sim.studies import tables
@@ -155,7 +155,7 @@ def sweep(
     device: str = "auto",
     jobs: int | None = None,
     scheduler: str | None = None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: OnProgress = ignore,
     together: bool = True,
 ) -> Sweep:
     """Run all unfinished cells, and write the tables; the reasons of failed cells are in `Sweep.failed`.
@@ -164,7 +164,7 @@ def sweep(
         config: the configuration that all cells derive from.
         grids: see `make_cells`.
         out: folder of all results. With Dask every worker must see it under this path.
-        device: see `theory_sim.runs.run.choose_device`; with Dask, a device of the workers.
+        device: see `theory_sim.runtime.devices.choose_device`; with Dask, a device of the workers.
         jobs: number of cells that run at the same time on this machine. None: one per core, or one on a GPU. 0: the cells run
             in this process, one after the other, which is faster for toy cells than starting worker processes.
         scheduler: address of a Dask scheduler; None runs the cells on this machine.

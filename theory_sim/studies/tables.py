@@ -18,7 +18,7 @@ folder            the run's folder, below the folder of results; `load_results` 
 
 ``replicas.parquet`` has one row per cell, replica, model, kind of test samples and readout, for paired statistics:
 ``labels`` and ``classes`` that the model was trained with, their alignment with the coarse target (``inside``, ``purity``,
-``adjusted_mutual_information``: `theory_sim.labels.functions.Alignment`), ``error``, and two columns that do not depend on
+``adjusted_mutual_information``: `theory_sim.labels.alignment.Alignment`), ``error``, and two columns that do not depend on
 kind and readout: ``training_loss`` (nats) and ``rare_growth`` (`theory_sim.theories.label_granularity.claims`; null if the
 common response did not grow, or if the law has no features of classes).
 

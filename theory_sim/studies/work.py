@@ -45,7 +45,7 @@ LEAST = 4
 """So many cells must fit into the memory of a block: larger ones are alone, since they gain little."""
 _MOST_BYTES = 2**30
 _SHARE = 8
-"""A block takes at most this part of the machine's memory; all blocks that run at the same time together."""
+"""Blocks that run at the same time take at most 1/8 of the machine's memory together."""
 BUSY = "another process runs it"
 """The reason of work that is put off."""
 _one_at_a_time = threading.Lock()

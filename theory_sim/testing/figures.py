@@ -25,14 +25,13 @@ from theory_sim.config import Config
 from theory_sim.figures import Figure, Needs
 from theory_sim.figures.common import rectangles, style
 from theory_sim.figures.common.look import Look
+from theory_sim.figures.common.restack import TALLEST
 from theory_sim.figures.gallery.drawing import save
 from theory_sim.figures.gallery.making import tables
 from theory_sim.figures.gallery.source import SMOKE, Source
 
-_TALLEST = 9
-"""Inches that fit on a page."""
 _TALLEST_NARROW = 10.5
-"""The same where panels are below each other: figures of many texts need a page without its margins."""
+"""As `TALLEST`, where panels are below each other: figures of many texts need a page without its margins."""
 _SMALLEST = 6
 """Font size in points that can be read on a page."""
 
@@ -103,7 +102,7 @@ def check_picture(figure: Figure, table: pd.DataFrame) -> None:
     require, before = _of(figure), table.copy()
     width, height = figure.size_of(table)
     require(width in (style.PAGE, style.COLUMN), f"the width is {style.PAGE} or {style.COLUMN} inches: a page or a column")
-    require(0 < height < _TALLEST, f"the height is below {_TALLEST} inches")
+    require(0 < height < TALLEST, f"the height is below {TALLEST:g} inches")
     with style.applied():
         picture = figure.paint(table)
         require(table.equals(before), "draw leaves the table as it is")

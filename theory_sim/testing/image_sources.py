@@ -1,10 +1,10 @@
-"""Checks that any image source must pass; the package's own sources pass them in its tests.
+"""Checks that any image source must pass; the package's own sources pass them in its tests::
 
 from theory_sim.pretraining.datasets import Data
 from theory_sim.testing.image_sources import check_image_source
 
 def test_my_source(tmp_path):
-    assert check_image_source(Data(source="stripes"), tmp_path, image_size=16) == []
+assert check_image_source(Data(source="stripes"), tmp_path, image_size=16) == []
 """
 
 from collections.abc import Callable, Iterator
@@ -16,6 +16,7 @@ import torch
 from theory_sim.pretraining.datasets import IMAGE_SOURCES, Data, ImageData
 from theory_sim.pretraining.loading.images import View
 from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.progress import ignore
 
 CONTENT = "the fingerprint follows the content"
 _IMAGES = 64
@@ -70,14 +71,13 @@ def check_image_source(data: Data, keep: Path, image_size: int = 8, change: Call
         InputError: the source refuses these settings.
     """
     load = IMAGE_SOURCES[data.source].load
-    first, again = (load(data, keep, lambda progress: None) for _ in range(2))
-    reseeded = load(data.replace({"seed": data.seed + 1}), keep, lambda progress: None)
-    bool(data.test_path or data.test_split)
+    first, again = (load(data, keep, ignore) for _ in range(2))
+    reseeded = load(data.replace({"seed": data.seed + 1}), keep, ignore)
     case = Case(first, again, reseeded, image_size, bool(data.test_path or data.test_split))
     findings = [Finding(name, message) for name, check in CHECKS.items() for message in check(case)]
     if change is not None:
         change()
-        if load(data, keep, lambda progress: None).fingerprint == first.fingerprint:
+        if load(data, keep, ignore).fingerprint == first.fingerprint:
             findings.append(Finding(CONTENT, "changed content has the same fingerprint"))
     return findings
 

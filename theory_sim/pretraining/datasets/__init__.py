@@ -11,7 +11,9 @@
 
 A source of your own is one function::
 
-    from theory_sim.pretraining.datasets import Data, ImageData, image_source, split_arrays
+    from pathlib import Path
+
+    from theory_sim.pretraining.datasets import Data, ImageData, OnProgress, image_source, split_arrays
 
     @image_source("stripes", "striped images", needs_path=False)
     def stripes(data: Data, keep: Path, on_progress: OnProgress) -> ImageData:
@@ -26,12 +28,12 @@ from theory_sim.pretraining.datasets.base import (
     Data,
     ImageData,
     ImageSource,
-    OnProgress,
     image_source,
     load_data,
 )
 from theory_sim.pretraining.datasets.hierarchies import Hierarchy, Level
 from theory_sim.pretraining.datasets.splitting import split_arrays, split_files
+from theory_sim.runtime.progress import OnProgress
 
 __all__ = [
     "IMAGE_SOURCES",

@@ -13,12 +13,11 @@ from torch import Tensor
 from theory_sim.pretraining.datasets.hierarchies import Hierarchy
 from theory_sim.pretraining.loading.images import Images
 from theory_sim.runtime.errors import DataWarning
-from theory_sim.runtime.progress import Progress
+from theory_sim.runtime.progress import OnProgress, ignore
 from theory_sim.runtime.registry import Registry
 from theory_sim.runtime.settings import Count, Distinct, Section, Seed, Share
 
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
-OnProgress = Callable[[Progress], None]
 
 
 class Data(Section):
@@ -32,9 +31,10 @@ class Data(Section):
     test_path: str | None = None
     """Folder of the test images; without it the test split is taken from `path`."""
     test_share: OpenShare = 0.2
-    """Share of each leaf's images that is held out for the test, where there is no `test_path`."""
+    """Share of each leaf's images, or with `groups` of all groups, that is held out for the test; not used with `test_path` or
+    `test_split`."""
     validation_share: OpenShare = 0.1
-    """Share of each leaf's training images that is held out for validation."""
+    """Share of each leaf's training images, or with `groups` of all groups, that is held out for validation."""
     images_per_class: Count | None = None
     """Training images of each leaf that are used, drawn by `seed` (those of a smaller number are among those of a larger one);
     validation and test images stay the same."""
@@ -186,7 +186,7 @@ def image_source(name: str, summary: str, needs_path: bool = True, check: Check 
     return register
 
 
-def load_data(data: Data, keep: Path, on_progress: OnProgress = lambda progress: None) -> ImageData:
+def load_data(data: Data, keep: Path, on_progress: OnProgress = ignore) -> ImageData:
     """Read a data set.
 
     Args:

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from theory_sim.pretraining.datasets.base import Data, ImageData, OnProgress, image_source
+from theory_sim.pretraining.datasets.base import Data, ImageData, image_source
 from theory_sim.pretraining.datasets.hierarchies import Hierarchy
 from theory_sim.pretraining.datasets.splitting import split_arrays
+from theory_sim.runtime.progress import OnProgress
 
 _WITH_LOOP = (0, 6, 8, 9)
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from theory_sim.pretraining.datasets.base import Data, ImageData, Listed, OnProgress
+from theory_sim.pretraining.datasets.base import Data, ImageData, Listed
 from theory_sim.pretraining.datasets.hierarchies import Hierarchy
 from theory_sim.pretraining.datasets.splitting import groups_of, split_files
 from theory_sim.pretraining.loading.names import printable
 from theory_sim.runtime.errors import DataWarning, InputError
+from theory_sim.runtime.progress import OnProgress
 
 if TYPE_CHECKING:
     from theory_sim.pretraining.datasets.index import Index
@@ -243,9 +244,9 @@ def _check_apart(train: Listing, test: Listing) -> None:
 
 
 def check_folders(layout: FolderLayout, data: Data) -> Listed:
-    """The check of a source of folders: errors and warnings are those of `list_folders`."""
+    """The check of a source of folders: errors are those of `list_folders`; warnings are given when the folders are loaded."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)  # said when the folders are loaded
+        warnings.simplefilter("ignore", DataWarning)
         listings, hierarchy = list_folders(layout, data)
     files = listings[0].files
     leaf = torch.tensor([hierarchy.leaf[path] for path in files])

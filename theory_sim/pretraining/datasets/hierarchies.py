@@ -15,10 +15,11 @@ class Level:
     """One level of a hierarchy.
 
     Attributes:
-        level: its number: for ImageNet-21k hypernym steps up from the classes, for trees the depth below the root.
+        level: its number: for ImageNet-21k hypernym steps up from the classes, for trees the depth below the root, and 0 for
+            another partition of the leaves.
         classes: number of labels.
         classes_with_several: how many of the finest classes carry more than one label there; 0 in a tree.
-        name: the rank, where levels have names.
+        name: the rank, where levels have names; of another partition its name.
     """
 
     level: int

@@ -14,12 +14,12 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
-from theory_sim.pretraining.datasets.base import Data, ImageData, OnProgress, image_source
+from theory_sim.pretraining.datasets.base import Data, ImageData, image_source
 from theory_sim.pretraining.datasets.folders import load_folders
 from theory_sim.pretraining.datasets.tree import TREE
 from theory_sim.pretraining.hub import HUB, hub_name, local_folder, quiet_retries
 from theory_sim.runtime.errors import InputError
-from theory_sim.runtime.progress import Progress
+from theory_sim.runtime.progress import OnProgress, Progress
 
 
 def check(data: Data) -> None:

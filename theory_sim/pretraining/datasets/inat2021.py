@@ -8,10 +8,11 @@ from pathlib import Path
 
 import torch
 
-from theory_sim.pretraining.datasets.base import Data, ImageData, OnProgress, image_source
+from theory_sim.pretraining.datasets.base import Data, ImageData, image_source
 from theory_sim.pretraining.datasets.folders import FolderLayout, check_folders, load_folders
 from theory_sim.pretraining.datasets.hierarchies import Hierarchy
 from theory_sim.runtime.errors import InputError
+from theory_sim.runtime.progress import OnProgress
 
 RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
 _SUPERCATEGORY = (  # the first that fits; Animalia are the rest of the animals

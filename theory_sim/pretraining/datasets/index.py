@@ -21,7 +21,7 @@ from theory_sim.pretraining.loading.colours import ValueRange, to_rgb
 from theory_sim.pretraining.loading.decoding import SHRUNK_FORMATS
 from theory_sim.pretraining.loading.names import printable, reason_of
 from theory_sim.runtime.errors import InputError
-from theory_sim.runtime.progress import Progress
+from theory_sim.runtime.progress import OnProgress, Progress, ignore
 from theory_sim.runtime.storage import write_atomically, write_text
 
 Item = TypeVar("Item")
@@ -59,7 +59,7 @@ def index_folder(
     layout: FolderLayout,
     keep: Path,
     damaged_share: float = 0.001,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: OnProgress = ignore,
     value_range: ValueRange | None = None,
 ) -> Index:
     """Read the index of a folder, or make it; files that are new or have changed are decoded again.
@@ -140,7 +140,7 @@ def look_at(root: Path, path: str, value_range: ValueRange | None = None) -> Fou
 
 
 def _look_at(
-    root: Path, paths: list[str], table: Path, value_range: ValueRange | None, on_progress: Callable[[Progress], None]
+    root: Path, paths: list[str], table: Path, value_range: ValueRange | None, on_progress: OnProgress
 ) -> dict[str, Found]:
     """What is known of files, by the index and, for those that are new or have changed, by reading them."""
     with ThreadPoolExecutor(_threads()) as pool:

@@ -3,9 +3,10 @@
 from functools import partial
 from pathlib import Path
 
-from theory_sim.pretraining.datasets.base import Data, ImageData, OnProgress, image_source
+from theory_sim.pretraining.datasets.base import Data, ImageData, image_source
 from theory_sim.pretraining.datasets.folders import FolderLayout, check_folders, load_folders
 from theory_sim.pretraining.datasets.hierarchies import Hierarchy
+from theory_sim.runtime.progress import OnProgress
 
 
 def _class_path(path: tuple[str, ...], root: Path) -> tuple[str, ...]:

@@ -49,14 +49,8 @@ class Share:
     accumulate: int = 1
 
     def parts(self, batch: int) -> list[range]:
-        """Positions in the batch, one range per part.
-
-        Raises:
-            InputError: the batch cannot be shared equally.
-        """
-        size, rest = divmod(batch, self.of * self.accumulate)
-        if rest:
-            raise InputError(f"batch: {batch} images cannot be shared by {self.of} processes of {self.accumulate} parts each")
+        """Positions in the batch, one range per part; `TrainingRecipe.check_parts` has checked that the parts are equal."""
+        size = batch // (self.of * self.accumulate)
         first = self.rank * self.accumulate
         return [range(size * part, size * (part + 1)) for part in range(first, first + self.accumulate)]
 

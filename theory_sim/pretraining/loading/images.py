@@ -68,7 +68,7 @@ class ArrayImages:
         if view.crop == "none" or keys is None:
             return chosen
         if view.crop == "resized":
-            raise InputError("crop: these images are too small for 'resized'; 'shift' or 'none'")
+            raise InputError("crop: images in memory are not resized, so that 'resized' does not apply; give 'shift' or 'none'")
         reach = max(1, view.size // 8)
         padded = functional.pad(chosen, (reach,) * 4)
         down, right = (torch.from_numpy((uniform(keys, stream) * (2 * reach + 1)).astype(int)) for stream in (1, 2))

@@ -11,7 +11,10 @@ from theory_sim.pretraining.config import TrainingRecipe
 
 
 def step_size(training: TrainingRecipe, step: int) -> float:
-    """η at a step: linear from 0 over the warm-up, then η, or η (1 + cos πt) / 2 down to 0."""
+    """η_i at step i = 0, 1, …, T − 1.
+
+    η (i + 1) / W in the W steps of warm-up; then η, or with the cosine schedule η (1 + cos(π (i − W) / (T − W))) / 2.
+    """
     warmup = round(training.warmup * training.steps)
     if step < warmup:
         return training.step_size * (step + 1) / warmup

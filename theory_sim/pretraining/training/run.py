@@ -1,7 +1,7 @@
 """One run: its state, its steps, and its checkpoints."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from theory_sim.pretraining.models import Classifier
 from theory_sim.pretraining.training.log import Log
 from theory_sim.pretraining.training.objective import loss_of, make_optimizer, step_size, swap_neighbours
 from theory_sim.runtime.errors import DivergedError, InputError
-from theory_sim.runtime.progress import Progress
+from theory_sim.runtime.progress import OnProgress, Progress, ignore
 from theory_sim.runtime.storage import load_checkpoint, save_checkpoint
 
 
@@ -53,7 +53,7 @@ def train(
     folder: Path,
     key: str,
     stage: str = "training",
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: OnProgress = ignore,
 ) -> Classifier:
     """Train a network, or go on where an earlier call was stopped.
 
@@ -103,8 +103,8 @@ class _Run:
         accelerator = processes()
         self.task, self.training, self.seed, self.folder, self.key = task, training, seed, folder, key
         self.share = Share(accelerator.process_index, accelerator.num_processes, training.accumulate)
-        self.parts = self.share.parts(training.batch)
         training.check_parts(accelerator.num_processes)
+        self.parts = self.share.parts(training.batch)
         training.check_targets(task.targets.ndim == 2)
         self.device = accelerator.device
         self.model: Classifier = model.to(self.device)

@@ -12,7 +12,7 @@ from theory_sim.config import Config
 from theory_sim.theories.benign_overfitting.claims import BENIGN, HARMFUL, ratio
 from theory_sim.theories.benign_overfitting.law import NETWORK, LawSettings
 from theory_sim.theories.regime import Assumption
-from theory_sim.training.engines.gradient import GradientSettings
+from theory_sim.training.engines.gradient import initial_std
 
 
 def regime(config: Config) -> list[Assumption]:
@@ -42,7 +42,5 @@ def regime(config: Config) -> list[Assumption]:
 
 def _start(config: Config, law: LawSettings) -> Assumption:
     """σ_0 σ_p √d, the size of ⟨w, ξ⟩ at the start."""
-    settings = GradientSettings.model_validate(config.engine)
-    std = config.network.init_std if settings.init == "normal" else settings.init_scale / math.sqrt(3 * config.data.dim)
-    value = std * law.noise_std * math.sqrt(config.data.dim)
+    value = initial_std(config) * law.noise_std * math.sqrt(config.data.dim)
     return Assumption("initial σ_0 σ_p√d", value, None, 0.1, "small: noise correlations start near 0, read as ≤ 0.1", "recalled")

@@ -41,7 +41,8 @@ def chance(config: Config) -> float:
     return 1 - 1 / config.label_tree.n_coarse
 
 
-def _coarse_hard_bound(config: Config) -> float:
+def coarse_hard_bound(config: Config) -> float:
+    """The hard error from which on the coarse model fails."""
     bound = config.claims.coarse_hard_error
     return chance(config) if bound == "chance" else bound
 
@@ -99,7 +100,7 @@ CLAIMS = [
         COARSE,
         partial(error, "coarse", "hard"),
         "≥",
-        _coarse_hard_bound,
+        coarse_hard_bound,
         source="paper",
     ),
     Claim(

@@ -17,13 +17,12 @@ Paper's symbol → key: d ``data.dim``, P ``data.patches``, s ``data.feature_pat
 import math
 
 from theory_sim.config import Config
+from theory_sim.config.values import LABEL_GRANULARITY
 from theory_sim.data.law import PatchLaw
 from theory_sim.data.parts import Gaussian, Group, Node, Nothing, OtherClass, Uniform
 from theory_sim.data.setup import Setup
 from theory_sim.runtime.contracts import SETUPS
 from theory_sim.runtime.errors import InputError
-
-NAME = "label-granularity"
 
 
 def law(config: Config) -> PatchLaw:
@@ -53,4 +52,4 @@ def law(config: Config) -> PatchLaw:
     )
 
 
-setup = SETUPS.add(NAME, Setup(NAME, law))
+setup = SETUPS.add(LABEL_GRANULARITY, Setup(LABEL_GRANULARITY, law))

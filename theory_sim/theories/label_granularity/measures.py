@@ -16,7 +16,7 @@ from theory_sim.labels.functions import label_function
 from theory_sim.labels.tree import LabelTree
 from theory_sim.runs.results import Results
 from theory_sim.theories.estimates import correct, values_of
-from theory_sim.theories.label_granularity.claims import chance, coarse_growth_bound, growth_by_leaf
+from theory_sim.theories.label_granularity.claims import chance, coarse_growth_bound, coarse_hard_bound, growth_by_leaf
 from theory_sim.theories.measures import Measure
 
 Pairs = tuple[np.ndarray, np.ndarray]
@@ -100,8 +100,7 @@ def success(results: Results) -> np.ndarray:
         met &= values_of(data, "final_loss").mean(1) <= bounds.training_loss
         met &= 1 - correct(results, network, "easy").mean(1) <= bounds.easy_error
     coarse, fine = (hard_error(network, results) for network in ("coarse", "fine"))
-    lowest = chance(config) if bounds.coarse_hard_error == "chance" else bounds.coarse_hard_error
-    met &= (coarse >= lowest) & (fine <= bounds.fine_hard_error) & (fine < np.minimum(coarse, chance(config)))
+    met &= (coarse >= coarse_hard_bound(config)) & (fine <= bounds.fine_hard_error) & (fine < np.minimum(coarse, chance(config)))
     for network, side, bound in (("coarse", -1, coarse_growth_bound(config)), ("fine", 1, bounds.fine_rare_growth)):
         by_leaf = growth_by_leaf(results.records[network], config)
         rare, common = (grown.mean(1) if grown.size else np.zeros(len(grown)) for grown in by_leaf)

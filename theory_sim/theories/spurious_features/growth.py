@@ -41,7 +41,7 @@ from theory_sim.config import Config
 from theory_sim.runs.results import Results
 from theory_sim.theories.estimates import passed
 from theory_sim.theories.spurious_features.law import NETWORK, LawSettings
-from theory_sim.training.engines.gradient import GradientSettings, Phase
+from theory_sim.training.engines.gradient import GradientSettings, Phase, initial_std
 
 LEVEL = 0.1
 """Growth at the first time."""
@@ -90,12 +90,6 @@ def covered(config: Config) -> bool:
         return False
     options = GradientSettings.model_validate(config.engine)
     return (options.activation, options.pooling, options.biases) == ("z^3", "sum", "trained")
-
-
-def initial_std(config: Config) -> float:
-    """σ_0, standard deviation of an initial weight of the engine `gradient`."""
-    settings = GradientSettings.model_validate(config.engine)
-    return config.network.init_std if settings.init == "normal" else settings.init_scale / math.sqrt(3 * config.data.dim)
 
 
 def ratio_of_first_times(config: Config) -> float:

@@ -13,8 +13,9 @@ import math
 
 from theory_sim.config import Config
 from theory_sim.theories.regime import Assumption
-from theory_sim.theories.spurious_features.growth import covered, initial_std, ratio_of_first_times
+from theory_sim.theories.spurious_features.growth import covered, ratio_of_first_times
 from theory_sim.theories.spurious_features.law import NETWORK, LawSettings
+from theory_sim.training.engines.gradient import initial_std
 
 
 def regime(config: Config) -> list[Assumption]:

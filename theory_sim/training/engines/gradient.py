@@ -17,6 +17,7 @@ a group-balanced subset of the training set. A group is the samples of one coars
 each group as the smallest has, the first ones of the training set.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
@@ -76,6 +77,12 @@ class GradientSettings(Section):
     """c of the uniform law."""
     phases: Annotated[list[Phase], Field(min_length=1)] = [Phase()]  # noqa: RUF012 - pydantic copies defaults
     """The phases of training, in their order."""
+
+
+def initial_std(config: Config) -> float:
+    """σ_0, standard deviation of an initial weight: c/√(3 d) of the uniform law."""
+    settings = GradientSettings.model_validate(config.engine)
+    return config.network.init_std if settings.init == "normal" else settings.init_scale / math.sqrt(3 * config.data.dim)
 
 
 @dataclass(frozen=True)
