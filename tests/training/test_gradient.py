@@ -36,7 +36,7 @@ SMALL = [
     "training.dtype=float64",
     "training.engine=gradient",
 ]
-ACTIVATIONS, POOLINGS, BIASES = ("relu", "z^2", "z^3"), ("sum", "mean"), ("scheduled", "frozen", "trained")
+ACTIVATIONS, POOLINGS, BIASES = ("relu", "z^2", "z^3", "z^4"), ("sum", "mean"), ("scheduled", "frozen", "trained")
 OPTIONS = [
     (activation, pooling, biases, output, momentum)
     for activation, pooling, biases in product(ACTIVATIONS, POOLINGS, BIASES)
