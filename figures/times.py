@@ -89,8 +89,8 @@ FIGURE = register(
             " initial weights' standard deviation, against the rate of growth before the loss falls. In theory this rate is"
             " proportional to ηs for common features in the coarse model, else to ηs/k. Right: the step at which the training"
             " loss has fallen to half, against the rate at which a logit grows before, proportional to ηs² in the coarse model"
-            " and to ηs²/k in the fine one. In each cell one of the step size η, the patches s of a feature and the subclasses k"
-            " differs from the study's configuration. Markers are means over replicas with 95 % t intervals. Crosses: predicted"
+            " and to ηs²/k in the fine one, up to factors near 1 that depend on k and are included. In each cell one of the step"
+            " size η, the patches s of a feature and the subclasses k differs from the study's configuration. Markers are means over replicas with 95 % t intervals. Crosses: predicted"
             " by the large-batch recursion from the initial weights. Dotted, left: the time of a neuron that always fires; right:"
             " a slope of −1."
         ),

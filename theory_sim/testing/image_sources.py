@@ -1,10 +1,12 @@
 """Checks that any image source must pass; the package's own sources pass them in its tests::
 
-from theory_sim.pretraining.datasets import Data
-from theory_sim.testing.image_sources import check_image_source
+    from theory_sim.pretraining.datasets import Data
+    from theory_sim.testing.image_sources import check_image_source
 
-def test_my_source(tmp_path):
-assert check_image_source(Data(source="stripes"), tmp_path, image_size=16) == []
+    def test_my_source(tmp_path):
+        assert check_image_source(Data(source="stripes"), tmp_path, image_size=16) == []
+
+Each finding names the check and what was found.
 """
 
 from collections.abc import Callable, Iterator

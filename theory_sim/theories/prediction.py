@@ -9,7 +9,8 @@ only: its correlations u_f = ⟨w, v_f⟩, its norm ‖w‖ and its bias b [ours
     E[x 1{fires}] = α Φ(μ/S) v_f + (σ_ζ/‖w‖) φ(μ/S) w       (the second term by Stein's lemma),
 
 which are averaged over α by Gauss–Legendre quadrature; a patch of noise alone is the case α = 0, with its own σ. With t a kind
-of sample (leaf; easy or hard) of probability π_t that holds n_{t,j} patches of content j on average,
+of sample (leaf; easy or hard) of probability π_t that holds n_{t,j} patches of content j on average, and P(h | t) the probability
+that such a sample has label h,
 
     F_h(t) = Σ_j n_{t,j} Σ_r E ReLU_{h,r,j},
     Δw_{h,r} = −η Σ_t π_t Σ_j n_{t,j} E[(p_h − P(h | t)) x_j 1{fires}],    b ← b − κ ‖Δw‖,    p = softmax F.

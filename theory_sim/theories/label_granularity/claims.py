@@ -83,7 +83,7 @@ CLAIMS = [
         partial(final_loss, "coarse"),
         "≤",
         _bound("training_loss"),
-        source="paper",
+        source="recalled",
     ),
     Claim(
         "coarse-easy-error",
@@ -92,7 +92,7 @@ CLAIMS = [
         partial(error, "coarse", "easy"),
         "≤",
         _bound("easy_error"),
-        source="paper",
+        source="recalled",
     ),
     Claim(
         "coarse-hard-error",
@@ -119,7 +119,7 @@ CLAIMS = [
         partial(final_loss, "fine"),
         "≤",
         _bound("training_loss"),
-        source="paper",
+        source="recalled",
     ),
     Claim(
         "fine-easy-error",
@@ -128,7 +128,7 @@ CLAIMS = [
         partial(error, "fine", "easy"),
         "≤",
         _bound("easy_error"),
-        source="paper",
+        source="recalled",
     ),
     Claim(
         "fine-hard-error",

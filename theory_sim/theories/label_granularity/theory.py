@@ -24,7 +24,7 @@ THEOREMS = {
     " fails on hard ones.",
     FINE: "Trained on fine labels, the network learns rare features too: it classifies easy and hard test samples.",
 }
-"""Their statements, of the abstract [paper]."""
+"""Their statements: on features and hard samples of the abstract [paper], on easy samples [recalled]."""
 
 theory = register_theory(
     Theory(

@@ -135,7 +135,7 @@ class Ledger:
         silent: bound for one undrawn neuron on one pure noise patch.
         dominant: the same on one dominant-noise patch; None where undrawn neurons may fire there.
         strengths: the same on feature patches.
-        neurons: number of all neurons of a replica's model, heads × m: at least that of the undrawn ones, for which it stands.
+        neurons: number of all neurons of a replica's model, heads × m; an upper bound of the number of undrawn ones.
     """
 
     def __init__(
