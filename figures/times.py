@@ -85,14 +85,14 @@ FIGURE = register(
         "times",
         "Times at which lucky neurons have grown and the loss has fallen, observed and predicted, against the theory's rates.",
         caption=(
-            "Left: the step at which the correlations of lucky neurons with their features have grown by σ₀/4, a quarter of the"
-            " initial weights' standard deviation, against the rate of growth before the loss falls. In theory this rate is"
-            " proportional to ηs for common features in the coarse model, else to ηs/k. Right: the step at which the training"
-            " loss has fallen to half, against the rate at which a logit grows before, proportional to ηs² in the coarse model"
-            " and to ηs²/k in the fine one, up to factors near 1 that depend on k and are included. In each cell one of the step"
-            " size η, the patches s of a feature and the subclasses k differs from the study's configuration. Markers are means over replicas with 95 % t intervals. Crosses: predicted"
-            " by the large-batch recursion from the initial weights. Dotted, left: the time of a neuron that always fires; right:"
-            " a slope of −1."
+            "Left: the step at which the correlations of lucky neurons with their features have grown by σ₀/4, a quarter of"
+            " the initial weights' standard deviation, against the rate of growth before the loss falls. In theory this rate"
+            " is proportional to ηs for common features in the coarse model, else to ηs/k. Right: the step at which the"
+            " training loss has fallen to half, against the rate at which a logit grows before, proportional to ηs² in the"
+            " coarse model and to ηs²/k in the fine one, up to factors near 1 that depend on k and are included. In each cell"
+            " one of the step size η, the patches s of a feature and the subclasses k differs from the study's configuration."
+            " Markers are means over replicas with 95 % t intervals. Crosses: predicted by the large-batch recursion from the"
+            " initial weights. Dotted, left: the time of a neuron that always fires; right: a slope of −1."
         ),
         size=(style.PAGE, 3.0),
         layout={"mosaic": [list(PANELS)]},
