@@ -6,11 +6,14 @@ from matplotlib.axes import Axes
 
 from theory_sim.config import Config
 from theory_sim.figures.common import style
-from theory_sim.figures.common.figure import Figure, Inputs, Panels, register
+from theory_sim.figures.common.figure import Figure, Inputs, Panels, Size, register
 from theory_sim.figures.common.image_studies import DRAWN, ImageStudyDrawn
 from theory_sim.runtime.errors import InputError
 
 _MOST_NAMES = 30
+"""Fine classes that are named at the matrix."""
+_LINE = 0.14
+"""Height of a coarse class's name and bar, in inches."""
 
 
 def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
@@ -36,6 +39,11 @@ def _classes(table: pd.DataFrame) -> pd.DataFrame:
     return both.sort_values(["coarse", "fine"], kind="stable").reset_index(drop=True)
 
 
+def size(table: pd.DataFrame) -> Size:
+    """High enough for the names of all coarse classes."""
+    return style.PAGE, max(3.6, 1.1 + _LINE * table.true_coarse.nunique())
+
+
 def draw(table: pd.DataFrame, axes: Panels) -> None:
     """Draw the matrix with the borders of the coarse classes, and the shares of each coarse class."""
     classes = _classes(table)
@@ -49,16 +57,13 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
         ax.axhline(border - 0.5, color=style.PALETTE["coarse"], linewidth=0.5)
         ax.axvline(border - 0.5, color=style.PALETTE["coarse"], linewidth=0.5)
     few = len(classes) <= _MOST_NAMES
-    last = np.append(first[1:], len(classes))
-    ticks, names = (
-        (classes.index, classes.fine.astype(str).str.rsplit("/", n=1).str[-1])
-        if few
-        else ((first + last - 1) / 2, classes.coarse[first])
-    )
+    names = classes.fine.astype(str).str.rsplit("/", n=1).str[-1] if few else []
+    ticks = classes.index if few else []
     ax.set_xticks(ticks, names, rotation=90, fontsize=6)
     ax.set_yticks(ticks, names, fontsize=6)
-    ax.set_xlabel("predicted class")
-    ax.set_ylabel("true class")
+    order = "" if few else ", in the bars' order"
+    ax.set_xlabel(f"predicted class{order}")
+    ax.set_ylabel(f"true class{order}")
     ax.set_title("fine classes")
     bar = ax.figure.colorbar(picture, cax=axes["scale"], ticks=np.sqrt([0, 0.01, 0.1, 0.5, 1]))
     bar.set_ticklabels(["0", "0.01", "0.1", "0.5", "1"])
@@ -93,7 +98,7 @@ def figure(study: ImageStudyDrawn) -> Figure:
             " images of each fine class the share that is taken for each (shades by its square root). All seeds together; lines"
             " separate the coarse classes. " + study.about
         ),
-        size=(style.PAGE, 3.6),
+        size=size,
         layout={"mosaic": [["shares", "matrix", "scale"]], "width_ratios": [1, 1.7, 0.06]},
         needs=study.needs,
         compute=compute,

@@ -12,7 +12,7 @@ from theory_sim.figures.common.image_studies import DRAWN, ImageStudyDrawn
 from theory_sim.runtime.errors import InputError
 
 _KINDS = ("easy", "hard")
-_WIDEST = 6
+_WIDEST = 4
 _LONGEST = 18
 _CHARACTERS = 25
 """In the line of a network."""
@@ -54,7 +54,7 @@ def layout(table: pd.DataFrame) -> Layout:
 def size(table: pd.DataFrame) -> Size:
     """As high as images and texts need."""
     width = style.PAGE / max(4, _columns(table))
-    return style.PAGE, len(_rows(table)) * (0.8 * width + 0.35 + _LINE * (2 + table.label_function.nunique()))
+    return style.PAGE, len(_rows(table)) * (0.95 * width + 0.3 + _LINE * (2 + table.label_function.nunique()))
 
 
 def draw(table: pd.DataFrame, axes: Panels) -> None:
