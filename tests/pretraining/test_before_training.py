@@ -110,16 +110,10 @@ def test_smoothed_labels_of_images_with_several(settings, tmp_path, untrained):
         study.run_study(load_study(None, [*settings, *more, "pretraining.label_smoothing=0.1"]), tmp_path / "out")
 
 
-def test_an_error_of_the_target_names_its_section(settings, tmp_path, untrained):
-    """Image sources name the keys of ``data``; what is wrong here is in ``target``."""
-    own = make_folder(tmp_path / "own", 8, {"a/b": 0, "c/d": 90})
-    for target, message in (
-        ("source: digits, groups: x", r"^target: source digits has no"),
-        (f"source: tree, path: {own}, groups: (", r"^target\.groups: no regular expression"),
-    ):
-        keys = [f"data={{source: tree, path: {own}}}", f"target={{{target}}}", "transfer.modes=[finetune]"]
-        with pytest.raises(InputError, match=message):
-            study.run_study(load_study(None, [*settings, *keys]), tmp_path / "out")
+def test_an_error_of_a_loaded_target_names_its_section(settings, tmp_path, untrained):
+    keys = ["target={source: digits, groups: x}", "transfer.modes=[finetune]"]
+    with pytest.raises(InputError, match="^target: source digits has no test_path and no groups"):
+        study.run_study(load_study(None, [*settings, *keys]), tmp_path / "out")
 
 
 @pytest.mark.parametrize("leftover", ["LOCAL_RANK=0", "LOCAL_RANK=none", "ACCELERATE_GRADIENT_ACCUMULATION_STEPS=many"])

@@ -87,7 +87,7 @@ def test_the_most_frequent_class_is_what_counting_gives(rows):
 def test_more_clusters_than_images_are_refused(digits, tmp_path):
     with pytest.raises(InputError, match=r"cluster.2000.: the 1295 samples can be divided into 1 to 1295 clusters, not 2000"):
         labelled("cluster(2000)", digits)
-    with pytest.raises(InputError, match=r"cluster-within.900.: 900 clusters of \d+ samples"):
+    with pytest.raises(InputError, match=r"cluster-within.900.: the \d+ samples of the smallest coarse class can be divided"):
         labelled("cluster-within(900)", digits)
     same = load_data(Data(), tmp_path)
     same.images.pixels[:] = 7

@@ -34,13 +34,13 @@ def test_unknown_test_classes(settings, tmp_path, unread):
     [
         ("{source: tree, path: /nowhere}", "no such folder: /nowhere"),
         ("{source: imagenet, path: FOLDER}", "expected folders synset"),
-        ("{source: huggingface, path: ./nowhere}", r"data\.path: no such folder: ./nowhere"),
-        ("{source: tree, path: FOLDER, groups: (}", "no regular expression"),
+        ("{source: huggingface, path: ./nowhere}", r"^target\.path: no such folder: ./nowhere"),
+        ("{source: tree, path: FOLDER, groups: (}", r"^target\.groups: no regular expression"),
         ("{source: tree, path: FOLDER, groups: (gulls)}", "finds no group in"),
     ],
 )
 def test_a_target_that_is_wrong(target, message, settings, folder, tmp_path, unread):
-    """The target was looked at after the images to pretrain on had been decoded."""
+    """The target was looked at after the images to pretrain on had been decoded, and its errors named the section ``data``."""
     own = [*settings, "transfer.modes=[finetune]", f"target={target.replace('FOLDER', str(folder))}"]
     with pytest.raises(InputError, match=message):
         study.run_study(load_study(None, own), tmp_path / "out")
