@@ -112,7 +112,7 @@ def test_smoothed_labels_of_images_with_several(settings, tmp_path, untrained):
 
 def test_an_error_of_a_loaded_target_names_its_section(settings, tmp_path, untrained):
     keys = ["target={source: digits, groups: x}", "transfer.modes=[finetune]"]
-    with pytest.raises(InputError, match="^target: source digits has no test_path and no groups"):
+    with pytest.raises(InputError, match=r"^target: source digits has no test_path and no groups"):
         study.run_study(load_study(None, [*settings, *keys]), tmp_path / "out")
 
 
