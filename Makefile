@@ -59,4 +59,4 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) results docs/_build build
+	rm -rf $(VENV) results docs/_build build .coverage*
