@@ -33,12 +33,16 @@ def compute(config: Config, inputs: Inputs) -> pd.DataFrame:
     """
     (study,) = inputs.image_studies
     study = study[study.samples.isin(list(_TITLES))]
-    kept = study[(study.transfer == "finetune") & (study.kind != "baseline")]
-    kept = kept[kept.transfer_steps == kept.transfer_steps.max()]
-    controls = study[study.kind == "control"]
-    controls = controls[controls.pretraining_steps == (kept.pretraining_steps + kept.transfer_steps).max()]
-    table: pd.DataFrame = pd.concat([kept, controls])[_COLUMNS]
+    table: pd.DataFrame = pd.concat([_longest(rows) for _, rows in _sizes(study)])[_COLUMNS]
     return table.sort_values(["images_per_class", "samples", "kind", "classes"], kind="stable").reset_index(drop=True)
+
+
+def _longest(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of one size of the training set: the longest full finetuning, and the controls of as many steps."""
+    kept = rows[(rows.transfer == "finetune") & (rows.kind != "baseline")]
+    kept = kept[kept.transfer_steps == kept.transfer_steps.max()]
+    controls = rows[(rows.kind == "control") & (rows.pretraining_steps == (kept.pretraining_steps + kept.transfer_steps).max())]
+    return pd.concat([kept, controls])
 
 
 def _sizes(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

@@ -33,6 +33,16 @@ def test_the_longest_full_finetuning_is_kept(study):
     assert len(controls) == 2 * 3, "of as many steps in all"
 
 
+def test_each_size_has_the_controls_of_its_own_steps(study):
+    """Only those of the size with the most steps were drawn."""
+    sizes = [
+        study.assign(images_per_class=20.0),
+        study.assign(images_per_class=50.0, pretraining_steps=study.pretraining_steps + 10),
+    ]
+    table = real_granularity.compute(Config(), Inputs(image_studies=[pd.concat(sizes)]))
+    assert table[table.kind == "control"].groupby("images_per_class").size().to_dict() == {20.0: 2 * 3, 50.0: 2 * 3}
+
+
 def test_every_estimate_is_drawn_with_its_interval(study):
     table = real_granularity.compute(Config(), Inputs(image_studies=[study]))
     for ax in real_granularity.FIGURE.paint(table).axes:
