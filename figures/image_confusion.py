@@ -57,10 +57,10 @@ def draw(table: pd.DataFrame, axes: Panels) -> None:
         ax.axhline(border - 0.5, color=style.PALETTE["coarse"], linewidth=0.5)
         ax.axvline(border - 0.5, color=style.PALETTE["coarse"], linewidth=0.5)
     few = len(classes) <= _MOST_NAMES
-    names = classes.fine.astype(str).str.rsplit("/", n=1).str[-1] if few else []
-    ticks = classes.index if few else []
-    ax.set_xticks(ticks, names, rotation=90, fontsize=6)
-    ax.set_yticks(ticks, names, fontsize=6)
+    named = classes if few else classes.iloc[:0]
+    names = named.fine.astype(str).str.rsplit("/", n=1).str[-1]
+    ax.set_xticks(named.index, names, rotation=90, fontsize=6)
+    ax.set_yticks(named.index, names, fontsize=6)
     order = "" if few else ", in the bars' order"
     ax.set_xlabel(f"predicted class{order}")
     ax.set_ylabel(f"true class{order}")

@@ -42,7 +42,8 @@ def _longest(rows: pd.DataFrame) -> pd.DataFrame:
     kept = rows[(rows.transfer == "finetune") & (rows.kind != "baseline")]
     kept = kept[kept.transfer_steps == kept.transfer_steps.max()]
     controls = rows[(rows.kind == "control") & (rows.pretraining_steps == (kept.pretraining_steps + kept.transfer_steps).max())]
-    return pd.concat([kept, controls])
+    both: pd.DataFrame = pd.concat([kept, controls])
+    return both
 
 
 def _sizes(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
