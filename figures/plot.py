@@ -148,7 +148,7 @@ def phase(sweep: pd.DataFrame | str | Path, x: str, y: str, claim: str = "coarse
         raise InputError(f"plot.phase: x and y are both {x}: name two different keys")
     own = table[table.id == claim]
     if own.empty:
-        raise InputError(f"plot.phase: there is no claim '{claim}'; there are {', '.join(table.id.dropna().unique())}")
+        raise InputError(f"plot.phase: there is no claim '{claim}'; there are {', '.join(table.id.dropna().unique()) or 'none'}")
     if own.duplicated([x, y]).any():
         raise InputError(f"plot.phase: several cells have the same {x} and {y}: choose the rows of one plane")
     values, decisions = (own.pivot(index=y, columns=x, values=column) for column in ("estimate", "decision"))

@@ -6,17 +6,15 @@ next multiple of 16. Weights from elsewhere have a side of their own.
 """
 
 import numpy as np
-import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from theory_sim.pretraining.backbones import load_backbone
 from theory_sim.pretraining.config import Architecture, ImageStudy
 from theory_sim.pretraining.datasets.base import ImageData
-from theory_sim.pretraining.loading.images import ArrayImages, FileImages, Images
+from theory_sim.pretraining.loading.images import ArrayImages, FileImages, Images, looked_at
 from theory_sim.runtime.errors import InputError
 
-_LOOKED_AT = 64
 _PATCH = 16
 _LEAST = 8
 """What the small network's two strides leave something of."""
@@ -49,7 +47,6 @@ def with_image_size(study: ImageStudy, data: ImageData, target: ImageData) -> Im
 
 def _for_files(model: Architecture, images: Images, indices: Int[Tensor, " n"]) -> int:
     usual = 32 if model.name == "convnet" else 224
-    some = indices[torch.linspace(0, len(indices) - 1, min(len(indices), _LOOKED_AT)).round().long()]
-    own = [images.shorter_side(int(index)) for index in some] if isinstance(images, FileImages) else [usual]
+    own = [images.shorter_side(index) for index in looked_at(indices)] if isinstance(images, FileImages) else [usual]
     side = max(_LEAST, min(usual, round(float(np.median(own)))))
     return -(-side // _PATCH) * _PATCH if model.name.startswith("vit") else side

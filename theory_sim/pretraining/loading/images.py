@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from torch.nn import functional
 
@@ -20,6 +20,13 @@ from theory_sim.pretraining.loading.randomness import Key, crop_draws, uniform
 from theory_sim.runtime.errors import InputError
 
 Read = TypeVar("Read")
+_LOOKED_AT = 64
+
+
+def looked_at(indices: Int[Tensor, " n"]) -> list[int]:
+    """The numbers of at most 64 images, evenly spread over all."""
+    some: list[int] = indices[torch.linspace(0, len(indices) - 1, min(len(indices), _LOOKED_AT)).round().long()].tolist()
+    return some
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class View:
 
 @dataclass(frozen=True)
 class ArrayImages:
-    """Small images in memory.
+    """Images in memory.
 
     Attributes:
         pixels: all of them, of any one size.

@@ -15,7 +15,7 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from theory_sim.pretraining.loading.decoding import Decoded, decode_whole, head_of
-from theory_sim.pretraining.loading.images import FileImages, Images, View, crop_box, resized
+from theory_sim.pretraining.loading.images import FileImages, Images, View, crop_box, looked_at, resized
 from theory_sim.pretraining.loading.orientation import Turn
 from theory_sim.pretraining.loading.randomness import Key, crop_draws
 from theory_sim.runtime.memory import total_memory
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _SHARE = 0.25
 """Largest share of the machine's memory that decoded images take; while they are decoded they take twice as much."""
-_LOOKED_AT = 64
 _CHUNK = 64
 
 
@@ -138,8 +137,7 @@ def fits(files: FileImages, used: Int[Tensor, " n"], side: int, room: float) -> 
     Raises:
         InputError: a file is gone or can no longer be read.
     """
-    some = used[torch.linspace(0, len(used) - 1, min(len(used), _LOOKED_AT)).round().long()]
-    heads = [files.look(index, partial(head_of, side=side)) for index in some.tolist()]
+    heads = [files.look(index, partial(head_of, side=side)) for index in looked_at(used)]
     bytes_of_all = 3 * float(np.mean([pixels for pixels, _ in heads])) * len(used)
     return bytes_of_all <= room and not any(may_shrink for _, may_shrink in heads)
 
